@@ -1,0 +1,1 @@
+//! Portcullis makes the AI cyber-security Code of Practice enforceable on a Kubernetes cluster.

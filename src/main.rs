@@ -1,0 +1,3 @@
+//! Arguments to a subcommand, and nothing else.
+
+fn main() {}
