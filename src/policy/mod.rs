@@ -1,0 +1,3 @@
+//! The judgement: pure functions of facts, without clients, clocks, files or environment variables.
+
+pub mod image;
