@@ -24,15 +24,30 @@ programs_of() { # the names a group provides
   esac
 }
 
+store_of() { # the folder a group is kept in
+  echo "$cache/$1-$(cat "$here/$1/go.mod" "$here/$1/go.sum" <(go version 2>/dev/null || true) | sha256sum | cut -c1-16)"
+}
+linked() { # whether the folder of all programs leads to this group as it is pinned now
+  local name store=$1; shift
+  for name in "$@"; do [ "$(readlink "$bin/$name")" = "$store/$name" ] || return 1; done
+}
+
 bin=$cache/bin
 mkdir -p "$bin"
-exec 9>"$cache/lock"
-flock 9
-
+wanted=()
 for group in "${groups[@]}"; do
+  # shellcheck disable=SC2046 # names without spaces
+  if store=$(store_of "$group") && [ -e "$store/.done" ] && linked "$store" $(programs_of "$group"); then continue; fi
+  wanted+=("$group")
+done
+# What is there already needs no lock, so that nobody waits for the build of a group that he does not use.
+if [ ${#wanted[@]} -eq 0 ]; then echo "$bin"; exit 0; fi
+exec 9>"$cache/lock"
+flock -n 9 || { say "waiting for another build of tools"; flock 9; }
+
+for group in "${wanted[@]}"; do
   names=$(programs_of "$group")
-  key=$(cat "$here/$group/go.mod" "$here/$group/go.sum" <(go version 2>/dev/null || true) | sha256sum | cut -c1-16)
-  store=$cache/$group-$key
+  store=$(store_of "$group")
   if [ ! -e "$store/.done" ]; then
     mkdir -p "$store"
     missing=()
