@@ -27,7 +27,7 @@ start_api() {
   run kube-apiserver "$tools/kube-apiserver" --bind-address "$address" --advertise-address "$address" --secure-port "$port" \
     --etcd-servers "http://127.0.0.1:$etcd_port" --service-cluster-ip-range "$service_cidr" --authorization-mode Node,RBAC \
     --client-ca-file "$pki/ca.crt" --tls-cert-file "$pki/apiserver.crt" --tls-private-key-file "$pki/apiserver.key" \
-    --service-account-issuer https://kubernetes.default.svc.cluster.local \
+    --allow-privileged --service-account-issuer https://kubernetes.default.svc.cluster.local \
     --service-account-key-file "$pki/sa.pub" --service-account-signing-key-file "$pki/sa.key" "$@"
   await kube-apiserver 120 "the API server" "$tools/kubectl" --kubeconfig "$state/kubeconfig" --request-timeout 2s get --raw /readyz
   say "API server $("$tools/kube-apiserver" --version | cut -d ' ' -f 2) is ready at https://$address:$port"

@@ -52,6 +52,7 @@ launch() {
   local name=$1; shift
   setsid "$@" >>"$logs/$name.log" 2>&1 </dev/null 8>&- 9>&- &
   record "$name" $!
+  disown # no message of the shell when it ends
 }
 
 # await NAME SECONDS WHAT COMMAND...: until COMMAND succeeds; fails at once when program NAME has ended.

@@ -80,6 +80,7 @@ else
   start_api 127.0.0.1 "$port" "$(free_port)" "$(free_port)" --endpoint-reconciler-type=none "${api_flags[@]}"
   if [ -n "$controllers" ]; then start_controllers "$(free_port)"; fi
 fi
+rm -rf "$state-failed"
 touch "$state/ready"
 say "up: KUBECONFIG=$state/kubeconfig"
 echo "$state/kubeconfig"

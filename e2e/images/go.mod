@@ -1,0 +1,3 @@
+module portcullis.dev/e2e/images
+
+go 1.25
