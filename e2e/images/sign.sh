@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Signs images in a throwaway registry with a key, in cosign's format (see sign/main.go).
+#
+#   e2e/images/sign.sh KEY.pem REGISTRY/NAME@sha256:HEX...      makes KEY.pem and KEY.pem.pub when there is none
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+key=$(realpath -m "${1:?usage: sign.sh KEY.pem REFERENCE...}"); shift
+unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
+if [ ! -e "$key" ]; then
+  (umask 077; openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$key" 2>/dev/null)
+  openssl pkey -in "$key" -pubout -out "$key.pub"
+fi
+[ $# -eq 0 ] || (cd "$here" && GOFLAGS=-trimpath go run -buildvcs=false ./sign "$key" "$@")

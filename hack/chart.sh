@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Lints the chart and renders it with its defaults and with each file of charts/portcullis/ci/.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$repo"
+PATH=$(e2e/tools/build.sh oci):$PATH
+chart=charts/portcullis
+[ -e "$chart/Chart.yaml" ] || { echo "there is no chart yet"; exit 0; }
+helm lint --strict "$chart"
+for values in '' "$chart"/ci/*.yaml; do
+  [ -z "$values" ] || [ -e "$values" ] || continue
+  objects=$(helm template portcullis "$chart" --namespace portcullis-system --kube-version 1.35.4 ${values:+--values "$values"} | grep -c '^kind:')
+  echo "${values:-default values}: $objects objects"
+done

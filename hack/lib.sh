@@ -1,0 +1,29 @@
+# Shared by the scripts of this folder and of e2e: where builds go, headings with elapsed time, a truthful tally.
+# shellcheck shell=bash
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export PORTCULLIS_CACHE=${PORTCULLIS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/portcullis}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PORTCULLIS_CACHE/target}
+# Counts of passed and failed tests, a line "PASSED FAILED" from each step; set by the outermost script.
+tally=${PORTCULLIS_TALLY:-/dev/null}
+
+heading() { printf '\n==> [%4ds] %s\n' "$SECONDS" "$*"; }
+
+# build_program: builds it with the profile $PROFILE and prints where the portcullis program lies.
+build_program() {
+  local profile=${PROFILE:-dev} folder
+  case $profile in dev) folder=debug ;; *) folder=$profile ;; esac
+  (cd "$repo" && cargo build --locked --bin portcullis --profile "$profile") >&2
+  # build.target is the machine's own triple, which then names a folder.
+  echo "$CARGO_TARGET_DIR/$(rustc -vV | sed -n 's/^host: //p')/$folder/portcullis"
+}
+
+# count_cargo COMMAND...: shows a test run as it is and adds what cargo says of each test binary to the tally.
+count_cargo() {
+  local log status=0
+  log=$(mktemp)
+  "$@" 2>&1 | tee "$log" || status=$?
+  sed -n 's/^test result: [A-Za-z]*\. \([0-9]*\) passed; \([0-9]*\) failed;.*/\1 \2/p' "$log" >>"$tally"
+  rm -f "$log"
+  return "$status"
+}
