@@ -1,0 +1,39 @@
+{{/* Our kinds, one list for every role */}}
+{{- define "portcullis.namespacedKinds" -}}
+[aidatasets, aievidences, aiexemptions, aimodels, aiprompts, aiworkloads]
+{{- end }}
+{{- define "portcullis.clusterKinds" -}}
+[aicompliances, aigovernances, aiprofiles, aisuppliers, aitrustpolicies]
+{{- end }}
+{{- define "portcullis.allKinds" -}}
+{{ concat (include "portcullis.namespacedKinds" . | fromYamlArray) (include "portcullis.clusterKinds" . | fromYamlArray) | sortAlpha | toJson }}
+{{- end }}
+
+{{/* What both the webhook and the controller keep in their watch caches */}}
+{{- define "portcullis.readRules" -}}
+- apiGroups: [portcullis.dev]
+  resources: {{ include "portcullis.allKinds" . }}
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [limitranges, namespaces, nodes, resourcequotas, serviceaccounts, services]
+  verbs: [get, list, watch]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch]
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [clusterrolebindings, clusterroles, rolebindings, roles]
+  verbs: [get, list, watch]
+- apiGroups: [monitoring.coreos.com]
+  resources: [podmonitors]
+  verbs: [get, list, watch]
+# the owner of a refused pod, who gets the Event: one object at a time, by name
+- apiGroups: [apps]
+  resources: [daemonsets, deployments, replicasets, statefulsets]
+  verbs: [get]
+- apiGroups: [batch]
+  resources: [cronjobs, jobs]
+  verbs: [get]
+- apiGroups: ["", events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
