@@ -1,3 +1,8 @@
+//! Portcullis makes the AI cyber-security Code of Practice enforceable on a Kubernetes cluster.
 //! Arguments to a subcommand, and nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    portcullis::cli::run()
+}

@@ -1,0 +1,105 @@
+//! `portcullis webhook`: one replica of the validating webhook.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use futures::future::BoxFuture;
+use hyper::body::Bytes;
+use tokio::time::Instant;
+
+use super::serving::{Common, StartError, client, listen, serve_probes, start, stop_signal};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::probes::Readiness;
+use crate::webhook::body::{BodyLimits, ByteBudget};
+use crate::webhook::connections::{ConnectionLimits, Connections};
+use crate::webhook::envelope::{Unjudged, refuse, uid_of_prefix};
+use crate::webhook::router::{self, Admission, Peer, ReviewHandler};
+use crate::webhook::serve::{Drain, serve_tls};
+use crate::webhook::tls::{ApiServerCertificates, TlsStore};
+
+/// The Secret with the serving certificate, written by the leader among the controllers.
+const SECRET: &str = "portcullis-webhook-tls";
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    /// Address of the webhook, HTTPS
+    #[arg(long, env = "PORTCULLIS_LISTEN", default_value = "0.0.0.0:8443")]
+    listen: SocketAddr,
+    /// Require client certificates signed by an authority in this PEM file on /validate
+    #[arg(long, env = "PORTCULLIS_CLIENT_CA_FILE")]
+    client_ca_file: Option<PathBuf>,
+    /// Accept only client certificates with this common name (may be repeated)
+    #[arg(long, env = "PORTCULLIS_CLIENT_NAME", value_delimiter = ',', requires = "client_ca_file")]
+    client_name: Vec<String>,
+    /// Seconds to keep serving after being asked to stop, while the endpoints of the Service are updated
+    #[arg(long, env = "PORTCULLIS_DRAIN_SECONDS", default_value = "5")]
+    drain_seconds: u64,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let server = serve(arguments);
+    start(&arguments.common, server)
+}
+
+async fn serve(arguments: &Arguments) -> Result<(), StartError> {
+    let stop = stop_signal()?;
+    let common = &arguments.common;
+    let metrics = Arc::new(Metrics::default());
+    let readiness = Readiness::default();
+    let accepting = readiness.condition("accepting requests");
+    let loaded = readiness.condition("certificate loaded");
+    // Met by whoever fills the caches; until then every review is refused.
+    let _caches = readiness.condition("caches synced");
+    serve_probes(common.http_listen, &readiness, &metrics).await?;
+
+    let name = format!("{}.{}.svc", common.service_name, common.pod_namespace);
+    let api_server = api_server_certificates(arguments)?;
+    let require_api_server = api_server.is_some();
+    let store = Arc::new(TlsStore::new(&name, api_server, Arc::clone(&metrics), loaded)?);
+    let client = client().await?;
+    let namespace = common.pod_namespace.clone();
+    let watched = Arc::clone(&store);
+    tokio::spawn(async move { watched.watch(client, &namespace, SECRET).await });
+
+    let admission = Admission {
+        handler: Arc::new(NoVerdicts),
+        attempts: Arc::new(|| b"[]".to_vec()),
+        budget: Arc::new(ByteBudget::new(BodyLimits::default(), Arc::clone(&metrics))),
+        metrics: Arc::clone(&metrics),
+        require_api_server,
+        deadline: router::DEADLINE,
+    };
+    let drain = Drain {
+        linger: Duration::from_secs(arguments.drain_seconds),
+        grace: Duration::from_secs(3),
+        accepting,
+    };
+    let connections = Connections::new(ConnectionLimits::default(), metrics);
+    let listener = listen(arguments.listen).await?;
+    tracing::info!(address = %arguments.listen, service = name, "serving");
+    serve_tls(listener, router::router(admission), store, connections, drain, stop).await;
+    Ok(())
+}
+
+fn api_server_certificates(arguments: &Arguments) -> Result<Option<ApiServerCertificates>, StartError> {
+    let Some(path) = &arguments.client_ca_file else { return Ok(None) };
+    let pem = std::fs::read(path).map_err(|error| StartError::File(path.clone(), error))?;
+    Ok(Some(ApiServerCertificates::new(&pem, arguments.client_name.clone())?))
+}
+
+/// Refuses everything: what a replica answers that has nothing to judge by.
+struct NoVerdicts;
+
+impl ReviewHandler for NoVerdicts {
+    fn handle(self: Arc<Self>, body: Bytes, _: Peer, _: Instant) -> BoxFuture<'static, Vec<u8>> {
+        Box::pin(async move {
+            uid_of_prefix(&body).map_or_else(Vec::new, |uid| refuse(uid, Unjudged::Late { milliseconds: 0 }))
+        })
+    }
+}

@@ -1,0 +1,8 @@
+//! The admission webhook: a router without TLS, the server around it, and the certificate it serves with.
+
+pub mod body;
+pub mod connections;
+pub mod envelope;
+pub mod router;
+pub mod serve;
+pub mod tls;
