@@ -1,5 +1,6 @@
 //! Portcullis makes the AI cyber-security Code of Practice enforceable on a Kubernetes cluster.
 
+pub mod api;
 pub mod cli;
 pub mod policy;
 pub mod telemetry;

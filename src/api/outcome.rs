@@ -1,0 +1,85 @@
+//! What statuses share: counters of states, and pods that were refused.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::schema;
+
+/// How many controls or provisions are in each state.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counters {
+    /// Kept.
+    #[serde(default)]
+    pub pass: u32,
+    /// Broken, and enforced.
+    #[serde(default)]
+    pub fail: u32,
+    /// Broken, and only warned of.
+    #[serde(default)]
+    pub warn: u32,
+    /// Broken, and covered by an exemption.
+    #[serde(default)]
+    pub exempt: u32,
+    /// Could not be judged.
+    #[serde(default)]
+    pub unknown: u32,
+    /// Not concerned.
+    #[serde(default)]
+    pub not_applicable: u32,
+}
+
+/// Pods that were refused.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Blocked {
+    /// Refusals in the last 24 hours.
+    #[serde(default)]
+    pub last24h: u64,
+    /// Refusals since the object exists.
+    #[serde(default)]
+    pub total: u64,
+    /// Refusals by the hour, the newest 24 hours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 25))]
+    pub hours: Vec<HourlyCount>,
+    /// The newest refusals, alike ones as one entry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub attempts: Vec<Attempt>,
+}
+
+/// Refusals within one hour.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HourlyCount {
+    /// Start of the hour.
+    #[schemars(schema_with = "schema::date")]
+    pub hour: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// Refusals that are alike.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// The control that refused.
+    #[schemars(schema_with = "schema::control")]
+    pub control: String,
+    /// The object that was refused, as `Kind/name`.
+    #[schemars(schema_with = "schema::line")]
+    pub object: String,
+    /// What was wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::message")]
+    pub message: Option<String>,
+    /// How often.
+    pub count: u64,
+    /// First time.
+    #[schemars(schema_with = "schema::date")]
+    pub first_seen: String,
+    /// Last time.
+    #[schemars(schema_with = "schema::date")]
+    pub last_seen: String,
+}

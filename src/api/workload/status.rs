@@ -1,0 +1,87 @@
+//! The verdict on a workload, written by the operator alone.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api::{
+    common::{OverallVerdict, State},
+    outcome::{Blocked, Counters},
+    schema,
+};
+
+/// The verdict on a workload, its open rows and the pods that were refused. The operator alone writes it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AIWorkloadStatus {
+    /// The generation of the object that was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The worst state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<OverallVerdict>,
+    /// The control that matters most among those not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::control")]
+    pub top_reason: Option<String>,
+    /// How many controls are in each state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters: Option<Counters>,
+    /// The pods that the selector matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<PodCounts>,
+    /// The controls that are not kept; a control that is not listed passes or does not apply.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub rows: Vec<Row>,
+    /// Pods that were refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<Blocked>,
+    /// Digest of everything that the pods are made of; evidence names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::digest")]
+    pub composition_digest: Option<String>,
+    /// Objects that remain while the workload retires, as `Kind/name`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::paths")]
+    pub residue: Vec<String>,
+    /// What holds of the workload at present.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Vec<Condition>,
+}
+
+/// Pods of a workload, by how they came in.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodCounts {
+    /// All pods that exist.
+    #[serde(default)]
+    pub total: u32,
+    /// Pods that ran before anybody judged them.
+    #[serde(default)]
+    pub never_verified: u32,
+}
+
+/// A control that is not kept.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    /// The control.
+    #[schemars(schema_with = "schema::control")]
+    pub control: String,
+    /// Its state.
+    pub state: State,
+    /// The provisions of the Code that it serves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::provisions")]
+    pub provisions: Vec<String>,
+    /// What is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::message")]
+    pub message: Option<String>,
+    /// The object that it was found on, as `Kind/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::line")]
+    pub object: Option<String>,
+}
