@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod cli;
+pub mod controllers;
 pub mod policy;
 pub mod telemetry;
 pub mod webhook;

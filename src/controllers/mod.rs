@@ -1,0 +1,3 @@
+//! What one leader among the replicas of the controller keeps true in the cluster.
+
+pub mod leader;
