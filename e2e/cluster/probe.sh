@@ -18,7 +18,7 @@ expect() { # expect WHAT TEXT COMMAND...: COMMAND's output holds TEXT
 images=$("$repo/e2e/images/build.sh" "$registry")
 app=$(sed -n 's/^demo-app=//p' <<<"$images") model=$(sed -n 's/^demo-model=//p' <<<"$images")
 kubectl create namespace probe >/dev/null
-trap 'kubectl delete validatingwebhookconfiguration portcullis-probe --ignore-not-found >/dev/null; kubectl delete namespace probe --wait=false >/dev/null' EXIT
+trap 'kubectl delete validatingwebhookconfiguration portcullis-probe --ignore-not-found >/dev/null 2>&1; kubectl delete namespace probe --wait=false >/dev/null 2>&1' EXIT
 kubectl apply -f - >/dev/null <<YAML
 apiVersion: apps/v1
 kind: Deployment
@@ -67,6 +67,13 @@ webhooks:
   rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]
 YAML
 # The app speaks plain http: this answer shows that the API server came through to the pod behind the Service.
-refused() { for _ in $(seq 50); do kubectl create configmap probe --dry-run=server 2>&1 | grep webhook && return; sleep 0.1; done; }
+refused() {
+  local answer
+  for _ in $(seq 50); do
+    answer=$(kubectl create configmap probe --dry-run=server 2>&1) || true
+    case $answer in *webhook*) echo "$answer"; return ;; esac
+    sleep 0.1
+  done
+}
 expect "the API server reaches a webhook behind a Service" "server gave HTTP response to HTTPS client" refused
 [ "$failed" -eq 0 ] || die "$failed answers were wrong"
