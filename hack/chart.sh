@@ -7,9 +7,10 @@ cd "$repo"
 PATH=$(e2e/tools/build.sh oci):$PATH
 chart=charts/portcullis
 [ -e "$chart/Chart.yaml" ] || { echo "there is no chart yet"; exit 0; }
-helm lint --strict "$chart"
+helm lint --strict --quiet "$chart"
+image=(--set image.repository=registry.example/portcullis)
 for values in '' "$chart"/ci/*.yaml; do
   [ -z "$values" ] || [ -e "$values" ] || continue
-  objects=$(helm template portcullis "$chart" --namespace portcullis-system --kube-version 1.35.4 ${values:+--values "$values"} | grep -c '^kind:')
+  objects=$(helm template portcullis "$chart" --namespace portcullis-system "${image[@]}" ${values:+--values "$values"} | grep -c '^kind:')
   echo "${values:-default values}: $objects objects"
 done
