@@ -3,6 +3,8 @@
 pub mod api;
 pub mod cli;
 pub mod controllers;
+pub mod gather;
 pub mod policy;
+pub mod render;
 pub mod telemetry;
 pub mod webhook;

@@ -1,4 +1,21 @@
-//! The judgement: pure functions of facts, without clients, clocks, files or environment variables.
+//! The Code as pure functions: facts in, findings and decisions out. No client, clock, environment, file or await.
 
 pub mod code;
+pub mod containers;
+pub mod control;
+pub mod controls;
+pub mod dates;
+pub mod decide;
+pub mod evaluate;
+pub mod facts;
+pub mod fix;
 pub mod image;
+pub mod pod_security;
+pub mod selector;
+
+pub use control::{Check, Control, Finding, Mode, Modes, Report, Room, Scope, Verdict};
+pub use controls::ALL;
+pub use decide::{Decision, Enforcement, decide};
+pub use evaluate::evaluate;
+pub use facts::{Facts, Place};
+pub use fix::Fix;

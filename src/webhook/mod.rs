@@ -3,6 +3,9 @@
 pub mod body;
 pub mod connections;
 pub mod envelope;
+pub mod guards;
+pub mod judge;
 pub mod router;
 pub mod serve;
 pub mod tls;
+pub mod wire;

@@ -1,0 +1,254 @@
+//! Watches that keep the world current: one per kind, as narrow as it can be, none inside a request.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use futures::{Stream, TryStreamExt};
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::{Api, Client, ResourceExt};
+
+use super::world::{Kind, Object, Touched, World};
+use crate::api;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::probes::Condition;
+
+/// Hears whose verdict a change may alter.
+pub type Listener = Arc<dyn Fn(Touched) + Send + Sync>;
+
+/// What the watches share.
+#[derive(Clone)]
+pub struct Feed {
+    world: Arc<RwLock<World>>,
+    listener: Listener,
+    metrics: Arc<Metrics>,
+    synced: Arc<Synced>,
+}
+
+struct Synced {
+    waiting: AtomicUsize,
+    condition: Condition,
+}
+
+impl Feed {
+    /// Feeds `world`, tells `listener` of what changes, and meets `condition` when every watch has listed once.
+    #[must_use]
+    pub fn new(
+        world: Arc<RwLock<World>>,
+        listener: Listener,
+        metrics: Arc<Metrics>,
+        condition: Condition,
+    ) -> Self {
+        Self {
+            world,
+            listener,
+            metrics,
+            synced: Arc::new(Synced { waiting: AtomicUsize::new(0), condition }),
+        }
+    }
+
+    /// Starts every watch. They live until the runtime ends, and start again by themselves, with growing pauses, after an
+    /// error; what was known stays known meanwhile.
+    pub fn start(&self, client: &Client) {
+        // Counted before any watch can finish, so that an early one cannot declare the whole synced.
+        self.synced.waiting.store(16, Ordering::SeqCst);
+        self.metadata::<Namespace>(client, Kind::Namespace, |meta| {
+            Object::Namespace(Box::new(Namespace { metadata: meta.metadata, ..Namespace::default() }))
+        });
+        self.metadata::<ResourceQuota>(client, Kind::ResourceQuota, |meta| {
+            Object::ResourceQuota(Box::new(ResourceQuota {
+                metadata: meta.metadata,
+                ..ResourceQuota::default()
+            }))
+        });
+        self.metadata::<LimitRange>(client, Kind::LimitRange, |meta| {
+            Object::LimitRange(Box::new(LimitRange { metadata: meta.metadata, ..LimitRange::default() }))
+        });
+        self.whole::<api::AIWorkload>(client, Kind::Workload, |o| Object::Workload(Box::new(o)));
+        self.whole::<api::AIModel>(client, Kind::Model, |o| Object::Model(Box::new(o)));
+        self.whole::<api::AIExemption>(client, Kind::Exemption, |o| Object::Exemption(Box::new(o)));
+        self.whole::<api::AITrustPolicy>(client, Kind::TrustPolicy, |o| Object::TrustPolicy(Box::new(o)));
+        self.whole::<api::AIProfile>(client, Kind::Profile, |o| Object::Profile(Box::new(o)));
+        self.whole::<ServiceAccount>(client, Kind::ServiceAccount, |o| Object::ServiceAccount(Box::new(o)));
+        self.whole::<NetworkPolicy>(client, Kind::NetworkPolicy, |o| Object::NetworkPolicy(Box::new(o)));
+        self.whole::<Service>(client, Kind::Service, |o| Object::Service(Box::new(o)));
+        self.whole::<Role>(client, Kind::Role, |o| Object::Role(Box::new(o)));
+        self.whole::<ClusterRole>(client, Kind::ClusterRole, |o| Object::ClusterRole(Box::new(o)));
+        self.whole::<RoleBinding>(client, Kind::RoleBinding, |o| Object::RoleBinding(Box::new(o)));
+        self.whole::<ClusterRoleBinding>(client, Kind::ClusterRoleBinding, |o| {
+            Object::ClusterRoleBinding(Box::new(o))
+        });
+        self.pod_monitors(client);
+    }
+
+    fn metadata<K>(&self, client: &Client, kind: Kind, wrap: fn(PartialObjectMeta<K>) -> Object)
+    where
+        K: kube::Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    {
+        let api: Api<PartialObjectMeta<K>> = Api::all(client.clone());
+        let events = watch(api, watcher::Config::default());
+        self.spawn(kind, events.default_backoff(), wrap);
+    }
+
+    fn whole<K>(&self, client: &Client, kind: Kind, wrap: fn(K) -> Object)
+    where
+        K: kube::Resource<DynamicType = ()>
+            + Clone
+            + Debug
+            + Send
+            + Sync
+            + serde::de::DeserializeOwned
+            + 'static,
+    {
+        let events = watch(Api::<K>::all(client.clone()), watcher::Config::default());
+        self.spawn(kind, events.default_backoff(), wrap);
+    }
+
+    /// PodMonitors exist only where the Prometheus operator is installed; their absence is an answer too.
+    fn pod_monitors(&self, client: &Client) {
+        let resource =
+            ApiResource::from_gvk(&GroupVersionKind::gvk("monitoring.coreos.com", "v1", "PodMonitor"));
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        self.spawn(Kind::PodMonitor, watch(api, watcher::Config::default()).default_backoff(), |o| {
+            Object::PodMonitor(Box::new(o))
+        });
+    }
+
+    fn spawn<K>(
+        &self,
+        kind: Kind,
+        events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+        wrap: fn(K) -> Object,
+    ) where
+        K: ResourceExt + Send + 'static,
+    {
+        let feed = self.clone();
+        tokio::spawn(async move { feed.run(kind, events, wrap).await });
+    }
+
+    async fn run<K: ResourceExt>(
+        &self,
+        kind: Kind,
+        events: impl Stream<Item = Result<Event<K>, watcher::Error>>,
+        wrap: fn(K) -> Object,
+    ) {
+        let mut events = pin!(events);
+        let mut known: HashSet<(Option<String>, String)> = HashSet::new();
+        let mut listed: HashSet<(Option<String>, String)> = HashSet::new();
+        let mut first = true;
+        loop {
+            match events.try_next().await {
+                Ok(Some(Event::Init)) => listed.clear(),
+                Ok(Some(Event::InitApply(object))) => {
+                    listed.insert(key(&object));
+                    self.apply(wrap(object));
+                }
+                Ok(Some(Event::InitDone)) => {
+                    // What was known and is not listed any more went while nobody watched.
+                    for (namespace, name) in known.difference(&listed) {
+                        self.remove(kind, namespace.as_deref(), name);
+                    }
+                    known = std::mem::take(&mut listed);
+                    self.exists(kind, true);
+                    self.listed(&mut first);
+                }
+                Ok(Some(Event::Apply(object))) => {
+                    known.insert(key(&object));
+                    self.apply(wrap(object));
+                }
+                Ok(Some(Event::Delete(object))) => {
+                    let key = key(&object);
+                    self.remove(kind, key.0.as_deref(), &key.1);
+                    known.remove(&key);
+                }
+                Ok(None) => return,
+                Err(error) if absent(&error) && kind == Kind::PodMonitor => {
+                    for (namespace, name) in known.drain() {
+                        self.remove(kind, namespace.as_deref(), &name);
+                    }
+                    self.exists(kind, false);
+                    self.listed(&mut first);
+                }
+                Err(error) => {
+                    self.metrics.watch_failed(kind.resource());
+                    tracing::warn!(resource = kind.resource(), %error, "a watch failed and starts again");
+                }
+            }
+        }
+    }
+
+    fn apply(&self, object: Object) {
+        let touched = self.world.write().unwrap_or_else(PoisonError::into_inner).apply(object);
+        if !touched.is_empty() {
+            (self.listener)(touched);
+        }
+    }
+
+    fn remove(&self, kind: Kind, namespace: Option<&str>, name: &str) {
+        let touched =
+            self.world.write().unwrap_or_else(PoisonError::into_inner).remove(kind, namespace, name);
+        if !touched.is_empty() {
+            (self.listener)(touched);
+        }
+    }
+
+    fn exists(&self, kind: Kind, exists: bool) {
+        if kind != Kind::PodMonitor {
+            return;
+        }
+        let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = std::mem::replace(&mut world.cluster.has_pod_monitors, exists) != exists;
+        drop(world);
+        if changed {
+            (self.listener)(Touched::everything());
+        }
+    }
+
+    fn listed(&self, first: &mut bool) {
+        if std::mem::take(first) && self.synced.waiting.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.synced.condition.set(true);
+            (self.listener)(Touched::everything());
+        }
+    }
+}
+
+fn key<K: ResourceExt>(object: &K) -> (Option<String>, String) {
+    (object.namespace(), object.name_any())
+}
+
+/// Whether the API server does not know the kind.
+fn absent(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404)
+}
+
+impl Kind {
+    /// The plural resource name, as metrics label it.
+    #[must_use]
+    pub fn resource(self) -> &'static str {
+        match self {
+            Self::Namespace => "namespaces",
+            Self::Workload => "aiworkloads",
+            Self::Model => "aimodels",
+            Self::Exemption => "aiexemptions",
+            Self::TrustPolicy => "aitrustpolicies",
+            Self::Profile => "aiprofiles",
+            Self::ServiceAccount => "serviceaccounts",
+            Self::NetworkPolicy => "networkpolicies",
+            Self::PodMonitor => "podmonitors",
+            Self::Service => "services",
+            Self::ResourceQuota => "resourcequotas",
+            Self::LimitRange => "limitranges",
+            Self::Role => "roles",
+            Self::ClusterRole => "clusterroles",
+            Self::RoleBinding => "rolebindings",
+            Self::ClusterRoleBinding => "clusterrolebindings",
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The only room that turns the world into facts.
+
+pub mod cluster;
+pub mod objects;
+pub mod rbac;
+pub mod world;

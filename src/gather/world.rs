@@ -1,0 +1,522 @@
+//! The world as far as it is known: one mutable picture, fed by watches or by files, from which facts are taken.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{
+    LimitRange, Namespace as CoreNamespace, ResourceQuota, Service, ServiceAccount,
+};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use kube::core::{DynamicObject, ObjectMeta};
+
+use super::objects::PodObject;
+use super::rbac::{RbacIndex, Reach};
+use crate::api;
+use crate::policy::facts::{
+    self, Cluster, Facts, Identity, Labels, Matched, Namespace, PodFacts, Settings, Stage,
+};
+use crate::policy::{ALL, decide, selector};
+
+/// An object the world keeps something of.
+#[derive(Clone, Debug)]
+pub enum Object {
+    /// A namespace.
+    Namespace(Box<CoreNamespace>),
+    /// A declaration.
+    Workload(Box<api::AIWorkload>),
+    /// A model.
+    Model(Box<api::AIModel>),
+    /// An exemption.
+    Exemption(Box<api::AIExemption>),
+    /// A trust policy.
+    TrustPolicy(Box<api::AITrustPolicy>),
+    /// A profile.
+    Profile(Box<api::AIProfile>),
+    /// A ServiceAccount.
+    ServiceAccount(Box<ServiceAccount>),
+    /// A NetworkPolicy.
+    NetworkPolicy(Box<NetworkPolicy>),
+    /// A PodMonitor of the Prometheus operator.
+    PodMonitor(Box<DynamicObject>),
+    /// A Service.
+    Service(Box<Service>),
+    /// A ResourceQuota.
+    ResourceQuota(Box<ResourceQuota>),
+    /// A LimitRange.
+    LimitRange(Box<LimitRange>),
+    /// A Role.
+    Role(Box<Role>),
+    /// A ClusterRole.
+    ClusterRole(Box<ClusterRole>),
+    /// A RoleBinding.
+    RoleBinding(Box<RoleBinding>),
+    /// A ClusterRoleBinding.
+    ClusterRoleBinding(Box<ClusterRoleBinding>),
+}
+
+/// The kind of an object the world keeps something of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Namespace.
+    Namespace,
+    /// `AIWorkload`.
+    Workload,
+    /// `AIModel`.
+    Model,
+    /// `AIExemption`.
+    Exemption,
+    /// `AITrustPolicy`.
+    TrustPolicy,
+    /// `AIProfile`.
+    Profile,
+    /// `ServiceAccount`.
+    ServiceAccount,
+    /// `NetworkPolicy`.
+    NetworkPolicy,
+    /// `PodMonitor`.
+    PodMonitor,
+    /// Service.
+    Service,
+    /// `ResourceQuota`.
+    ResourceQuota,
+    /// `LimitRange`.
+    LimitRange,
+    /// Role.
+    Role,
+    /// `ClusterRole`.
+    ClusterRole,
+    /// `RoleBinding`.
+    RoleBinding,
+    /// `ClusterRoleBinding`.
+    ClusterRoleBinding,
+}
+
+/// Whose verdict a change may alter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Everything.
+    pub all: bool,
+    /// These namespaces.
+    pub namespaces: BTreeSet<String>,
+}
+
+impl Touched {
+    /// Nothing.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// Everything.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { all: true, namespaces: BTreeSet::new() }
+    }
+
+    /// One namespace.
+    #[must_use]
+    pub fn namespace(name: &str) -> Self {
+        Self { all: false, namespaces: BTreeSet::from([name.to_owned()]) }
+    }
+
+    fn reached(reaches: BTreeSet<Reach>) -> Self {
+        let mut out = Self::nothing();
+        for reach in reaches {
+            match reach {
+                Reach::Account(namespace, _) | Reach::Namespace(namespace) => {
+                    out.namespaces.insert(namespace);
+                }
+                Reach::AllAccounts | Reach::Authenticated => out.all = true,
+            }
+        }
+        out
+    }
+
+    /// Whether nothing is touched.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.all && self.namespaces.is_empty()
+    }
+}
+
+/// Everything known.
+#[derive(Debug, Default)]
+pub struct World {
+    /// What controls may look at.
+    pub cluster: Cluster,
+    /// Roles and bindings.
+    pub rbac: RbacIndex,
+    nowhere: Namespace,
+}
+
+impl World {
+    /// Takes in an object as it is now. Returns whose verdict may change; nothing when the object says what it said before.
+    pub fn apply(&mut self, object: Object) -> Touched {
+        match object {
+            Object::Namespace(ns) => self.apply_namespace(*ns),
+            Object::Workload(mut workload) => {
+                slim(&mut workload.metadata);
+                workload.status = None;
+                self.put(workload.metadata.clone(), |ns| &mut ns.workloads, Arc::new(*workload))
+            }
+            Object::Model(mut model) => {
+                slim(&mut model.metadata);
+                self.put(model.metadata.clone(), |ns| &mut ns.models, Arc::new(*model))
+            }
+            Object::Exemption(mut exemption) => {
+                slim(&mut exemption.metadata);
+                exemption.status = None;
+                self.put(exemption.metadata.clone(), |ns| &mut ns.exemptions, Arc::new(*exemption))
+            }
+            Object::TrustPolicy(mut policy) => {
+                slim(&mut policy.metadata);
+                policy.status = None;
+                put_cluster(&mut self.cluster.trust_policies, name_of(&policy.metadata).to_owned(), *policy)
+            }
+            Object::Profile(mut profile) => {
+                slim(&mut profile.metadata);
+                profile.status = None;
+                put_cluster(&mut self.cluster.profiles, name_of(&profile.metadata).to_owned(), *profile)
+            }
+            Object::ServiceAccount(account) => {
+                let known = service_account(&account);
+                self.put(account.metadata, |ns| &mut ns.service_accounts, known)
+            }
+            Object::NetworkPolicy(policy) => {
+                let known = facts::NetworkPolicy {
+                    generated: generated(&policy.metadata),
+                    spec: Arc::new(policy.spec.unwrap_or_default()),
+                };
+                self.put(policy.metadata, |ns| &mut ns.network_policies, known)
+            }
+            Object::PodMonitor(monitor) => {
+                let known = pod_monitor(&monitor);
+                self.put(monitor.metadata, |ns| &mut ns.pod_monitors, known)
+            }
+            Object::Service(service) => {
+                let known = service_ports(&service);
+                self.put(service.metadata, |ns| &mut ns.services, known)
+            }
+            Object::ResourceQuota(quota) => self.put_name(&quota.metadata, |ns| &mut ns.resource_quotas),
+            Object::LimitRange(range) => self.put_name(&range.metadata, |ns| &mut ns.limit_ranges),
+            Object::Role(role) => Touched::reached(self.rbac.set_role(
+                role.metadata.namespace.as_deref(),
+                name_of(&role.metadata),
+                role.rules.unwrap_or_default(),
+            )),
+            Object::ClusterRole(role) => Touched::reached(self.rbac.set_role(
+                None,
+                name_of(&role.metadata),
+                role.rules.unwrap_or_default(),
+            )),
+            Object::RoleBinding(binding) => Touched::reached(self.rbac.set_binding(
+                binding.metadata.namespace.as_deref(),
+                name_of(&binding.metadata),
+                &binding.role_ref,
+                binding.subjects.as_deref().unwrap_or_default(),
+            )),
+            Object::ClusterRoleBinding(binding) => Touched::reached(self.rbac.set_binding(
+                None,
+                name_of(&binding.metadata),
+                &binding.role_ref,
+                binding.subjects.as_deref().unwrap_or_default(),
+            )),
+        }
+    }
+
+    /// Forgets an object. Returns whose verdict may change.
+    pub fn remove(&mut self, kind: Kind, namespace: Option<&str>, name: &str) -> Touched {
+        match kind {
+            Kind::Namespace => {
+                // What lived in it has left before: a namespace goes last.
+                let known = self.cluster.namespaces.remove(name).is_some();
+                if known { Touched::namespace(name) } else { Touched::nothing() }
+            }
+            Kind::TrustPolicy => take_cluster(&mut self.cluster.trust_policies, name),
+            Kind::Profile => take_cluster(&mut self.cluster.profiles, name),
+            Kind::Role => Touched::reached(self.rbac.remove_role(namespace, name)),
+            Kind::ClusterRole => Touched::reached(self.rbac.remove_role(None, name)),
+            Kind::RoleBinding => Touched::reached(self.rbac.remove_binding(namespace, name)),
+            Kind::ClusterRoleBinding => Touched::reached(self.rbac.remove_binding(None, name)),
+            Kind::Workload => self.take(namespace, |ns| ns.workloads.remove(name).is_some()),
+            Kind::Model => self.take(namespace, |ns| ns.models.remove(name).is_some()),
+            Kind::Exemption => self.take(namespace, |ns| ns.exemptions.remove(name).is_some()),
+            Kind::ServiceAccount => self.take(namespace, |ns| ns.service_accounts.remove(name).is_some()),
+            Kind::NetworkPolicy => self.take(namespace, |ns| ns.network_policies.remove(name).is_some()),
+            Kind::PodMonitor => self.take(namespace, |ns| ns.pod_monitors.remove(name).is_some()),
+            Kind::Service => self.take(namespace, |ns| ns.services.remove(name).is_some()),
+            Kind::ResourceQuota => self.take(namespace, |ns| ns.resource_quotas.remove(name)),
+            Kind::LimitRange => self.take(namespace, |ns| ns.limit_ranges.remove(name)),
+        }
+    }
+
+    /// The namespace, or an empty ungoverned one where it is not known.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> &Namespace {
+        self.cluster.namespaces.get(name).unwrap_or(&self.nowhere)
+    }
+
+    /// Facts about a pod of `namespace` that `object` describes. Signatures and kind are the caller's to fill in.
+    #[must_use]
+    pub fn pod_facts<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        object: &'a PodObject,
+        stage: Stage,
+    ) -> PodFacts<'a> {
+        let mut pod = PodFacts::new(&object.spec, &object.labels, &object.annotations);
+        pod.prefix = &object.prefix;
+        pod.unknown_fields = &object.unknown_fields;
+        pod.stage = stage;
+        pod.matched = matched(namespace, &object.labels);
+        pod.identity = self.identity(namespace, &object.spec, &pod.matched);
+        pod
+    }
+
+    fn identity<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        spec: &'a k8s_openapi::api::core::v1::PodSpec,
+        matched: &Matched<'_>,
+    ) -> Identity<'a> {
+        let account_name = spec
+            .service_account_name
+            .as_deref()
+            .or(spec.service_account.as_deref())
+            .filter(|name| !name.is_empty())
+            .unwrap_or("default");
+        let own = match matched {
+            Matched::One(workload) => workload.metadata.name.as_deref(),
+            _ => None,
+        };
+        Identity {
+            account_name,
+            account: namespace.service_accounts.get(account_name),
+            grants: self.rbac.grants(&namespace.name, account_name),
+            shared_with: namespace
+                .workloads
+                .keys()
+                .map(String::as_str)
+                .filter(|name| *name == account_name && Some(*name) != own)
+                .collect(),
+        }
+    }
+
+    /// Facts about `subject`.
+    #[must_use]
+    pub fn facts<'a>(
+        &'a self,
+        now: Timestamp,
+        subject: facts::Subject<'a>,
+        namespace: &'a Namespace,
+        settings: &'a Settings,
+    ) -> Facts<'a> {
+        Facts { now, subject, namespace, cluster: &self.cluster, settings }
+    }
+
+    /// The settings of the profiles that apply to `namespace`, merged.
+    #[must_use]
+    pub fn settings(&self, namespace: &Namespace) -> Settings {
+        let mut settings = Settings::default();
+        for profile in decide::applying(&self.cluster, namespace) {
+            let name = name_of(&profile.metadata);
+            settings
+                .platform_agents
+                .extend(profile.spec.platform_agents.iter().map(|a| a.image_digest.clone()));
+            settings.isolation.extend(profile.spec.isolation.iter().cloned());
+            settings.unknown_controls.extend(
+                profile
+                    .spec
+                    .controls
+                    .keys()
+                    .filter(|id| !ALL.iter().any(|c| c.id == id.as_str()))
+                    .map(|id| format!("{name}: {id}")),
+            );
+        }
+        settings
+    }
+
+    /// The AI workloads that a reach of a binding concerns, in governed namespaces.
+    pub fn workloads_reached<'a>(&'a self, reach: &'a Reach) -> Vec<&'a Arc<api::AIWorkload>> {
+        let of = |namespace: &'a str, name: Option<&'a str>| {
+            self.cluster.namespaces.get(namespace).into_iter().filter(|ns| ns.governed()).flat_map(
+                move |ns| {
+                    ns.workloads
+                        .iter()
+                        .filter(move |(n, _)| name.is_none_or(|name| *n == name))
+                        .map(|(_, w)| w)
+                },
+            )
+        };
+        match reach {
+            Reach::Account(namespace, name) => of(namespace, Some(name)).collect(),
+            Reach::Namespace(namespace) => of(namespace, None).collect(),
+            Reach::AllAccounts | Reach::Authenticated => self
+                .cluster
+                .namespaces
+                .values()
+                .filter(|ns| ns.governed())
+                .flat_map(|ns| ns.workloads.values())
+                .collect(),
+        }
+    }
+
+    fn apply_namespace(&mut self, object: CoreNamespace) -> Touched {
+        let name = name_of(&object.metadata).to_owned();
+        let terminating = object.metadata.deletion_timestamp.is_some();
+        let labels: Labels = object.metadata.labels.unwrap_or_default();
+        let entry = self.cluster.namespaces.entry(name.clone()).or_default();
+        if entry.name == name && entry.labels == labels && entry.terminating == terminating {
+            return Touched::nothing();
+        }
+        entry.name.clone_from(&name);
+        entry.labels = labels;
+        entry.terminating = terminating;
+        Touched::namespace(&name)
+    }
+
+    fn entry(&mut self, namespace: &str) -> &mut Namespace {
+        let entry = self.cluster.namespaces.entry(namespace.to_owned()).or_default();
+        if entry.name.is_empty() {
+            namespace.clone_into(&mut entry.name);
+        }
+        entry
+    }
+
+    fn put<T: PartialEq>(
+        &mut self,
+        metadata: ObjectMeta,
+        of: fn(&mut Namespace) -> &mut BTreeMap<String, T>,
+        value: T,
+    ) -> Touched {
+        let (Some(namespace), Some(name)) = (metadata.namespace, metadata.name) else {
+            return Touched::nothing();
+        };
+        let map = of(self.entry(&namespace));
+        if map.get(&name) == Some(&value) {
+            return Touched::nothing();
+        }
+        map.insert(name, value);
+        Touched::namespace(&namespace)
+    }
+
+    fn put_name(
+        &mut self,
+        metadata: &ObjectMeta,
+        of: fn(&mut Namespace) -> &mut BTreeSet<String>,
+    ) -> Touched {
+        let (Some(namespace), Some(name)) = (&metadata.namespace, &metadata.name) else {
+            return Touched::nothing();
+        };
+        if of(self.entry(namespace)).insert(name.clone()) {
+            Touched::namespace(namespace)
+        } else {
+            Touched::nothing()
+        }
+    }
+
+    fn take(&mut self, namespace: Option<&str>, remove: impl FnOnce(&mut Namespace) -> bool) -> Touched {
+        let Some(namespace) = namespace else { return Touched::nothing() };
+        let removed = self.cluster.namespaces.get_mut(namespace).is_some_and(remove);
+        if removed { Touched::namespace(namespace) } else { Touched::nothing() }
+    }
+}
+
+/// The declarations of `namespace` whose selector matches `labels`.
+#[must_use]
+pub fn matched<'a>(namespace: &'a Namespace, labels: &Labels) -> Matched<'a> {
+    let mut hits =
+        namespace.workloads.values().filter(|w| selector::contains(&w.spec.selector.match_labels, labels));
+    let Some(first) = hits.next() else { return Matched::None };
+    let names: Vec<String> = hits.map(|w| name_of(&w.metadata).to_owned()).collect();
+    if names.is_empty() {
+        return Matched::One(first);
+    }
+    Matched::Many(std::iter::once(name_of(&first.metadata).to_owned()).chain(names).collect())
+}
+
+fn put_cluster<T: PartialEq>(map: &mut BTreeMap<String, Arc<T>>, name: String, value: T) -> Touched {
+    if map.get(&name).is_some_and(|known| **known == value) {
+        return Touched::nothing();
+    }
+    map.insert(name, Arc::new(value));
+    Touched::everything()
+}
+
+fn take_cluster<T>(map: &mut BTreeMap<String, T>, name: &str) -> Touched {
+    if map.remove(name).is_some() { Touched::everything() } else { Touched::nothing() }
+}
+
+fn name_of(metadata: &ObjectMeta) -> &str {
+    metadata.name.as_deref().unwrap_or_default()
+}
+
+/// Drops what no rule asks for and what changes at every write.
+fn slim(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    metadata.resource_version = None;
+    metadata.annotations = None;
+    metadata.generation = None;
+}
+
+/// Whether the operator generated an object. Its label is protected: only the operator may write objects that carry it.
+#[must_use]
+pub fn generated(metadata: &ObjectMeta) -> bool {
+    metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(api::common::LABEL_MANAGED_BY))
+        .is_some_and(|by| by == api::common::MANAGER)
+}
+
+fn service_account(account: &ServiceAccount) -> facts::ServiceAccount {
+    let owner = account
+        .metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|o| o.kind == "AIWorkload" && o.api_version.starts_with("portcullis.dev/"))
+        .map(|o| o.name.clone());
+    facts::ServiceAccount {
+        automount: account.automount_service_account_token,
+        generated_for: owner.filter(|_| generated(&account.metadata)),
+        pull_secrets: account.image_pull_secrets.iter().flatten().map(|s| s.name.clone()).collect(),
+    }
+}
+
+fn service_ports(service: &Service) -> Vec<facts::ServicePort> {
+    service
+        .spec
+        .iter()
+        .flat_map(|spec| spec.ports.iter().flatten())
+        .map(|port| facts::ServicePort { name: port.name.clone().unwrap_or_default(), port: port.port })
+        .collect()
+}
+
+fn pod_monitor(monitor: &DynamicObject) -> facts::PodMonitor {
+    let spec = &monitor.data["spec"];
+    let names = |key: &str| {
+        spec["namespaceSelector"][key]
+            .as_array()
+            .map(|list| list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect::<Vec<_>>())
+    };
+    let namespaces = if spec["namespaceSelector"]["any"] == true {
+        Some(vec!["*".to_owned()])
+    } else {
+        names("matchNames").filter(|list| !list.is_empty())
+    };
+    let ports = spec["podMetricsEndpoints"].as_array().into_iter().flatten().filter_map(|endpoint| {
+        ["port", "portNumber", "targetPort"].iter().find_map(|key| match &endpoint[*key] {
+            serde_json::Value::String(text) => Some(text.clone()),
+            serde_json::Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        })
+    });
+    facts::PodMonitor {
+        selector: serde_json::from_value(spec["selector"].clone()).unwrap_or_default(),
+        namespaces,
+        ports: ports.collect(),
+    }
+}

@@ -1,0 +1,118 @@
+//! `declared-workloads-only`: nothing runs in a governed namespace that nobody has declared.
+
+use crate::api;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{Facts, Matched, Place, PodFacts, Subject};
+use crate::policy::fix::Fix;
+use crate::policy::image::ImageRef;
+
+/// Every pod belongs to one AIWorkload, and what it mounts is registered.
+pub(super) const CONTROL: Control = Control {
+    id: "declared-workloads-only",
+    title: "every pod of a governed namespace belongs to exactly one AIWorkload, and the artifacts it mounts are registered",
+    room: Room::Segregation,
+    wave: 1,
+    modes: Modes::all(Mode::Enforce),
+    provisions: &["CoP-5.1", "CoP-5.1-n1", "CfV-SCOPE"],
+    why: "only what is known, with its place and its owner, can be protected",
+    remedy: "create an AIWorkload whose spec.selector matches the pod's labels, and an AIModel for each artifact it mounts",
+    gaps: &[
+        "persistent volume claims and Secrets that hold assets are not yet resolved to an AIModel or AIDataset",
+        "transitions of spec.lifecycle.state are not yet judged",
+        "AI outside governed namespaces is recognised by requested devices only",
+    ],
+    check: Check::Rule(check),
+};
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    match &facts.subject {
+        Subject::Pod(pod) if !facts.is_platform_agent(pod) => {
+            belongs(facts, pod, report);
+            mounts(facts, pod, report);
+        }
+        Subject::Cluster => {
+            for line in &facts.cluster.undeclared {
+                report.violated(Place::object(line), "looks like AI outside every governed namespace");
+            }
+        }
+        _ => {}
+    }
+}
+
+fn belongs(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    match &pod.matched {
+        Matched::One(_) => {}
+        Matched::None => {
+            let labels: Vec<String> = pod.labels.iter().take(4).map(|(k, v)| format!("{k}={v}")).collect();
+            report
+                .violated(
+                    pod.at("metadata.labels").value(labels.join(",")),
+                    format!("no AIWorkload of namespace {:?} selects this pod", facts.namespace.name),
+                )
+                .fix(Fix::Text(format!(
+                    "apply an AIWorkload in namespace {:?} whose spec.selector.matchLabels are among these labels \
+                     (type: supporting if this is no AI)",
+                    facts.namespace.name
+                )))
+                .may_arrive();
+        }
+        Matched::Many(names) => {
+            report
+                .violated(
+                    pod.at("metadata.labels"),
+                    format!("{} AIWorkloads select this pod: {}", names.len(), names.join(", ")),
+                )
+                .fix(Fix::Text(
+                    "give each workload a label of its own and let spec.selector ask for it".to_owned(),
+                ));
+        }
+    }
+}
+
+/// Image volumes carry models and data: each must be a registered model that the workload declares.
+fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    let Some(workload) = facts.declaration() else { return };
+    for image in pod.images().filter(crate::policy::containers::ImageUse::is_volume) {
+        let Ok(volume) = ImageRef::parse(image.reference) else { continue };
+        let registered = facts.namespace.models.values().find(|model| holds(model, &volume));
+        let place = || pod.at(image.path()).value(image.reference);
+        match registered.and_then(|model| model.metadata.name.as_deref()) {
+            None => {
+                report
+                    .violated(place(), "no AIModel of this namespace has this artifact as its source")
+                    .fix(Fix::Text(
+                        "apply an AIModel with spec.source.kind oci and this reference, and name it in \
+                         AIWorkload spec.models"
+                            .to_owned(),
+                    ))
+                    .may_arrive();
+            }
+            Some(name) if workload.spec.models.iter().any(|m| m.name == name) => {}
+            Some(name) => {
+                report
+                    .violated(
+                        place(),
+                        format!(
+                            "holds AIModel {name:?}, which {} does not declare",
+                            Facts::name_of(workload)
+                        ),
+                    )
+                    .fix(Fix::Text(format!(
+                        "add {{name: {name}}} to spec.models of {}",
+                        Facts::name_of(workload)
+                    )))
+                    .may_arrive();
+            }
+        }
+    }
+}
+
+/// Whether the model's source is this very artifact: the same place and, by reference or by `spec.digest`, the same bytes.
+fn holds(model: &api::AIModel, volume: &ImageRef) -> bool {
+    let Some(reference) = model.spec.source.as_ref().and_then(|s| s.reference.as_deref()) else {
+        return false;
+    };
+    let Ok(source) = ImageRef::parse(reference) else { return false };
+    let digest = source.digest().or(model.spec.digest.as_deref());
+    source.name() == volume.name() && digest.is_some() && digest == volume.digest()
+}

@@ -1,0 +1,169 @@
+//! `dedicated-service-account`: each workload has an identity of its own, and no more token than it declares.
+
+use k8s_openapi::api::core::v1::{Volume, VolumeProjection};
+
+use crate::api;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{Facts, Place, PodFacts, Stage};
+use crate::policy::fix::Fix;
+
+/// The longest life of a projected token, in seconds.
+const LONGEST_TOKEN: i64 = 3600;
+
+/// A pod runs under its own workload's ServiceAccount.
+pub(super) const CONTROL: Control = Control {
+    id: "dedicated-service-account",
+    title: "each AIWorkload runs under its own ServiceAccount, with no API token unless it declares one",
+    room: Room::Identity,
+    wave: 1,
+    modes: Modes::all(Mode::Enforce),
+    provisions: &["CoP-2.5", "CoP-6.1", "CoP-2.5-n1"],
+    why: "access can be controlled only if each workload has an identity of its own",
+    remedy: "set spec.serviceAccountName to the AIWorkload's name and spec.automountServiceAccountToken to false",
+    gaps: &["spec.identity.cloudIdentities are not yet compared with annotations of the ServiceAccount"],
+    check: Check::Rule(check),
+};
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let (Some(pod), Some(workload)) = (facts.governed_pod(), facts.declaration()) else { return };
+    let expected = workload.metadata.name.as_deref().unwrap_or_default();
+    account(facts, pod, workload, expected, report);
+    token(pod, workload, report);
+    foreign_user(facts, pod, workload, report);
+}
+
+fn account(
+    facts: &Facts<'_>,
+    pod: &PodFacts<'_>,
+    workload: &api::AIWorkload,
+    expected: &str,
+    report: &mut Report<'_>,
+) {
+    let name = pod.identity.account_name;
+    if name != expected {
+        report
+            .violated(
+                pod.at("spec.serviceAccountName").value(name),
+                format!("is not the identity of {}, which is {expected:?}", Facts::name_of(workload)),
+            )
+            .fix(Fix::set(format!("{}spec.serviceAccountName", pod.prefix), expected));
+        return;
+    }
+    let generate = workload.spec.manage == api::workload::Manage::Generate;
+    match pod.identity.account {
+        None => {
+            report
+                .violated(
+                    Place::object(format!("ServiceAccount {}/{expected}", facts.namespace.name)),
+                    if generate { "is not generated yet" } else { "does not exist" },
+                )
+                .may_arrive();
+        }
+        Some(account) if generate && account.generated_for.as_deref() != Some(expected) => {
+            report
+                .violated(
+                    Place::object(format!("ServiceAccount {}/{expected}", facts.namespace.name)),
+                    format!("was not made for {}, so others may hold it too", Facts::name_of(workload)),
+                )
+                .fix(Fix::Text(format!(
+                    "delete ServiceAccount {expected:?} and let the operator generate it, or set spec.manage: Observe"
+                )))
+                .may_arrive();
+        }
+        Some(_) => {}
+    }
+}
+
+/// Every way by which an API token reaches a container: the automatic volume and projected volumes.
+fn token(pod: &PodFacts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let declared = workload.spec.identity.as_ref().and_then(|identity| identity.token.as_ref());
+    let automatic = pod
+        .spec
+        .automount_service_account_token
+        .unwrap_or_else(|| pod.identity.account.and_then(|account| account.automount).unwrap_or(true));
+    if automatic {
+        report
+            .violated(
+                pod.at("spec.automountServiceAccountToken")
+                    .value(pod.spec.automount_service_account_token.map_or("", |_| "true")),
+                "mounts an API token into every container",
+            )
+            .fix(Fix::set(format!("{}spec.automountServiceAccountToken", pod.prefix), false));
+    }
+    for (volume_index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
+        // The volume that the automatic mount adds is the fault found above.
+        if automatic && volume.name.starts_with("kube-api-access-") {
+            continue;
+        }
+        for (index, projection) in projections(volume) {
+            let path = format!("spec.volumes[{volume_index}].projected.sources[{index}].serviceAccountToken");
+            projected(pod, &path, projection, declared, report);
+        }
+    }
+}
+
+fn projections(volume: &Volume) -> impl Iterator<Item = (usize, &VolumeProjection)> {
+    volume
+        .projected
+        .iter()
+        .flat_map(|projected| projected.sources.iter().flatten())
+        .enumerate()
+        .filter(|(_, source)| source.service_account_token.is_some())
+}
+
+fn projected(
+    pod: &PodFacts<'_>,
+    path: &str,
+    projection: &VolumeProjection,
+    declared: Option<&api::workload::TokenRequest>,
+    report: &mut Report<'_>,
+) {
+    let Some(token) = &projection.service_account_token else { return };
+    let audience = token.audience.as_deref().unwrap_or_default();
+    let Some(declared) = declared else {
+        report
+            .violated(
+                pod.at(path).value(audience),
+                "mounts a token that spec.identity.token does not declare",
+            )
+            .fix(Fix::Text(
+                "remove the volume, or declare audience and ttlSeconds in spec.identity.token".to_owned(),
+            ));
+        return;
+    };
+    let wanted = declared.audience.as_deref().unwrap_or_default();
+    if audience.is_empty() || audience != wanted {
+        report
+            .violated(
+                pod.at(format!("{path}.audience")).value(audience),
+                format!("is not the declared audience {wanted:?}"),
+            )
+            .fix(Fix::set(format!("{}{path}.audience", pod.prefix), wanted));
+    }
+    let longest = declared.ttl_seconds.unwrap_or(LONGEST_TOKEN).min(LONGEST_TOKEN);
+    let life = token.expiration_seconds.unwrap_or(LONGEST_TOKEN);
+    if life > longest {
+        report
+            .violated(
+                pod.at(format!("{path}.expirationSeconds")).value(life.to_string()),
+                format!("lives longer than {longest} seconds"),
+            )
+            .fix(Fix::set(format!("{}{path}.expirationSeconds", pod.prefix), longest));
+    }
+}
+
+/// A pod of one workload may not borrow the name of another's identity; the reverse of the first rule, for `Observe`.
+fn foreign_user(facts: &Facts<'_>, pod: &PodFacts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    if pod.identity.shared_with.is_empty() || pod.stage == Stage::Carried {
+        return;
+    }
+    report.violated(
+        pod.at("spec.serviceAccountName").value(pod.identity.account_name),
+        format!(
+            "is the identity of AIWorkload {}/{}, not of {}",
+            facts.namespace.name,
+            pod.identity.shared_with.join(", "),
+            Facts::name_of(workload)
+        ),
+    );
+}

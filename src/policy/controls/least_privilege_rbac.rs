@@ -1,0 +1,236 @@
+//! `least-privilege-rbac`: an identity holds what its declaration asks for, and nothing that no AI may hold.
+
+use k8s_openapi::api::rbac::v1::PolicyRule;
+
+use crate::api;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{BindingFacts, BindingRef, Facts, Place, Subject, Via};
+use crate::policy::fix::Fix;
+
+/// All rights that reach an identity are declared, and none is dangerous.
+pub(super) const CONTROL: Control = Control {
+    id: "least-privilege-rbac",
+    title: "all rights that reach the workload's identity are declared, and none lets it take over the cluster",
+    room: Room::Identity,
+    wave: 1,
+    modes: Modes::all(Mode::Enforce),
+    provisions: &["CoP-2.5", "CoP-6.1", "CoP-2.5-n1", "CoP-6.1-n2"],
+    why: "a model that is turned against you can do what its identity can do",
+    remedy: "remove the binding, or declare the rights in AIWorkload spec.identity.permissions",
+    gaps: &[
+        "a risk assessment of the declared permissions is not yet asked for",
+        "rights that people hold in governed namespaces are not yet reviewed",
+        "rights from authorizers other than RBAC cannot be seen",
+    ],
+    check: Check::Rule(check),
+};
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    match &facts.subject {
+        Subject::Pod(pod) => {
+            let Some(workload) = facts.declaration() else { return };
+            if facts.is_platform_agent(pod) {
+                return;
+            }
+            for grant in &pod.identity.grants {
+                let holder = Holder {
+                    account: pod.identity.account_name,
+                    workload,
+                    binding: grant.binding,
+                    role: grant.role,
+                    via: Some(grant.via),
+                };
+                judge(&holder, grant.rules, report);
+            }
+        }
+        Subject::Binding(binding) => of_binding(binding, report),
+        _ => {}
+    }
+}
+
+fn of_binding(facts: &BindingFacts<'_>, report: &mut Report<'_>) {
+    for workload in &facts.workloads {
+        let holder = Holder {
+            account: workload.metadata.name.as_deref().unwrap_or_default(),
+            workload,
+            binding: facts.binding,
+            role: facts.role,
+            via: None,
+        };
+        judge(&holder, facts.rules, report);
+    }
+}
+
+struct Holder<'a> {
+    account: &'a str,
+    workload: &'a api::AIWorkload,
+    binding: BindingRef<'a>,
+    role: &'a str,
+    via: Option<Via>,
+}
+
+fn judge(holder: &Holder<'_>, rules: Option<&[PolicyRule]>, report: &mut Report<'_>) {
+    // A role that does not exist grants nothing today; when it appears the identity is judged again.
+    let Some(rules) = rules else { return };
+    let declared = holder.workload.spec.identity.as_ref().map_or(&[][..], |identity| &identity.permissions);
+    // What is declared is meant for the own namespace: a binding elsewhere, or everywhere, goes beyond it.
+    let inside = holder.binding.namespace.is_some()
+        && holder.binding.namespace == holder.workload.metadata.namespace.as_deref();
+    for rule in rules {
+        if basic(rule) {
+            continue;
+        }
+        let fault = match dangerous(rule) {
+            Some(danger) => format!("{danger}, which no AI workload may"),
+            None if inside && covered(rule, declared) => continue,
+            None => format!("{}, which it does not declare", spell(rule)),
+        };
+        let way = match holder.via {
+            None | Some(Via::Account) => String::new(),
+            Some(Via::NamespaceGroup) => " and the group of its namespace's accounts".to_owned(),
+            Some(Via::AllAccounts) => " and the group system:serviceaccounts".to_owned(),
+            Some(Via::Authenticated) => " and the group system:authenticated".to_owned(),
+        };
+        report
+            .violated(
+                Place::object(format!(
+                    "ServiceAccount {:?} of {}",
+                    holder.account,
+                    Facts::name_of(holder.workload)
+                )),
+                format!("through {} to {}{way} may {fault}", holder.binding, holder.role),
+            )
+            .fix(remove(holder));
+        // One fault a binding is enough to act on; a role with a hundred rules must not fill the answer.
+        return;
+    }
+}
+
+fn remove(holder: &Holder<'_>) -> Fix {
+    let command = match holder.binding.namespace {
+        Some(namespace) => format!("kubectl delete rolebinding {} -n {namespace}", holder.binding.name),
+        None => format!("kubectl delete clusterrolebinding {}", holder.binding.name),
+    };
+    match holder.via {
+        Some(Via::AllAccounts | Via::Authenticated) => Fix::Text(format!(
+            "ask those who keep the cluster to take the group out of {} (`{command}`), or declare the permission in \
+             spec.identity.permissions",
+            holder.binding
+        )),
+        _ => Fix::Text(format!("`{command}`, or declare the permission in spec.identity.permissions")),
+    }
+}
+
+/// What everybody who is signed in holds on every cluster: asking who one is and what one may do, and discovery.
+fn basic(rule: &PolicyRule) -> bool {
+    let resources = rule.resources.as_deref().unwrap_or_default();
+    if resources.is_empty() {
+        return rule.verbs.iter().all(|verb| verb == "get");
+    }
+    let groups = rule.api_groups.as_deref().unwrap_or_default();
+    let group_is = |wanted: &str| !groups.is_empty() && groups.iter().all(|group| group == wanted);
+    rule.verbs.iter().all(|verb| verb == "create")
+        && ((group_is("authorization.k8s.io")
+            && resources.iter().all(|r| r == "selfsubjectaccessreviews" || r == "selfsubjectrulesreviews"))
+            || (group_is("authentication.k8s.io") && resources.iter().all(|r| r == "selfsubjectreviews")))
+}
+
+/// A right that would let its holder take over namespaces, nodes or the gate itself; as a clause after "may".
+fn dangerous(rule: &PolicyRule) -> Option<String> {
+    let list = |field: &Option<Vec<String>>| field.as_deref().unwrap_or_default().to_vec();
+    let (groups, resources) = (list(&rule.api_groups), list(&rule.resources));
+    let any =
+        |items: &[String], wanted: &[&str]| items.iter().any(|i| i == "*" || wanted.contains(&i.as_str()));
+    let star = |items: &[String]| items.iter().any(|i| i == "*");
+    if resources.is_empty() {
+        let urls = list(&rule.non_resource_urls);
+        return (star(&rule.verbs) || star(&urls)).then(|| "call any URL of the API server".to_owned());
+    }
+    if star(&rule.verbs) || star(&groups) || star(&resources) {
+        return Some(format!("{} (a wildcard)", spell(rule)));
+    }
+    let verbs = |wanted: &[&str]| rule.verbs.iter().any(|v| wanted.contains(&v.as_str()));
+    let write = ["create", "update", "patch", "delete", "deletecollection"];
+    let of = |group: &[&str], names: &[&str]| any(&groups, group) && any(&resources, names);
+    let found = [
+        (verbs(&["escalate", "bind", "impersonate"]), "escalate, bind or impersonate"),
+        (verbs(&["list", "watch"]) && of(&[""], &["secrets"]), "list secrets"),
+        (
+            verbs(&["create", "get"])
+                && of(
+                    &[""],
+                    &["pods/exec", "pods/attach", "pods/portforward", "pods/proxy", "services/proxy"],
+                ),
+            "reach into running pods",
+        ),
+        (
+            verbs(&write) && of(&[""], &["pods", "pods/ephemeralcontainers", "replicationcontrollers"]),
+            "create or change pods",
+        ),
+        (
+            verbs(&write) && of(&["apps"], &["deployments", "daemonsets", "statefulsets", "replicasets"]),
+            "create or change workloads",
+        ),
+        (verbs(&write) && of(&["batch"], &["jobs", "cronjobs"]), "create or change jobs"),
+        (verbs(&write) && of(&[""], &["serviceaccounts/token"]), "issue tokens of other identities"),
+        (of(&[""], &["nodes/proxy"]), "reach into nodes"),
+        (
+            verbs(&write)
+                && of(
+                    &["rbac.authorization.k8s.io"],
+                    &["roles", "rolebindings", "clusterroles", "clusterrolebindings"],
+                ),
+            "change permissions",
+        ),
+        (
+            verbs(&["approve", "update", "patch"])
+                && of(
+                    &["certificates.k8s.io"],
+                    &["certificatesigningrequests/approval", "signers", "certificatesigningrequests/status"],
+                ),
+            "approve certificates",
+        ),
+        (verbs(&write) && any(&groups, &["admissionregistration.k8s.io"]), "change admission"),
+        (verbs(&write) && any(&groups, &[api::common::GROUP]), "change its own declarations"),
+        (
+            verbs(&write) && of(&[""], &["namespaces", "nodes", "persistentvolumes"]),
+            "change namespaces, nodes or volumes",
+        ),
+        (verbs(&write) && of(&["networking.k8s.io"], &["networkpolicies"]), "open its own network"),
+    ];
+    found.into_iter().find_map(|(hit, what)| hit.then(|| what.to_owned()))
+}
+
+/// Whether the declared rules hold every right of `rule`.
+fn covered(rule: &PolicyRule, declared: &[api::workload::Permission]) -> bool {
+    let groups = rule.api_groups.as_deref().unwrap_or_default();
+    let resources = rule.resources.as_deref().unwrap_or_default();
+    let names = rule.resource_names.as_deref().unwrap_or_default();
+    !groups.is_empty()
+        && !resources.is_empty()
+        && rule.verbs.iter().all(|verb| {
+            groups.iter().all(|group| {
+                resources.iter().all(|resource| {
+                    declared.iter().any(|d| {
+                        d.verbs.contains(verb)
+                            && d.api_groups.contains(group)
+                            && d.resources.contains(resource)
+                            && (d.resource_names.is_empty()
+                                || (!names.is_empty() && names.iter().all(|n| d.resource_names.contains(n))))
+                    })
+                })
+            })
+        })
+}
+
+/// A rule in words: `get, list configmaps`.
+fn spell(rule: &PolicyRule) -> String {
+    let resources = rule.resources.as_deref().unwrap_or_default();
+    let what =
+        if resources.is_empty() { rule.non_resource_urls.as_deref().unwrap_or_default() } else { resources };
+    let cut = |items: &[String]| match items {
+        [a, b, c, _, ..] => format!("{a}, {b}, {c}, ..."),
+        few => few.join(", "),
+    };
+    format!("{} {}", cut(&rule.verbs), cut(what))
+}

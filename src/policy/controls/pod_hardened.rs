@@ -1,0 +1,65 @@
+//! `pod-hardened`: a pod that is broken into gains as little as possible.
+
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{Facts, PodFacts, Stage};
+use crate::policy::fix::Fix;
+use crate::policy::pod_security;
+
+/// Pod Security level restricted and more, for every container of every kind.
+pub(super) const CONTROL: Control = Control {
+    id: "pod-hardened",
+    title: "pods keep Pod Security level restricted, with a read-only root file system and no way round the scheduler",
+    room: Room::RuntimeHardening,
+    wave: 1,
+    modes: Modes::all(Mode::Enforce),
+    provisions: &["CoP-6.1", "CoP-6.2-n1", "NCSC-P5.2"],
+    why: "a process that is taken over should find no rights, no writable program files and no way to the node",
+    remedy: "set the pod's and the containers' securityContext as Pod Security level restricted asks",
+    gaps: &["administrative access through device claims (resourceClaims) is not yet resolved"],
+    check: Check::Rule(check),
+};
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some(pod) = facts.pod() else { return };
+    pod_security::restricted(pod, report);
+    read_only_root(pod, report);
+    placement(pod, report);
+    for field in pod.unknown_fields.iter().take(8) {
+        report
+            .unknown(pod.at(field), "is a field this version does not know, and it may weaken the pod")
+            .fix(Fix::Text("remove the field, or upgrade to a version that knows it".to_owned()));
+    }
+}
+
+fn read_only_root(pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    for container in &pod.containers {
+        if container.security.and_then(|context| context.read_only_root_filesystem) != Some(true) {
+            let path = container.path("securityContext.readOnlyRootFilesystem");
+            report
+                .violated(pod.at(&path), "is not true, so an intruder could change the programs")
+                .fix(Fix::set(format!("{}{path}", pod.prefix), true));
+        }
+    }
+}
+
+/// A pod that names its node was never scheduled, and one that claims to mirror a file on a node is not this cluster's.
+fn placement(pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    let before_scheduling = matches!(pod.stage, Stage::Entering | Stage::Carried);
+    if let Some(node) = pod.spec.node_name.as_deref().filter(|node| before_scheduling && !node.is_empty()) {
+        report
+            .violated(
+                pod.at("spec.nodeName").value(node),
+                "chooses its node past the scheduler and its rules",
+            )
+            .fix(Fix::remove(format!("{}spec.nodeName", pod.prefix)));
+    }
+    let mirror = "kubernetes.io/config.mirror";
+    if pod.annotations.contains_key(mirror) {
+        report
+            .violated(
+                pod.at(format!("metadata.annotations[{mirror:?}]")),
+                "claims to mirror a static pod of a node",
+            )
+            .fix(Fix::remove(format!("{}metadata.annotations[{mirror:?}]", pod.prefix)));
+    }
+}

@@ -1,0 +1,52 @@
+//! Dates and durations as the resources write them.
+
+use jiff::{SignedDuration, Span, Timestamp, civil::Date, tz::TimeZone};
+
+/// The last instant at which `text` still holds: an RFC 3339 time is itself, a plain date (`2027-01-31`) is its last
+/// second in UTC. `None` when it is neither.
+#[must_use]
+pub fn until(text: &str) -> Option<Timestamp> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(time);
+    }
+    let date: Date = text.parse().ok()?;
+    date.at(23, 59, 59, 0).to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// The first instant at which `text` holds: an RFC 3339 time is itself, a plain date is its first second in UTC.
+#[must_use]
+pub fn from(text: &str) -> Option<Timestamp> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(time);
+    }
+    let date: Date = text.parse().ok()?;
+    date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// The length of an ISO 8601 duration such as `P90D` or `PT24H`; calendar units count as 365, 30 and 7 days.
+#[must_use]
+pub fn duration(text: &str) -> Option<SignedDuration> {
+    let span: Span = text.parse().ok()?;
+    let days = i64::from(span.get_years()) * 365
+        + i64::from(span.get_months()) * 30
+        + i64::from(span.get_weeks()) * 7
+        + i64::from(span.get_days());
+    let seconds = i64::from(span.get_hours()) * 3600 + span.get_minutes() * 60 + span.get_seconds();
+    Some(SignedDuration::from_secs(days.checked_mul(86_400)?.checked_add(seconds)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_dates_hold_to_their_end() {
+        assert_eq!(until("2027-01-31").unwrap().to_string(), "2027-01-31T23:59:59Z");
+        assert_eq!(from("2027-01-31").unwrap().to_string(), "2027-01-31T00:00:00Z");
+        assert_eq!(until("2027-01-31T10:00:00Z").unwrap().to_string(), "2027-01-31T10:00:00Z");
+        assert_eq!(until("soon"), None);
+        assert_eq!(duration("P90D").unwrap().as_hours(), 90 * 24);
+        assert_eq!(duration("PT24H").unwrap().as_hours(), 24);
+        assert_eq!(duration("x"), None);
+    }
+}

@@ -1,0 +1,270 @@
+//! From findings to a decision: modes, effects and exemptions.
+
+use jiff::Timestamp;
+
+use super::code::{self, Effect};
+use super::control::{Control, Finding, Mode, Scope};
+use super::dates;
+use super::facts::{Cluster, Namespace};
+use crate::api::{self, Environment};
+
+/// The ladder that profiles stand on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Base {
+    /// The first wave with the catalogue's modes; the rest is audited.
+    Core,
+    /// The catalogue's modes for every control.
+    Code,
+    /// Every control enforced, with the strict effects of the provisions.
+    Strict,
+}
+
+impl Base {
+    fn mode(self, control: &Control, environment: Environment) -> Mode {
+        match self {
+            Self::Core if control.wave == 1 => control.modes.of(environment),
+            Self::Core => Mode::Audit,
+            Self::Code => control.modes.of(environment),
+            Self::Strict => Mode::Enforce,
+        }
+    }
+}
+
+/// What is enforced for one subject: the profiles that apply to it and its exemptions.
+#[derive(Debug)]
+pub struct Enforcement<'a> {
+    environment: Environment,
+    profiles: Vec<&'a api::AIProfile>,
+    floor: Option<Base>,
+    exemptions: Vec<&'a api::AIExemption>,
+}
+
+impl<'a> Enforcement<'a> {
+    /// Collects what applies to a subject of `namespace`.
+    ///
+    /// `workload` is the declaration in question, if any: one that is critical brings profile `strict` with it. Where no
+    /// environment is known the strictest one, production, is taken.
+    #[must_use]
+    pub fn of(
+        namespace: &'a Namespace,
+        cluster: &'a Cluster,
+        workload: Option<&api::AIWorkload>,
+        now: Timestamp,
+    ) -> Self {
+        let environment = namespace.environment().unwrap_or(Environment::Production);
+        let criticality = workload.map(|w| w.spec.criticality).unwrap_or_default();
+        Self {
+            environment,
+            profiles: cluster
+                .profiles
+                .values()
+                .map(AsRef::as_ref)
+                .filter(|p| applies(p, &namespace.name, environment, criticality))
+                .collect(),
+            floor: (criticality == api::common::Criticality::Critical).then_some(Base::Strict),
+            exemptions: namespace
+                .exemptions
+                .values()
+                .map(AsRef::as_ref)
+                .filter(|e| exemption_holds(e, now).is_ok())
+                .collect(),
+        }
+    }
+
+    /// The mode of a control: the strictest that any applying profile asks for, `core` where none applies.
+    #[must_use]
+    pub fn mode(&self, control: &Control) -> Mode {
+        let of_profiles =
+            self.profiles.iter().map(|profile| profile_mode(profile, control, self.environment)).max();
+        let own = of_profiles.unwrap_or_else(|| Base::Core.mode(control, self.environment));
+        match self.floor {
+            Some(base) => own.max(base.mode(control, self.environment)),
+            None => own,
+        }
+    }
+
+    /// Whether the strict effects of provisions count.
+    #[must_use]
+    pub fn strict(&self) -> bool {
+        self.floor == Some(Base::Strict) || self.profiles.iter().any(|p| base_of(p) == Base::Strict)
+    }
+
+    /// What happens on `finding`: the weaker of its control's mode and its provisions' effect.
+    #[must_use]
+    pub fn effect(&self, finding: &Finding) -> Mode {
+        let strict = self.strict();
+        let demanded = finding
+            .provisions
+            .iter()
+            .filter_map(|id| code::provision(id))
+            .map(|p| effect_mode(if strict { p.effect.strict } else { p.effect.baseline }))
+            .max()
+            .unwrap_or(Mode::Audit);
+        let capped = match finding.scope {
+            Scope::Subject => demanded,
+            Scope::Namespace if strict => demanded,
+            Scope::Namespace => demanded.min(Mode::Audit),
+        };
+        self.mode(finding.control).min(capped)
+    }
+
+    fn exemption_for(&self, finding: &Finding, workload: Option<&str>) -> Option<&'a api::AIExemption> {
+        if finding.control.id == "enforcement-integrity" {
+            return None;
+        }
+        self.exemptions.iter().copied().find(|exemption| {
+            let spec = &exemption.spec;
+            spec.controls.iter().any(|c| c == finding.control.id)
+                && subject_matches(&spec.subject, finding, workload)
+        })
+    }
+}
+
+fn effect_mode(effect: Effect) -> Mode {
+    match effect {
+        Effect::Deny | Effect::FindingThenDeny => Mode::Enforce,
+        Effect::Warn => Mode::Warn,
+        Effect::Finding | Effect::Info => Mode::Audit,
+    }
+}
+
+fn base_of(profile: &api::AIProfile) -> Base {
+    match profile.spec.base {
+        api::profile::BaseProfile::Strict => Base::Strict,
+        api::profile::BaseProfile::Code => Base::Code,
+        api::profile::BaseProfile::Core => Base::Core,
+    }
+}
+
+fn profile_mode(profile: &api::AIProfile, control: &Control, environment: Environment) -> Mode {
+    let own = profile.spec.controls.get(control.id).and_then(|modes| modes.get(&environment));
+    match own {
+        Some(api::Mode::Enforce) => Mode::Enforce,
+        Some(api::Mode::Warn) => Mode::Warn,
+        Some(api::Mode::Audit) => Mode::Audit,
+        None => base_of(profile).mode(control, environment),
+    }
+}
+
+/// Names of the profiles that the operator shows but that apply only through others' `base`.
+pub const BUILT_IN: [&str; 3] = ["core", "code", "strict"];
+
+fn applies(
+    profile: &api::AIProfile,
+    namespace: &str,
+    environment: Environment,
+    criticality: api::common::Criticality,
+) -> bool {
+    if profile.metadata.name.as_deref().is_some_and(|name| BUILT_IN.contains(&name)) {
+        return false;
+    }
+    let Some(to) = &profile.spec.applies_to else { return true };
+    (to.namespaces.is_empty() || to.namespaces.iter().any(|n| n == "*" || n == namespace))
+        && (to.environments.is_empty() || to.environments.contains(&environment))
+        && (to.criticality.is_empty() || to.criticality.contains(&criticality))
+}
+
+/// The profiles that apply to a namespace for ordinary workloads.
+pub fn applying<'a>(
+    cluster: &'a Cluster,
+    namespace: &'a Namespace,
+) -> impl Iterator<Item = &'a api::AIProfile> {
+    let environment = namespace.environment().unwrap_or(Environment::Production);
+    cluster
+        .profiles
+        .values()
+        .map(AsRef::as_ref)
+        .filter(move |p| applies(p, &namespace.name, environment, api::common::Criticality::Standard))
+}
+
+/// The longest life of an exemption, in hours: 90 days.
+pub const EXEMPTION_LIFE_HOURS: i64 = 90 * 24;
+
+/// Whether an exemption counts at `now`; the error says, as a clause, why not.
+pub fn exemption_holds(exemption: &api::AIExemption, now: Timestamp) -> Result<(), String> {
+    let spec = &exemption.spec;
+    let Some(approver) = spec.approved_by.as_deref().filter(|by| !by.is_empty()) else {
+        return Err("nobody has approved it yet".to_owned());
+    };
+    if approver == spec.requested_by {
+        return Err(format!("{approver:?} both asked for it and approved it"));
+    }
+    let Some(expires) = dates::until(&spec.expires_at) else {
+        return Err(format!("expiresAt {:?} is no date", spec.expires_at));
+    };
+    if expires < now {
+        return Err(format!("it expired at {}", spec.expires_at));
+    }
+    let born = exemption.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+    if expires.duration_since(born).as_hours() > EXEMPTION_LIFE_HOURS {
+        return Err("it would last more than 90 days".to_owned());
+    }
+    Ok(())
+}
+
+fn subject_matches(subject: &api::evidence::Subject, finding: &Finding, workload: Option<&str>) -> bool {
+    if let Some(digest) = subject.digest.as_deref() {
+        let at = finding.place.value.as_deref().unwrap_or_default();
+        let named = at.split('@').any(|part| part == digest);
+        if !named {
+            return false;
+        }
+    }
+    if subject.kind == "AIWorkload" {
+        return workload == Some(subject.name.as_str());
+    }
+    finding.place.object.as_deref().is_some_and(|object| {
+        object.split_once(' ').is_some_and(|(kind, name)| {
+            kind == subject.kind && name.rsplit('/').next() == Some(subject.name.as_str())
+        })
+    })
+}
+
+/// What becomes of a subject.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// Findings that refuse it.
+    pub refused: Vec<Finding>,
+    /// Findings its user is warned of.
+    pub warned: Vec<Finding>,
+    /// Findings only the audit shows.
+    pub audited: Vec<Finding>,
+    /// Findings waived, with the name of the exemption.
+    pub exempted: Vec<(Finding, String)>,
+}
+
+impl Decision {
+    /// Whether the subject may pass.
+    #[must_use]
+    pub fn allowed(&self) -> bool {
+        self.refused.is_empty()
+    }
+}
+
+/// Sorts findings by what happens on each.
+///
+/// `workload` is the name of the declaration in question. With `carried` set, the subject is a template inside another
+/// object: findings that time may mend are then warnings, because the pod itself will be judged again.
+#[must_use]
+pub fn decide(
+    findings: Vec<Finding>,
+    enforcement: &Enforcement<'_>,
+    workload: Option<&str>,
+    carried: bool,
+) -> Decision {
+    let mut decision = Decision::default();
+    for finding in findings {
+        if let Some(exemption) = enforcement.exemption_for(&finding, workload) {
+            let name = exemption.metadata.name.clone().unwrap_or_default();
+            decision.exempted.push((finding, name));
+            continue;
+        }
+        match enforcement.effect(&finding) {
+            Mode::Enforce if carried && finding.may_arrive => decision.warned.push(finding),
+            Mode::Enforce => decision.refused.push(finding),
+            Mode::Warn => decision.warned.push(finding),
+            Mode::Audit => decision.audited.push(finding),
+        }
+    }
+    decision
+}

@@ -1,0 +1,496 @@
+//! All that a control may look at: the subject, its namespace, and what is known of the cluster, time included.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use super::containers::{ContainerView, ImageUse, containers, images};
+use crate::api::{self, Environment, Sensitivity};
+
+/// Labels as Kubernetes keeps them.
+pub type Labels = BTreeMap<String, String>;
+
+/// One subject and everything known that bears on it.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The operator's clock.
+    pub now: Timestamp,
+    /// What is judged.
+    pub subject: Subject<'a>,
+    /// The namespace it lives in; for cluster-wide subjects an empty, ungoverned one.
+    pub namespace: &'a Namespace,
+    /// Cluster-wide knowledge.
+    pub cluster: &'a Cluster,
+    /// Settings of the profiles that apply here, merged.
+    pub settings: &'a Settings,
+}
+
+/// What is judged.
+#[derive(Debug)]
+pub enum Subject<'a> {
+    /// A pod, or the pod template inside a carrier (Deployment, Job, ...).
+    Pod(PodFacts<'a>),
+    /// A declaration by itself.
+    Workload(&'a api::AIWorkload),
+    /// A model by itself.
+    Model(&'a api::AIModel),
+    /// A trust policy by itself, with what its compilation said.
+    TrustPolicy(&'a api::AITrustPolicy, &'a [String]),
+    /// A profile by itself.
+    Profile(&'a api::AIProfile),
+    /// An exemption, its former state, and who asks.
+    Exemption(ExemptionFacts<'a>),
+    /// A namespace: its labels, its own demands.
+    Namespace,
+    /// A role binding whose subjects include an identity of an AI workload.
+    Binding(BindingFacts<'a>),
+    /// A network policy that somebody writes.
+    NetworkPolicy {
+        /// Name of the policy.
+        name: &'a str,
+        /// What it says.
+        spec: &'a NetworkPolicySpec,
+        /// True when the operator generated it.
+        generated: bool,
+    },
+    /// The cluster as a whole.
+    Cluster,
+}
+
+/// A pod, or a template for one.
+#[derive(Debug)]
+pub struct PodFacts<'a> {
+    /// Kind of the object that carries it: `Pod`, `Deployment`, ...
+    pub kind: &'a str,
+    /// Name of that object; may be empty where the server generates it later.
+    pub name: &'a str,
+    /// Path of the pod inside that object: empty for a pod, `spec.template.` for a Deployment.
+    pub prefix: &'a str,
+    /// Labels of the pod.
+    pub labels: &'a Labels,
+    /// Annotations of the pod.
+    pub annotations: &'a Labels,
+    /// Its specification.
+    pub spec: &'a PodSpec,
+    /// Fields that this version does not know, by path inside the pod.
+    pub unknown_fields: &'a [String],
+    /// Every container of every kind, in one list.
+    pub containers: Vec<ContainerView<'a>>,
+    /// The declarations whose selector matches the pod.
+    pub matched: Matched<'a>,
+    /// What the pod may do in the cluster.
+    pub identity: Identity<'a>,
+    /// What is known of the signature of each image that the pod names, by the reference as written.
+    pub signatures: BTreeMap<&'a str, Signature>,
+    /// Whether it is to be created, only carried, or runs already.
+    pub stage: Stage,
+}
+
+impl<'a> PodFacts<'a> {
+    /// Collects the containers of `spec`; all other facts start empty.
+    #[must_use]
+    pub fn new(spec: &'a PodSpec, labels: &'a Labels, annotations: &'a Labels) -> Self {
+        Self {
+            kind: "Pod",
+            name: "",
+            prefix: "",
+            labels,
+            annotations,
+            spec,
+            unknown_fields: &[],
+            containers: containers(spec),
+            matched: Matched::None,
+            identity: Identity::default(),
+            signatures: BTreeMap::new(),
+            stage: Stage::Entering,
+        }
+    }
+
+    /// Every image the pod would pull: containers of all kinds and image volumes.
+    pub fn images(&self) -> impl Iterator<Item = ImageUse<'a>> + '_ {
+        images(&self.containers, self.spec)
+    }
+
+    /// The place of a field, by its path inside the pod.
+    #[must_use]
+    pub fn at(&self, path: impl AsRef<str>) -> Place {
+        Place { object: None, path: Some(format!("{}{}", self.prefix, path.as_ref())), value: None }
+    }
+}
+
+/// The state of the pod under judgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// A pod asks to be admitted.
+    Entering,
+    /// An admitted pod is to be changed.
+    Changing,
+    /// A template inside a carrier: what may still arrive is no reason to refuse it.
+    Carried,
+    /// A pod that runs: the continuous audit.
+    Running,
+}
+
+/// The declarations that match a pod.
+#[derive(Clone, Debug)]
+pub enum Matched<'a> {
+    /// No AIWorkload's selector matches.
+    None,
+    /// Exactly one.
+    One(&'a Arc<api::AIWorkload>),
+    /// More than one; their names, sorted.
+    Many(Vec<String>),
+}
+
+/// The identity a pod runs under.
+#[derive(Debug, Default)]
+pub struct Identity<'a> {
+    /// Name of the ServiceAccount, the default filled in.
+    pub account_name: &'a str,
+    /// What is known of it; `None` when it does not exist.
+    pub account: Option<&'a ServiceAccount>,
+    /// Every grant that reaches it, by which binding.
+    pub grants: Vec<Grant<'a>>,
+    /// Names of other AIWorkloads of the namespace whose identity has the same name.
+    pub shared_with: Vec<&'a str>,
+}
+
+/// One binding that reaches an identity, and the rules it grants.
+#[derive(Clone, Debug)]
+pub struct Grant<'a> {
+    /// The binding.
+    pub binding: BindingRef<'a>,
+    /// The role it refers to, as `Role/name` or `ClusterRole/name`.
+    pub role: &'a str,
+    /// The rules; `None` when the role does not exist.
+    pub rules: Option<&'a [PolicyRule]>,
+    /// The subject through which the identity is reached: itself, or a group.
+    pub via: Via,
+}
+
+/// A binding's kind, namespace and name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BindingRef<'a> {
+    /// Namespace of a RoleBinding; `None` for a ClusterRoleBinding.
+    pub namespace: Option<&'a str>,
+    /// Its name.
+    pub name: &'a str,
+}
+
+impl std::fmt::Display for BindingRef<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.namespace {
+            Some(_) => write!(f, "RoleBinding \"{}\"", self.name),
+            None => write!(f, "ClusterRoleBinding \"{}\"", self.name),
+        }
+    }
+}
+
+/// How a binding reaches an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// It names the ServiceAccount.
+    Account,
+    /// `system:serviceaccounts:NAMESPACE`.
+    NamespaceGroup,
+    /// `system:serviceaccounts`.
+    AllAccounts,
+    /// `system:authenticated`, or a user name that stands for the account.
+    Authenticated,
+}
+
+/// A binding under admission, resolved.
+#[derive(Debug)]
+pub struct BindingFacts<'a> {
+    /// The binding.
+    pub binding: BindingRef<'a>,
+    /// The role it refers to.
+    pub role: &'a str,
+    /// Its rules; `None` when the role does not exist.
+    pub rules: Option<&'a [PolicyRule]>,
+    /// The AI workloads whose identities it names, with their namespaces.
+    pub workloads: Vec<&'a Arc<api::AIWorkload>>,
+}
+
+/// An exemption under admission.
+#[derive(Debug)]
+pub struct ExemptionFacts<'a> {
+    /// The exemption as it would become.
+    pub exemption: &'a api::AIExemption,
+    /// As it was; `None` on creation and in the audit.
+    pub former: Option<&'a api::AIExemption>,
+    /// Who asks; `None` in the audit.
+    pub user: Option<&'a str>,
+    /// Whether that user holds the verb `approve`; `None` when it was not asked.
+    pub may_approve: Option<bool>,
+}
+
+/// What is known of the signature of one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// Verified by these authorities.
+    Trusted(Vec<String>),
+    /// The artifact carries no signature that counts; why.
+    Missing(String),
+    /// Signatures exist, none is by a trusted authority; why.
+    Untrusted(String),
+    /// The trust policy refuses the artifact before any look-up; why.
+    Refused(String),
+    /// It could not be found out; why.
+    Unknown(String),
+    /// Nobody has looked yet, and the answer will come.
+    Pending,
+}
+
+/// Where a finding stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Another object than the one judged, e.g. `AIWorkload chat-prod/chat`.
+    pub object: Option<String>,
+    /// Path of the field from that object's root.
+    pub path: Option<String>,
+    /// The offending value as text.
+    pub value: Option<String>,
+}
+
+impl Place {
+    /// A whole object.
+    #[must_use]
+    pub fn object(object: impl Into<String>) -> Self {
+        Self { object: Some(object.into()), path: None, value: None }
+    }
+
+    /// A field of an object other than the one judged.
+    #[must_use]
+    pub fn field(object: impl Into<String>, path: impl Into<String>) -> Self {
+        Self { object: Some(object.into()), path: Some(path.into()), value: None }
+    }
+
+    /// Adds the offending value, cut to a readable length.
+    #[must_use]
+    pub fn value(mut self, value: impl AsRef<str>) -> Self {
+        let value = value.as_ref();
+        self.value = Some(match value.char_indices().nth(200) {
+            Some((end, _)) => format!("{}...", &value[..end]),
+            None => value.to_owned(),
+        });
+        self
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut gap = "";
+        if let Some(object) = &self.object {
+            f.write_str(object)?;
+            gap = " ";
+        }
+        if let Some(path) = &self.path {
+            write!(f, "{gap}{path}")?;
+            gap = " ";
+        }
+        if let Some(value) = &self.value {
+            write!(f, "{gap}{value:?}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything known of the cluster that is not the subject.
+#[derive(Debug, Default)]
+pub struct Cluster {
+    /// Namespaces by name.
+    pub namespaces: BTreeMap<String, Namespace>,
+    /// Trust policies by name.
+    pub trust_policies: BTreeMap<String, Arc<api::AITrustPolicy>>,
+    /// Profiles by name.
+    pub profiles: BTreeMap<String, Arc<api::AIProfile>>,
+    /// Kinds that this cluster may lack and that change what is demanded.
+    pub has_pod_monitors: bool,
+    /// Drift of the webhook configuration and other faults of the enforcement itself, as sentences.
+    pub enforcement_faults: Vec<EnforcementFault>,
+    /// AI outside governed namespaces, as `namespace/pod: reason`, bounded.
+    pub undeclared: Vec<String>,
+}
+
+/// Something wrong with the enforcement itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnforcementFault {
+    /// The object, e.g. `ValidatingWebhookConfiguration "portcullis"`.
+    pub object: String,
+    /// What is or was wrong with it.
+    pub detail: String,
+}
+
+/// One namespace and what lives in it.
+#[derive(Debug, Default)]
+pub struct Namespace {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// True while it is being deleted.
+    pub terminating: bool,
+    /// Declarations by name.
+    pub workloads: BTreeMap<String, Arc<api::AIWorkload>>,
+    /// Models by name.
+    pub models: BTreeMap<String, Arc<api::AIModel>>,
+    /// Exemptions by name.
+    pub exemptions: BTreeMap<String, Arc<api::AIExemption>>,
+    /// ServiceAccounts by name.
+    pub service_accounts: BTreeMap<String, ServiceAccount>,
+    /// NetworkPolicies by name.
+    pub network_policies: BTreeMap<String, NetworkPolicy>,
+    /// PodMonitors by name.
+    pub pod_monitors: BTreeMap<String, PodMonitor>,
+    /// Services by name, with their ports.
+    pub services: BTreeMap<String, Vec<ServicePort>>,
+    /// Names of ResourceQuotas.
+    pub resource_quotas: BTreeSet<String>,
+    /// Names of LimitRanges.
+    pub limit_ranges: BTreeSet<String>,
+}
+
+impl Namespace {
+    /// Its environment, if it carries a known one.
+    #[must_use]
+    pub fn environment(&self) -> Option<Environment> {
+        self.labels.get(api::common::LABEL_ENVIRONMENT)?.parse().ok()
+    }
+
+    /// Its sensitivity, if it carries a known one.
+    #[must_use]
+    pub fn sensitivity(&self) -> Option<Sensitivity> {
+        self.labels.get(api::common::LABEL_SENSITIVITY)?.parse().ok()
+    }
+
+    /// Whether the operator governs it: it says, or tries to say, which environment it is.
+    #[must_use]
+    pub fn governed(&self) -> bool {
+        self.labels.contains_key(api::common::LABEL_ENVIRONMENT)
+    }
+}
+
+/// What is known of a ServiceAccount.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceAccount {
+    /// Its setting of `automountServiceAccountToken`.
+    pub automount: Option<bool>,
+    /// The AIWorkload that owns it, if the operator generated it.
+    pub generated_for: Option<String>,
+    /// Names of its image pull secrets.
+    pub pull_secrets: Vec<String>,
+}
+
+/// What is known of a NetworkPolicy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkPolicy {
+    /// True when the operator generated it.
+    pub generated: bool,
+    /// What it says.
+    pub spec: Arc<NetworkPolicySpec>,
+}
+
+/// What is known of a PodMonitor.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PodMonitor {
+    /// Which pods it selects.
+    pub selector: LabelSelector,
+    /// Namespaces it selects: `None` its own only, otherwise these names; `any` is `["*"]`.
+    pub namespaces: Option<Vec<String>>,
+    /// Ports it scrapes, by name or number.
+    pub ports: Vec<String>,
+}
+
+/// A port of a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Name; empty when it has none.
+    pub name: String,
+    /// Number.
+    pub port: i32,
+}
+
+/// Settings of the profiles that apply to a namespace.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Images of platform agents that may run undeclared, as digests.
+    pub platform_agents: BTreeSet<String>,
+    /// Isolation asked for by sensitivity.
+    pub isolation: Vec<api::profile::Isolation>,
+    /// Unknown control names found in profiles, as `profile: name`.
+    pub unknown_controls: Vec<String>,
+}
+
+impl<'a> Facts<'a> {
+    /// The pod under judgement, if the subject is one.
+    #[must_use]
+    pub fn pod(&self) -> Option<&PodFacts<'a>> {
+        match &self.subject {
+            Subject::Pod(pod) => Some(pod),
+            _ => None,
+        }
+    }
+
+    /// The pod under judgement, unless it is a platform agent that the profile lets run undeclared.
+    #[must_use]
+    pub fn governed_pod(&self) -> Option<&PodFacts<'a>> {
+        self.pod().filter(|pod| !self.is_platform_agent(pod))
+    }
+
+    /// The declaration in question: the subject itself, or the one that matches the pod.
+    #[must_use]
+    pub fn declaration(&self) -> Option<&'a api::AIWorkload> {
+        match &self.subject {
+            Subject::Pod(pod) => match &pod.matched {
+                Matched::One(workload) => Some(workload),
+                _ => None,
+            },
+            Subject::Workload(workload) => Some(workload),
+            _ => None,
+        }
+    }
+
+    /// The pod with its declaration, where both are known and the declaration is for AI (not `supporting`).
+    #[must_use]
+    pub fn ai_pod(&self) -> Option<(&PodFacts<'a>, &'a api::AIWorkload)> {
+        let pod = self.governed_pod()?;
+        let workload = self.declaration()?;
+        (workload.spec.type_ != api::workload::WorkloadType::Supporting).then_some((pod, workload))
+    }
+
+    /// Whether every image of the pod is on the profile's list of platform agents (by digest; names prove nothing).
+    #[must_use]
+    pub fn is_platform_agent(&self, pod: &PodFacts<'_>) -> bool {
+        let agents = &self.settings.platform_agents;
+        if agents.is_empty() || !matches!(pod.matched, Matched::None) {
+            return false;
+        }
+        let mut any = false;
+        for image in pod.images() {
+            any = true;
+            let Some(digest) = image.reference.rsplit_once('@').map(|(_, digest)| digest) else {
+                return false;
+            };
+            if !agents.contains(digest) {
+                return false;
+            }
+        }
+        any
+    }
+
+    /// `AIWorkload namespace/name`, as messages write it.
+    #[must_use]
+    pub fn name_of(workload: &api::AIWorkload) -> String {
+        format!(
+            "AIWorkload {}/{}",
+            workload.metadata.namespace.as_deref().unwrap_or_default(),
+            workload.metadata.name.as_deref().unwrap_or_default()
+        )
+    }
+}

@@ -1,0 +1,187 @@
+//! The way out of a finding, as text for a person and, where a manifest is at fault, as a change a program can apply.
+
+use serde_json::Value;
+
+/// How to get past a finding.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fix {
+    /// Words: a decision or a person is needed.
+    Text(String),
+    /// A command line to run.
+    Command(String),
+    /// Changes to the object that was judged.
+    Change(Vec<Edit>),
+}
+
+/// One change of one field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit {
+    /// Dotted path from the object's root, e.g. `spec.template.spec.containers[0].image`.
+    pub path: String,
+    /// The new value; `None` removes the field.
+    pub value: Option<Value>,
+}
+
+impl Fix {
+    /// Sets one field.
+    #[must_use]
+    pub fn set(path: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self::Change(vec![Edit { path: path.into(), value: Some(value.into()) }])
+    }
+
+    /// Removes one field.
+    #[must_use]
+    pub fn remove(path: impl Into<String>) -> Self {
+        Self::Change(vec![Edit { path: path.into(), value: None }])
+    }
+
+    /// Applies the changes of this fix to `object`, creating parents that are missing.
+    ///
+    /// Returns false, leaving a prefix of the edits applied, when the fix is not a change or a path does not fit the
+    /// object.
+    pub fn apply(&self, object: &mut Value) -> bool {
+        let Self::Change(edits) = self else { return false };
+        edits.iter().all(|edit| edit.apply(object))
+    }
+}
+
+impl Edit {
+    fn apply(&self, object: &mut Value) -> bool {
+        let steps = steps(&self.path);
+        let Some((last, parents)) = steps.split_last() else { return false };
+        let mut at = object;
+        for step in parents {
+            let Some(next) = descend(at, step, self.value.is_some()) else { return self.value.is_none() };
+            at = next;
+        }
+        match (last, &self.value) {
+            (Step::Key(key), Some(value)) => {
+                if at.is_null() {
+                    *at = Value::Object(serde_json::Map::new());
+                }
+                at.as_object_mut().map(|map| map.insert((*key).to_owned(), value.clone())).is_some()
+            }
+            (Step::Key(key), None) => at.as_object_mut().map(|map| map.remove(*key)).is_some(),
+            (Step::Index(index), value) => at.as_array_mut().is_some_and(|list| match value {
+                Some(value) if *index < list.len() => {
+                    list[*index] = value.clone();
+                    true
+                }
+                Some(value) if *index == list.len() => {
+                    list.push(value.clone());
+                    true
+                }
+                Some(_) => false,
+                None => {
+                    if *index < list.len() {
+                        list.remove(*index);
+                    }
+                    true
+                }
+            }),
+        }
+    }
+}
+
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// Splits `a.b[0]["c.d"]` into its steps; keys with dots are written `["key"]`.
+fn steps(path: &str) -> Vec<Step<'_>> {
+    let mut out = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        if let Some(quoted) = rest.strip_prefix("[\"") {
+            let end = quoted.find("\"]").unwrap_or(quoted.len());
+            out.push(Step::Key(&quoted[..end]));
+            rest = quoted.get(end + 2..).unwrap_or("");
+        } else if let Some(bracket) = rest.strip_prefix('[') {
+            let end = bracket.find(']').unwrap_or(bracket.len());
+            out.push(Step::Index(bracket[..end].parse().unwrap_or(usize::MAX)));
+            rest = bracket.get(end + 1..).unwrap_or("");
+        } else {
+            let end = rest.find(['.', '[']).unwrap_or(rest.len());
+            if end > 0 {
+                out.push(Step::Key(&rest[..end]));
+            }
+            rest = &rest[end..];
+        }
+        rest = rest.strip_prefix('.').unwrap_or(rest);
+    }
+    out
+}
+
+fn descend<'v>(at: &'v mut Value, step: &Step<'_>, create: bool) -> Option<&'v mut Value> {
+    match step {
+        Step::Key(key) => {
+            if at.is_null() && create {
+                *at = Value::Object(serde_json::Map::new());
+            }
+            let map = at.as_object_mut()?;
+            if create && !map.contains_key(*key) {
+                map.insert((*key).to_owned(), Value::Null);
+            }
+            map.get_mut(*key)
+        }
+        Step::Index(index) => {
+            if at.is_null() && create {
+                *at = Value::Array(Vec::new());
+            }
+            let list = at.as_array_mut()?;
+            if create && *index == list.len() {
+                list.push(Value::Null);
+            }
+            list.get_mut(*index)
+        }
+    }
+}
+
+impl std::fmt::Display for Fix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) | Self::Command(text) => f.write_str(text),
+            Self::Change(edits) => {
+                for (index, edit) in edits.iter().enumerate() {
+                    if index > 0 {
+                        f.write_str("; ")?;
+                    }
+                    match &edit.value {
+                        Some(value) => write!(f, "set {}: {value}", edit.path)?,
+                        None => write!(f, "remove {}", edit.path)?,
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn sets_creates_and_removes() {
+        let mut object = json!({"spec": {"containers": [{"name": "a", "x": 1}]}});
+        assert!(Fix::set("spec.containers[0].securityContext.runAsNonRoot", true).apply(&mut object));
+        assert!(Fix::remove("spec.containers[0].x").apply(&mut object));
+        assert!(Fix::set("metadata.labels[\"portcullis.dev/environment\"]", "research").apply(&mut object));
+        assert!(Fix::remove("spec.absent.field").apply(&mut object));
+        assert_eq!(
+            object,
+            json!({"spec": {"containers": [{"name": "a", "securityContext": {"runAsNonRoot": true}}]},
+                   "metadata": {"labels": {"portcullis.dev/environment": "research"}}})
+        );
+        assert!(!Fix::set("spec.containers[7].x", 1).apply(&mut object));
+        assert!(!Fix::Text("ask".into()).apply(&mut object));
+    }
+
+    #[test]
+    fn reads_as_an_instruction() {
+        let fix = Fix::set("spec.hostNetwork", false);
+        assert_eq!(fix.to_string(), "set spec.hostNetwork: false");
+    }
+}

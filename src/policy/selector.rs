@@ -1,0 +1,61 @@
+//! Label selectors, matched as Kubernetes matches them.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use super::facts::Labels;
+
+/// Whether `selector` matches `labels`. An empty selector matches everything; an operator that is not known matches
+/// nothing, so that it can never widen what is allowed.
+#[must_use]
+pub fn matches(selector: &LabelSelector, labels: &Labels) -> bool {
+    let by_labels = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
+    by_labels
+        && selector.match_expressions.iter().flatten().all(|term| {
+            let value = labels.get(&term.key);
+            let listed = || term.values.iter().flatten().any(|v| Some(v) == value);
+            match term.operator.as_str() {
+                "In" => value.is_some() && listed(),
+                "NotIn" => value.is_none() || !listed(),
+                "Exists" => value.is_some(),
+                "DoesNotExist" => value.is_none(),
+                _ => false,
+            }
+        })
+}
+
+/// Whether the plain label map `wanted`, which must not be empty, is contained in `labels`.
+#[must_use]
+pub fn contains(wanted: &Labels, labels: &Labels) -> bool {
+    !wanted.is_empty() && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn labels(value: serde_json::Value) -> Labels {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn expressions_follow_kubernetes() {
+        let pod = labels(json!({"app": "chat", "tier": "web"}));
+        for (selector, wanted) in [
+            (json!({}), true),
+            (json!({"matchLabels": {"app": "chat"}}), true),
+            (json!({"matchLabels": {"app": "other"}}), false),
+            (json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["chat"]}]}), true),
+            (json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["chat"]}]}), false),
+            (json!({"matchExpressions": [{"key": "gone", "operator": "NotIn", "values": ["x"]}]}), true),
+            (json!({"matchExpressions": [{"key": "gone", "operator": "Exists"}]}), false),
+            (json!({"matchExpressions": [{"key": "gone", "operator": "DoesNotExist"}]}), true),
+            (json!({"matchExpressions": [{"key": "app", "operator": "Newer"}]}), false),
+        ] {
+            let parsed: LabelSelector = serde_json::from_value(selector.clone()).unwrap();
+            assert_eq!(matches(&parsed, &pod), wanted, "{selector}");
+        }
+        assert!(!contains(&Labels::new(), &pod));
+        assert!(contains(&labels(json!({"tier": "web"})), &pod));
+    }
+}
