@@ -1,0 +1,51 @@
+//! Generated files are what their generator writes: none missing, none stale, none extra.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+/// Set to write the files instead of comparing them.
+const BLESS: &str = "PORTCULLIS_BLESS";
+
+/// Compares a folder with what belongs there and says the command that repairs it.
+#[track_caller]
+fn assert_generated(folder: &str, wanted: Vec<(String, String)>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let wanted: BTreeMap<String, String> = wanted.into_iter().collect();
+    if std::env::var_os(BLESS).is_some() {
+        write(&folder, &wanted).expect("the folder can be written");
+    }
+    let found = read(&folder);
+    let mut wrong = Vec::new();
+    for (name, content) in &wanted {
+        match found.get(name) {
+            None => wrong.push(format!("{name} is missing")),
+            Some(found) if found != content => wrong.push(format!("{name} is stale")),
+            Some(_) => {}
+        }
+    }
+    wrong.extend(found.keys().filter(|name| !wanted.contains_key(*name)).map(|name| format!("{name} is extra")));
+    assert!(wrong.is_empty(), "{}: {}; run `make generate`", folder.display(), wrong.join(", "));
+}
+
+fn read(folder: &Path) -> BTreeMap<String, String> {
+    let Ok(entries) = fs::read_dir(folder) else { return BTreeMap::new() };
+    entries
+        .filter_map(Result::ok)
+        .map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            (name, fs::read_to_string(entry.path()).unwrap_or_default())
+        })
+        .collect()
+}
+
+fn write(folder: &Path, wanted: &BTreeMap<String, String>) -> std::io::Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    wanted.iter().try_for_each(|(name, content)| fs::write(folder.join(name), content))
+}
+
+#[test]
+fn definitions_of_the_kinds() {
+    assert_generated("crds", portcullis::api::crds::files().expect("definitions can be written"));
+}
