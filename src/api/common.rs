@@ -245,6 +245,14 @@ pub struct Party {
     pub contact: Option<String>,
 }
 
+/// CEL rule of every asset: a digest stays with its version, so that a version always means the same bytes.
+///
+/// It stands on the spec, which every version of the object has.
+pub(super) const NEW_DIGEST_NEW_VERSION: (&str, &str) = (
+    "!has(self.digest) || !has(oldSelf.digest) || self.digest == oldSelf.digest || (has(self.version) && (!has(oldSelf.version) || self.version != oldSelf.version))",
+    "another digest needs another version",
+);
+
 /// The owner of an asset.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -381,19 +389,6 @@ pub struct AssetStatus {
     #[schemars(length(max = 20))]
     pub history: Vec<HistoryEntry>,
     /// What holds of the asset at present.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::conditions")]
-    pub conditions: Vec<Condition>,
-}
-
-/// The status of a resource that is only judged.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PlainStatus {
-    /// The generation of the object that was judged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// What holds of the object at present.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     common::{
-        AssetFile, AssetOwners, AssetRisk, AssetStatus, AssetValue, Audience, Party, Retention, Sensitivity,
-        choices,
+        AssetFile, AssetOwners, AssetRisk, AssetStatus, AssetValue, Audience, NEW_DIGEST_NEW_VERSION, Party,
+        Retention, Sensitivity, choices,
     },
     model::AssetSignature,
     schema,
@@ -104,8 +104,7 @@ choices! {
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(
-    validation = ("!has(self.digest) || !has(oldSelf.digest) || self.digest == oldSelf.digest || (has(self.version) && (!has(oldSelf.version) || self.version != oldSelf.version))", "another digest needs another version"),
-    validation = ("!has(self.personalData) || self.personalData == 'none' || has(self.lawfulBasis)", "personal data needs a lawfulBasis")
+    validation = NEW_DIGEST_NEW_VERSION
 )]
 pub struct AIDatasetSpec {
     /// What it is for.

@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    common::{AssetFile, AssetOwners, AssetRisk, AssetStatus, AssetValue, Level, Retention, choices},
+    common::{
+        AssetFile, AssetOwners, AssetRisk, AssetStatus, AssetValue, Level, NEW_DIGEST_NEW_VERSION, Retention,
+        choices,
+    },
     schema,
 };
 
@@ -168,8 +171,8 @@ choices! {
 )]
 #[x_kube(
     validation = ("(has(self.source) && self.source.kind == 'api') || has(self.digest)", "digest is required unless source.kind is api"),
-    validation = ("!has(self.digest) || !has(oldSelf.digest) || self.digest == oldSelf.digest || (has(self.version) && (!has(oldSelf.version) || self.version != oldSelf.version))", "another digest needs another version"),
-    validation = ("!has(self.origin) || self.origin != 'external' || has(self.supplierRef)", "an external model names its supplier in supplierRef")
+    validation = ("!has(self.source) || self.source.kind != 'oci' || !has(self.source.reference) || !has(self.digest) || self.source.reference.endsWith('@' + self.digest)", "source.reference and digest name different digests"),
+    validation = NEW_DIGEST_NEW_VERSION
 )]
 pub struct AIModelSpec {
     /// Where the bytes are.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    common::{Criticality, Environment, Mode, PlainStatus, Sensitivity, choices},
+    common::{Criticality, Environment, Mode, Sensitivity, choices},
     schema,
 };
 
@@ -160,7 +161,11 @@ pub struct AIProfileStatus {
     /// How many governed namespaces it applies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<u32>,
-    /// Generation and conditions.
-    #[serde(flatten)]
-    pub plain: PlainStatus,
+    /// The generation of the object that was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// What holds of the object at present.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Vec<Condition>,
 }

@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    common::{AssetOwners, AssetRisk, AssetStatus, AssetValue, Retention, choices},
+    common::{AssetOwners, AssetRisk, AssetStatus, AssetValue, NEW_DIGEST_NEW_VERSION, Retention, choices},
     model::AssetSignature,
     schema,
 };
@@ -66,7 +66,7 @@ choices! {
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(
-    validation = ("!has(self.digest) || !has(oldSelf.digest) || self.digest == oldSelf.digest || (has(self.version) && (!has(oldSelf.version) || self.version != oldSelf.version))", "another digest needs another version")
+    validation = NEW_DIGEST_NEW_VERSION
 )]
 pub struct AIPromptSpec {
     /// What it is for.

@@ -1,11 +1,12 @@
 //! AITrustPolicy: which registries are used, whose signatures count for what, and what is revoked.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    common::{Party, PlainStatus, choices},
+    common::{Party, choices},
     schema,
 };
 
@@ -66,7 +67,7 @@ choices! {
     singular = "aitrustpolicy",
     shortname = "aitp",
     category = "portcullis",
-    status = "PlainStatus",
+    status = "AITrustPolicyStatus",
     derive = "PartialEq",
     derive = "Default",
     doc = "Which registries may be used, whose signatures count for which artifacts, and what is revoked.",
@@ -318,4 +319,17 @@ pub struct Revocation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::date")]
     pub at: Option<String>,
+}
+
+/// What holds of a trust policy.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AITrustPolicyStatus {
+    /// The generation of the object that was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// What holds of the object at present.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Vec<Condition>,
 }

@@ -11,14 +11,16 @@ use super::{
 };
 
 mod dependencies;
+mod lifecycle;
+mod monitoring;
 mod people;
-mod running;
 mod serving;
 mod status;
 
 pub use dependencies::*;
+pub use lifecycle::*;
+pub use monitoring::*;
 pub use people::*;
-pub use running::*;
 pub use serving::*;
 pub use status::*;
 

@@ -76,13 +76,8 @@ choices! {
 }
 
 /// One way in which others reach the workload.
-#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = ("!has(self.audience) || !(self.audience in ['partner', 'public']) || (has(self.authn) && self.authn != 'none')", "an exposure to partners or the public needs authn"),
-    validation = ("!has(self.audience) || !(self.audience in ['partner', 'public']) || (has(self.tls) && self.tls != 'none')", "an exposure to partners or the public needs tls"),
-    validation = ("!has(self.audience) || !(self.audience in ['partner', 'public']) || has(self.rateLimit)", "an exposure to partners or the public needs a rateLimit")
-)]
 pub struct Exposure {
     /// A name for it.
     #[schemars(schema_with = "schema::label")]
