@@ -1,3 +1,6 @@
-//! Findings and decisions to words: denials, warnings, Events, status rows, tables. Pure.
+//! Findings and decisions to words: denials, warnings, Events, status rows, tables, documentation. Pure.
 
+pub mod coverage;
+pub mod docs;
+pub mod explain;
 pub mod words;
