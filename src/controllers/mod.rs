@@ -1,3 +1,4 @@
 //! What one leader among the replicas of the controller keeps true in the cluster.
 
+pub mod certificates;
 pub mod leader;
