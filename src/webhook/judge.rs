@@ -121,6 +121,8 @@ struct Meta {
     #[serde(default)]
     generate_name: String,
     #[serde(default)]
+    uid: String,
+    #[serde(default)]
     labels: Labels,
     #[serde(default)]
     owner_references: Vec<Owner>,
@@ -316,7 +318,7 @@ impl Judge {
                 workload,
                 kind: kind.to_owned(),
                 name: name.to_owned(),
-                owner: meta.owner_references.iter().find(|o| o.controller == Some(true)).cloned(),
+                owner: owner_of(request, meta),
                 findings: decision.refused.iter().map(|f| (f.control.id, words::one_line(f))).collect(),
             });
         }
@@ -343,6 +345,22 @@ impl Judge {
         };
         name(&new).is_some() && name(&new) == name(&old)
     }
+}
+
+/// The object a user would look at: the controller that a pod claims, or the carrier itself once it exists.
+fn owner_of(request: &Request<'_>, meta: &Meta) -> Option<Owner> {
+    if request.kind.kind == "Pod" || meta.uid.is_empty() {
+        return meta.owner_references.iter().find(|o| o.controller == Some(true)).cloned();
+    }
+    let group = &request.kind.group;
+    let version = &request.kind.version;
+    Some(Owner {
+        api_version: if group.is_empty() { version.to_string() } else { format!("{group}/{version}") },
+        kind: request.kind.kind.to_string(),
+        name: meta.name.clone(),
+        uid: meta.uid.clone(),
+        controller: None,
+    })
 }
 
 pub(super) struct Judged {

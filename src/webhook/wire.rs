@@ -60,6 +60,9 @@ pub struct Kind<'a> {
     /// API group; empty for the core group.
     #[serde(borrow, default)]
     pub group: Cow<'a, str>,
+    /// Version.
+    #[serde(borrow, default)]
+    pub version: Cow<'a, str>,
     /// Kind.
     #[serde(borrow)]
     pub kind: Cow<'a, str>,

@@ -1,0 +1,65 @@
+//! Asks the cluster whether a user may do something: one SubjectAccessReview, for rare requests only.
+
+use futures::future::BoxFuture;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use kube::api::PostParams;
+use kube::{Api, Client};
+
+use super::judge::{Access, Authorizer};
+use super::wire::UserInfo;
+
+/// The cluster's own authorizers.
+pub struct ClusterAuthorizer {
+    reviews: Api<SubjectAccessReview>,
+}
+
+impl std::fmt::Debug for ClusterAuthorizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClusterAuthorizer").finish_non_exhaustive()
+    }
+}
+
+impl ClusterAuthorizer {
+    /// Asks through `client`, whose user needs `create` on `subjectaccessreviews`.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { reviews: Api::all(client) }
+    }
+}
+
+impl Authorizer for ClusterAuthorizer {
+    fn may<'a>(&'a self, user: &'a UserInfo, access: Access<'a>) -> BoxFuture<'a, Result<bool, String>> {
+        Box::pin(async move {
+            let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            let (resource, subresource) = access
+                .resource
+                .split_once('/')
+                .map_or((access.resource, ""), |(resource, sub)| (resource, sub));
+            let review = SubjectAccessReview {
+                spec: SubjectAccessReviewSpec {
+                    user: some(&user.username),
+                    uid: some(&user.uid),
+                    groups: Some(user.groups.clone()),
+                    extra: Some(user.extra.clone()),
+                    resource_attributes: Some(ResourceAttributes {
+                        verb: some(access.verb),
+                        group: some(access.group),
+                        resource: some(resource),
+                        subresource: some(subresource),
+                        namespace: some(access.namespace),
+                        name: some(access.name),
+                        ..ResourceAttributes::default()
+                    }),
+                    ..SubjectAccessReviewSpec::default()
+                },
+                ..SubjectAccessReview::default()
+            };
+            let answer = self
+                .reviews
+                .create(&PostParams::default(), &review)
+                .await
+                .map_err(|error| error.to_string())?;
+            Ok(answer.status.is_some_and(|status| status.allowed && status.denied != Some(true)))
+        })
+    }
+}

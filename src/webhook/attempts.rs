@@ -1,0 +1,261 @@
+//! What becomes of a refusal after its answer: an Event where the user looks, and a line in the ring that the leader
+//! collects. Both bounded; nothing here can hold up or change an answer.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Api, Client};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::judge::{Owner, Refusal, RefusalSink};
+use crate::gather::world::World;
+use crate::policy::ALL;
+use crate::render::words::cut;
+
+/// Attempts that one replica remembers.
+const RING: usize = 512;
+/// Refusals that wait for their Events; more are only counted.
+const QUEUE: usize = 256;
+/// The same Event is not repeated sooner.
+const QUIET: Duration = Duration::from_secs(20);
+/// Longest note of an Event, in bytes (events.k8s.io allows 1 KiB).
+const NOTE: usize = 1000;
+
+/// One refused request, as the leader collects it.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// Counts up in one replica's life.
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Namespace.
+    pub namespace: String,
+    /// The AIWorkload that matched, if one did.
+    pub workload: Option<String>,
+    /// Kind and name of the refused object.
+    pub object: String,
+    /// The first control that refused.
+    pub control: String,
+    /// The line a person reads.
+    pub message: String,
+}
+
+/// What one replica remembers.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempts {
+    /// Names this life of the replica: after a restart sequences begin anew.
+    pub replica: String,
+    /// The newest attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// Keeps the ring and hands refusals to the teller of Events.
+#[derive(Debug)]
+pub struct Sink {
+    replica: String,
+    ring: Mutex<(u64, VecDeque<Attempt>)>,
+    events: mpsc::Sender<Refusal>,
+}
+
+impl Sink {
+    /// A sink of the replica `replica`, and the refusals that wait for [`tell`].
+    #[must_use]
+    pub fn new(replica: String) -> (Arc<Self>, mpsc::Receiver<Refusal>) {
+        let (events, waiting) = mpsc::channel(QUEUE);
+        (Arc::new(Self { replica, ring: Mutex::default(), events }), waiting)
+    }
+
+    /// What is remembered, as JSON of [`Attempts`].
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let attempts = Attempts { replica: self.replica.clone(), attempts: ring.1.iter().cloned().collect() };
+        serde_json::to_vec(&attempts).unwrap_or_else(|_| b"{}".to_vec())
+    }
+}
+
+impl RefusalSink for Sink {
+    fn refused(&self, refusal: Refusal) {
+        if let Some((control, message)) = refusal.findings.first() {
+            let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+            ring.0 += 1;
+            let attempt = Attempt {
+                sequence: ring.0,
+                at: refusal.at,
+                namespace: refusal.namespace.clone(),
+                workload: refusal.workload.clone(),
+                object: format!("{}/{}", refusal.kind, refusal.name),
+                control: (*control).to_owned(),
+                message: cut(message.clone(), 300),
+            };
+            if ring.1.len() == RING {
+                ring.1.pop_front();
+            }
+            ring.1.push_back(attempt);
+        }
+        // A full queue means that Events are behind already: more of them would not help anybody.
+        let _ = self.events.try_send(refusal);
+    }
+}
+
+/// Writes Events for refusals until the sink is gone.
+///
+/// On the pod's owner that the user wrote (the Deployment behind the ReplicaSet), found by UID, and on the AIWorkload:
+/// one per refusing control. A forged owner gets none. The same Event is not repeated within 20 seconds.
+pub async fn tell(
+    client: Client,
+    world: Arc<RwLock<World>>,
+    instance: String,
+    mut waiting: mpsc::Receiver<Refusal>,
+) {
+    let reporter = Reporter { controller: "portcullis".to_owned(), instance: Some(instance) };
+    let recorder = Recorder::new(client.clone(), reporter);
+    let mut recent: HashMap<(String, &'static str), Instant> = HashMap::new();
+    while let Some(refusal) = waiting.recv().await {
+        let mut regarding: Vec<ObjectReference> = Vec::with_capacity(2);
+        regarding.extend(workload_reference(&world, &refusal));
+        if let Some(owner) = &refusal.owner {
+            match owner_written_by_user(&client, &refusal.namespace, owner).await {
+                Ok(found) => regarding.extend(found),
+                Err(error) => tracing::debug!(%error, "the owner of a refused pod was not found"),
+            }
+        }
+        recent.retain(|_, told| told.elapsed() < QUIET);
+        for reference in regarding {
+            for (control, line) in one_per_control(&refusal) {
+                let key = (reference.uid.clone().unwrap_or_default(), control);
+                if recent.contains_key(&key) || recent.len() > 4 * QUEUE {
+                    continue;
+                }
+                recent.insert(key, Instant::now());
+                let event = Event {
+                    type_: EventType::Warning,
+                    reason: ALL
+                        .iter()
+                        .find(|c| c.id == control)
+                        .map_or_else(|| control.to_owned(), |c| c.reason()),
+                    note: Some(cut(format!("refused {} {}: {line}", refusal.kind, refusal.name), NOTE)),
+                    action: "Refuse".to_owned(),
+                    secondary: None,
+                };
+                if let Err(error) = recorder.publish(&event, &reference).await {
+                    tracing::warn!(%error, "an Event could not be written");
+                }
+            }
+        }
+    }
+}
+
+fn one_per_control(refusal: &Refusal) -> Vec<(&'static str, &str)> {
+    let mut out: Vec<(&'static str, &str)> = Vec::new();
+    for (control, line) in &refusal.findings {
+        if !out.iter().any(|(known, _)| known == control) {
+            out.push((control, line));
+        }
+    }
+    out
+}
+
+fn workload_reference(world: &RwLock<World>, refusal: &Refusal) -> Option<ObjectReference> {
+    let name = refusal.workload.as_deref()?;
+    let world = world.read().unwrap_or_else(PoisonError::into_inner);
+    let workload = world.namespace(&refusal.namespace).workloads.get(name)?;
+    Some(ObjectReference {
+        api_version: Some("portcullis.dev/v1alpha1".to_owned()),
+        kind: Some("AIWorkload".to_owned()),
+        name: Some(name.to_owned()),
+        namespace: Some(refusal.namespace.clone()),
+        uid: workload.metadata.uid.clone(),
+        ..ObjectReference::default()
+    })
+}
+
+/// Follows controllers upwards, as long as each exists in this namespace with the UID that is claimed for it.
+async fn owner_written_by_user(
+    client: &Client,
+    namespace: &str,
+    claimed: &Owner,
+) -> Result<Option<ObjectReference>, kube::Error> {
+    let mut found = None;
+    let mut next = Some(claimed.clone());
+    for _ in 0..4 {
+        let Some(owner) = next.take() else { break };
+        let Some(resource) = resource_of(&owner) else { break };
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+        let Some(object) = api.get_metadata_opt(&owner.name).await? else { break };
+        if object.metadata.uid.as_deref() != Some(owner.uid.as_str()) {
+            break;
+        }
+        next =
+            object.metadata.owner_references.iter().flatten().find(|o| o.controller == Some(true)).map(|o| {
+                Owner {
+                    api_version: o.api_version.clone(),
+                    kind: o.kind.clone(),
+                    name: o.name.clone(),
+                    uid: o.uid.clone(),
+                    controller: o.controller,
+                }
+            });
+        found = Some(ObjectReference {
+            api_version: Some(owner.api_version),
+            kind: Some(owner.kind),
+            name: Some(owner.name),
+            namespace: Some(namespace.to_owned()),
+            uid: Some(owner.uid),
+            ..ObjectReference::default()
+        });
+    }
+    Ok(found)
+}
+
+/// Owners whose metadata the webhook may read; Events for others go to the AIWorkload alone.
+fn resource_of(owner: &Owner) -> Option<ApiResource> {
+    let (group, version) = owner.api_version.split_once('/').unwrap_or(("", &owner.api_version));
+    let known = matches!(
+        (group, owner.kind.as_str()),
+        ("apps", "ReplicaSet" | "Deployment" | "StatefulSet" | "DaemonSet") | ("batch", "Job" | "CronJob")
+    );
+    known.then(|| ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &owner.kind)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(n: usize) -> Refusal {
+        Refusal {
+            at: Timestamp::UNIX_EPOCH,
+            namespace: "chat".into(),
+            workload: Some("chat".into()),
+            kind: "Pod".into(),
+            name: format!("chat-{n}"),
+            owner: None,
+            findings: vec![
+                ("pod-hardened", "a".into()),
+                ("pod-hardened", "b".into()),
+                ("resource-bounds", "c".into()),
+            ],
+        }
+    }
+
+    #[tokio::test]
+    async fn the_ring_and_the_queue_are_bounded() {
+        let (sink, waiting) = Sink::new("r".into());
+        for n in 0..2000 {
+            sink.refused(refusal(n));
+        }
+        let kept: Attempts = serde_json::from_slice(&sink.to_json()).unwrap();
+        assert_eq!(kept.attempts.len(), RING);
+        assert_eq!(kept.attempts.last().unwrap().sequence, 2000);
+        assert_eq!(waiting.len(), QUEUE);
+        assert_eq!(one_per_control(&refusal(0)), [("pod-hardened", "a"), ("resource-bounds", "c")]);
+    }
+}
