@@ -3,21 +3,24 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use clap::Args;
-use futures::future::BoxFuture;
-use hyper::body::Bytes;
-use tokio::time::Instant;
 
 use super::serving::{Common, StartError, client, listen, serve_probes, start, stop_signal};
+use crate::gather::cluster::Feed;
+use crate::gather::signatures::Signatures;
+use crate::gather::world::World;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::probes::Readiness;
+use crate::webhook::access::ClusterAuthorizer;
+use crate::webhook::attempts::{Sink, tell};
 use crate::webhook::body::{BodyLimits, ByteBudget};
 use crate::webhook::connections::{ConnectionLimits, Connections};
-use crate::webhook::envelope::{Unjudged, refuse, uid_of_prefix};
-use crate::webhook::router::{self, Admission, Peer, ReviewHandler};
+use crate::webhook::handler::Handler;
+use crate::webhook::judge::{Judge, RefusalSink};
+use crate::webhook::router::{self, Admission};
 use crate::webhook::serve::{Drain, serve_tls};
 use crate::webhook::tls::{ApiServerCertificates, TlsStore};
 
@@ -54,8 +57,7 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     let readiness = Readiness::default();
     let accepting = readiness.condition("accepting requests");
     let loaded = readiness.condition("certificate loaded");
-    // Met by whoever fills the caches; until then every review is refused.
-    let _caches = readiness.condition("caches synced");
+    let synced = readiness.condition("caches synced");
     serve_probes(common.http_listen, &readiness, &metrics).await?;
 
     let name = format!("{}.{}.svc", common.service_name, common.pod_namespace);
@@ -65,11 +67,25 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     let client = client().await?;
     let namespace = common.pod_namespace.clone();
     let watched = Arc::clone(&store);
-    tokio::spawn(async move { watched.watch(client, &namespace, SECRET).await });
+    let watching = client.clone();
+    tokio::spawn(async move { watched.watch(watching, &namespace, SECRET).await });
+
+    let world = Arc::new(RwLock::new(World::default()));
+    Feed::new(Arc::clone(&world), Arc::new(|_| ()), Arc::clone(&metrics), synced).start(&client);
+    let (sink, waiting) = Sink::new(common.pod_name.clone());
+    tokio::spawn(tell(client.clone(), Arc::clone(&world), common.pod_name.clone(), waiting));
+    let judge = Judge {
+        world: Arc::clone(&world),
+        signatures: Arc::new(Signatures::new(world)),
+        authorizer: Arc::new(ClusterAuthorizer::new(client)),
+        sink: Arc::clone(&sink) as Arc<dyn RefusalSink>,
+        operator: format!("system:serviceaccount:{}:portcullis-controller", common.pod_namespace),
+        clock: jiff::Timestamp::now,
+    };
 
     let admission = Admission {
-        handler: Arc::new(NoVerdicts),
-        attempts: Arc::new(|| b"[]".to_vec()),
+        handler: Arc::new(Handler { judge, metrics: Arc::clone(&metrics) }),
+        attempts: Arc::new(move || sink.to_json()),
         budget: Arc::new(ByteBudget::new(BodyLimits::default(), Arc::clone(&metrics))),
         metrics: Arc::clone(&metrics),
         require_api_server,
@@ -91,15 +107,4 @@ fn api_server_certificates(arguments: &Arguments) -> Result<Option<ApiServerCert
     let Some(path) = &arguments.client_ca_file else { return Ok(None) };
     let pem = std::fs::read(path).map_err(|error| StartError::File(path.clone(), error))?;
     Ok(Some(ApiServerCertificates::new(&pem, arguments.client_name.clone())?))
-}
-
-/// Refuses everything: what a replica answers that has nothing to judge by.
-struct NoVerdicts;
-
-impl ReviewHandler for NoVerdicts {
-    fn handle(self: Arc<Self>, body: Bytes, _: Peer, _: Instant) -> BoxFuture<'static, Vec<u8>> {
-        Box::pin(async move {
-            uid_of_prefix(&body).map_or_else(Vec::new, |uid| refuse(uid, Unjudged::Late { milliseconds: 0 }))
-        })
-    }
 }

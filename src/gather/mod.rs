@@ -3,4 +3,5 @@
 pub mod cluster;
 pub mod objects;
 pub mod rbac;
+pub mod signatures;
 pub mod world;
