@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
+use portcullis::render::docs;
+
 /// Set to write the files instead of comparing them.
 const BLESS: &str = "PORTCULLIS_BLESS";
 
@@ -51,4 +53,32 @@ fn write(folder: &Path, wanted: &BTreeMap<String, String>) -> io::Result<()> {
 #[test]
 fn definitions_of_the_kinds() -> io::Result<()> {
     assert_generated("crds", portcullis::api::crds::files().map_err(io::Error::other)?)
+}
+
+/// `docs/` holds written pages too: a page that opens with the notice of the generated ones belongs to them.
+#[test]
+fn documents_of_controls_and_coverage() -> io::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let wanted = docs::pages(portcullis::policy::ALL);
+    if std::env::var_os(BLESS).is_some() {
+        fs::create_dir_all(root.join("docs"))?;
+        wanted.iter().try_for_each(|(path, page)| fs::write(root.join(path), page))?;
+    }
+    let found = read(&root.join("docs"));
+    let mut wrong = Vec::new();
+    for (path, page) in &wanted {
+        match found.get(path.trim_start_matches("docs/")) {
+            None => wrong.push(format!("{path} is missing")),
+            Some(found) if found != page => wrong.push(format!("{path} is stale")),
+            Some(_) => {}
+        }
+    }
+    for (name, page) in &found {
+        let path = format!("docs/{name}");
+        if page.starts_with(docs::NOTICE) && !wanted.iter().any(|(wanted, _)| *wanted == path) {
+            wrong.push(format!("{path} is extra"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}; run `make generate`", wrong.join(", "));
+    Ok(())
 }

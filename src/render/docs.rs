@@ -8,7 +8,8 @@ use crate::policy::code::{
 };
 use crate::policy::control::{Control, Room};
 
-const NOTICE: &str = "<!-- Written by `make generate`. Do not edit. -->\n";
+/// First line of every generated page.
+pub const NOTICE: &str = "<!-- Written by `make generate`. Do not edit. -->\n";
 
 /// Every generated page, by its path from the root of the repository.
 #[must_use]
