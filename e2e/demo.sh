@@ -13,6 +13,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../hack/lib.sh"
 . "$repo/e2e/expect.sh"
+. "$repo/e2e/fill.sh"
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
 own_state=/var/tmp/portcullis-demo
 chat=portcullis-demo-chat legacy=portcullis-demo-legacy
@@ -75,14 +76,6 @@ seconds_until() { # seconds_until TEXT COMMAND...: the tenths of seconds until C
     sleep 0.1
   done
 }
-fill() { # a file of e2e/demo with this run's references
-  awk -v registry="$registry" -v repository="$repository" -v plain="$plain" -v app="$app" -v tag="$app_tag" -v model="$model" -v keyfile="$key.pub" '
-    /^\$\{KEY\}$/ { while ((getline line <keyfile) > 0) print "        " line; next }
-    { gsub(/\$\{REGISTRY\}/, registry); gsub(/\$\{REPOSITORY\}/, repository); gsub(/\$\{PLAIN\}/, plain); gsub(/\$\{APP\}/, app)
-      gsub(/\$\{APP_TAG\}/, tag); gsub(/\$\{MODEL\}/, model); digest=model; sub(/.*@/, "", digest); gsub(/\$\{MODEL_DIGEST\}/, digest); print }' \
-    "$repo/e2e/demo/$1" >"$work/$1"
-}
-
 heading "a cluster, images and the chart"
 if [ -n "$own" ]; then
   build_program >"$work/program"
@@ -93,8 +86,6 @@ else
   export KUBECONFIG
 fi
 repository=${IMAGE%%@*} repository=${repository%/*}
-registry=${IMAGE%%/*}
-case $registry in 198.18.* | 127.* | localhost*) plain=true ;; *) plain=false ;; esac
 key=${KEY:-$work/demo-ci.pem}
 if [ -z "${APP:-}" ] || [ -z "${MODEL:-}" ]; then
   "$repo/e2e/images/build.sh" "$repository" demo-app demo-model >"$work/images"
@@ -102,8 +93,7 @@ if [ -z "${APP:-}" ] || [ -z "${MODEL:-}" ]; then
   "$repo/e2e/images/sign.sh" "$key" "$APP" "$MODEL"
   printf '[%4ds] signed with a key made now: %s and %s\n' "$SECONDS" "$APP" "$MODEL"
 fi
-app=$APP model=$MODEL app_tag=${APP%%@*}:1
-for file in "$repo"/e2e/demo/*.yaml; do fill "${file##*/}"; done
+fill_all "$work" "$repository" "$APP" "$MODEL" "$key.pub"
 
 if helm status portcullis --namespace portcullis-system >/dev/null 2>&1; then printf '[%4ds] the chart is installed already\n' "$SECONDS"
 else
@@ -113,7 +103,7 @@ else
     *:*) values=(--set "image.repository=${IMAGE%:*}" --set-string "image.tag=${IMAGE##*:}") ;;
   esac
   touch "$work/installed"
-  shell helm install portcullis "$repo/charts/portcullis" --namespace portcullis-system --create-namespace --wait --timeout 180s "${values[@]}"
+  shell helm install portcullis "$repo/charts/portcullis" --namespace portcullis-system --create-namespace --wait --timeout 90s "${values[@]}"
   if [ "$status" -ne 0 ]; then
     kubectl -n portcullis-system get pods,events; kubectl -n portcullis-system logs -l app.kubernetes.io/name=portcullis --all-containers --tail 20 --prefix || true
     failed "the chart is installed" "$output"; exit 1

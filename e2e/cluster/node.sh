@@ -157,7 +157,6 @@ failCgroupV1: false
 cgroupDriver: cgroupfs
 cgroupRoot: /$cgroup
 failSwapOn: false
-localStorageCapacityIsolation: false
 address: 0.0.0.0
 containerRuntimeEndpoint: unix://$state/containerd.sock
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $pki/ca.crt}}
