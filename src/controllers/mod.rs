@@ -2,3 +2,4 @@
 
 pub mod certificates;
 pub mod leader;
+pub mod webhooks;

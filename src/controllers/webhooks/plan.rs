@@ -1,0 +1,115 @@
+//! Decides what a live webhook configuration needs, and reads and builds the parts of one. Pure.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
+
+use super::diff::{Difference, diff, name};
+use super::{MANAGER, OWNER, WebhookError};
+
+/// What has to be done to a live configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// It is as it should be.
+    None,
+    /// Only the caBundle differs.
+    Bundle,
+    /// More differs.
+    Whole(Vec<Difference>),
+}
+
+/// Decides what has to be done to `live`; without a `bundle` the live caBundle is left alone. Pure.
+#[must_use]
+pub fn plan(desired: &[Value], bundle: Option<&[u8]>, live: &[Value]) -> Repair {
+    let differences = diff(desired, live);
+    if !differences.is_empty() {
+        return Repair::Whole(differences);
+    }
+    let Some(bundle) = bundle else { return Repair::None };
+    let stale = live.iter().any(|webhook| ca_bundle(webhook).as_deref() != Some(bundle));
+    if stale { Repair::Bundle } else { Repair::None }
+}
+
+/// Reads the desired list as the chart renders it.
+///
+/// # Errors
+/// When it is no list of objects with names, or empty: an empty list would take the whole gate away.
+pub fn desired(yaml: &str) -> Result<Vec<Value>, WebhookError> {
+    let webhooks: Vec<Value> = serde_saphyr::from_str(yaml).map_err(WebhookError::Parse)?;
+    if webhooks.is_empty() || webhooks.iter().any(|webhook| name(webhook).is_empty()) {
+        return Err(WebhookError::Empty);
+    }
+    Ok(webhooks)
+}
+
+/// How long to wait before the next look after so many repairs within a minute.
+pub(super) fn patience(recent: usize) -> Duration {
+    match recent {
+        0..5 => Duration::ZERO,
+        5..9 => Duration::from_secs(1 << (recent - 5)),
+        _ => Duration::from_secs(15),
+    }
+}
+
+pub(super) fn entries(object: &DynamicObject) -> Vec<Value> {
+    object.data["webhooks"].as_array().cloned().unwrap_or_default()
+}
+
+pub(super) fn ca_bundle(webhook: &Value) -> Option<Vec<u8>> {
+    STANDARD.decode(webhook["clientConfig"]["caBundle"].as_str()?).ok()
+}
+
+/// The desired entries with the bundle; where that is not known yet, with what is live, because what an applier once
+/// owned and then leaves out is taken away.
+pub(super) fn with_bundle(desired: &[Value], bundle: Option<&[u8]>, live: &[Value]) -> Vec<Value> {
+    let mut wanted = desired.to_vec();
+    for webhook in &mut wanted {
+        let bundle = bundle.map(|bundle| json!(STANDARD.encode(bundle))).or_else(|| {
+            let live = live.iter().find(|live| name(live) == name(webhook))?;
+            live["clientConfig"].get("caBundle").cloned()
+        });
+        if let Some(bundle) = bundle {
+            webhook["clientConfig"]["caBundle"] = bundle;
+        }
+    }
+    wanted
+}
+
+/// Whether our last apply owned more than the caBundle: then leaving the rest out would take it away.
+pub(super) fn owns_all(live: &DynamicObject) -> bool {
+    live.managed_fields().iter().any(|entry| {
+        entry.manager.as_deref() == Some(MANAGER)
+            && entry.operation.as_deref() == Some("Apply")
+            && entry.fields_v1.as_ref().is_some_and(|fields| {
+                let webhooks = fields.0["f:webhooks"].as_object();
+                webhooks
+                    .into_iter()
+                    .flat_map(|webhooks| webhooks.values())
+                    .any(|webhook| webhook.get("f:rules").is_some())
+            })
+    })
+}
+
+/// The owner reference that we gave a recreated configuration.
+pub(super) fn our_owner(live: &DynamicObject) -> Option<Value> {
+    let owner =
+        live.owner_references().iter().find(|owner| owner.kind == "ClusterRole" && owner.name == OWNER)?;
+    serde_json::to_value(owner).ok()
+}
+
+/// Who wrote last, if it was not us.
+pub(super) fn last_writer(live: &DynamicObject) -> Option<String> {
+    let entries = live.managed_fields().iter().filter(|entry| entry.manager.as_deref() != Some(MANAGER));
+    let last = entries.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?;
+    let (manager, operation) = (last.manager.as_deref()?, last.operation.as_deref()?);
+    let at = last.time.as_ref().map(|time| format!(" at {}", time.0)).unwrap_or_default();
+    Some(format!("{manager:?} ({operation}){at}"))
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
