@@ -3,5 +3,6 @@
 pub mod cluster;
 pub mod objects;
 pub mod rbac;
+pub mod registry;
 pub mod signatures;
 pub mod world;

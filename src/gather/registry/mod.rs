@@ -1,0 +1,30 @@
+//! Asking registries who signed an artifact, behind one guarded HTTP client.
+//!
+//! [`CompiledTrust`] says what must be proven, [`Verifier`] finds it out, [`Verification`] is the answer. Signatures
+//! bind a digest, not a place: a copy of a signed artifact in another repository counts there if the rules of that
+//! repository name the same authority. The digest that is verified is the one in the reference, so a signature on an
+//! index does not speak for a platform's manifest that is named by itself.
+
+mod address;
+mod auth;
+mod authority;
+mod client;
+mod error;
+mod lookup;
+mod oci;
+mod signature;
+mod stats;
+mod trust;
+mod verification;
+mod verifier;
+
+pub use auth::RegistryCredentials;
+pub use authority::{AuthoritySpec, IdentitySpec, MatchSpec, ProofSpec};
+pub use stats::Stats;
+pub use trust::{
+    Artifact, CompiledTrust, PolicySpec, Problem, RegistrySpec, RevokedKind, RevokedSpec, RuleSpec,
+};
+pub use verification::{Cause, Proof, Refusal, SignatureFormat, Verification};
+pub use verifier::{Verifier, VerifierConfig};
+
+pub use crate::policy::image::{ImageRef, PatternError, RefError, RepositoryPattern};

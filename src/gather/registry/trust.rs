@@ -1,0 +1,351 @@
+//! Trust policies, compiled: which registries may be asked, which authorities must have signed what, what is revoked.
+//! Pure. A mistake in one authority disables that authority and is kept as words; it never widens anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::authority::{Authority, AuthoritySpec};
+use super::verification::Refusal;
+use crate::policy::image::{ImageRef, RepositoryPattern, normalise_registry};
+
+/// One trust policy as it was written.
+#[derive(Debug, Clone, Default)]
+pub struct PolicySpec {
+    /// Its name, for messages.
+    pub name: String,
+    /// Registries that may be asked.
+    pub registries: Vec<RegistrySpec>,
+    /// Who may vouch.
+    pub authorities: Vec<AuthoritySpec>,
+    /// What needs whose signature.
+    pub rules: Vec<RuleSpec>,
+    /// What no longer counts.
+    pub revoked: Vec<RevokedSpec>,
+}
+
+/// A registry that may be asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RegistrySpec {
+    /// `host` or `host:port` as it stands in image references.
+    pub host: String,
+    /// Whether it is spoken to without TLS.
+    pub plain_http: bool,
+    /// Whether its name may lead to loopback or private addresses.
+    pub allow_private_addresses: bool,
+    /// Other hosts (`host` or `host:port`) that belong to it: a token service, a blob store.
+    pub companions: Vec<String>,
+}
+
+/// What needs whose signature. Every rule that covers a repository must be satisfied, each by one of its authorities.
+#[derive(Debug, Clone, Default)]
+pub struct RuleSpec {
+    /// What kind of artifact the rule is about.
+    pub artifact: Artifact,
+    /// Patterns of repositories; see [`RepositoryPattern`].
+    pub repositories: Vec<String>,
+    /// Names of authorities of the same policy; one signature by any of them satisfies the rule.
+    pub authorities: Vec<String>,
+}
+
+/// The kinds of artifacts that rules tell apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Artifact {
+    /// A container image.
+    #[default]
+    Image,
+    /// A model in an OCI artifact or image volume.
+    Model,
+    /// A data set in an OCI artifact.
+    Dataset,
+}
+
+/// Something that no longer counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokedSpec {
+    /// What the value is.
+    pub kind: RevokedKind,
+    /// A digest, an authority's name, or a key's SHA-256 fingerprint.
+    pub value: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a revocation is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevokedKind {
+    /// An artifact's digest, in whatever repository.
+    Digest,
+    /// An authority of the same policy.
+    Authority,
+    /// A public key, by the SHA-256 of its DER form, in whatever policy.
+    Key,
+}
+
+/// A registry that may be asked, ready for the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Registry {
+    /// As in [`ImageRef::registry`].
+    pub(super) host: String,
+    pub(super) plain_http: bool,
+    pub(super) allow_private: bool,
+    pub(super) companions: BTreeSet<String>,
+}
+
+/// All trust policies together, ready to be asked.
+#[derive(Debug, Default)]
+pub struct CompiledTrust {
+    generation: u64,
+    registries: BTreeMap<String, Arc<Registry>>,
+    rules: Vec<Rule>,
+    revoked: BTreeMap<String, String>,
+    problems: Vec<Problem>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    label: String,
+    artifact: Artifact,
+    patterns: Vec<RepositoryPattern>,
+    authorities: Vec<Arc<Authority>>,
+    broken: Option<String>,
+}
+
+/// Something in a policy that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The policy's name.
+    pub policy: String,
+    /// The place within its spec, e.g. `authorities[0]`.
+    pub path: String,
+    /// One sentence.
+    pub message: String,
+}
+
+/// What an artifact must prove: for each rule, one of its authorities.
+#[derive(Debug)]
+pub(super) struct Demand<'a> {
+    pub(super) registry: Arc<Registry>,
+    pub(super) rules: Vec<RuleDemand<'a>>,
+}
+
+#[derive(Debug)]
+pub(super) struct RuleDemand<'a> {
+    pub(super) authorities: &'a [Arc<Authority>],
+}
+
+impl CompiledTrust {
+    /// Compiles all policies of the cluster.
+    ///
+    /// Never fails: what cannot be used is disabled and listed in [`Self::problems`]. A rule that cannot be read
+    /// refuses everything it could be about, because nobody can say what it protects.
+    #[must_use]
+    pub fn compile(policies: &[PolicySpec]) -> Self {
+        let mut trust = Self { generation: fingerprint(policies), ..Self::default() };
+        let revoked_keys: BTreeMap<String, &str> = policies
+            .iter()
+            .flat_map(|policy| &policy.revoked)
+            .filter(|revoked| revoked.kind == RevokedKind::Key)
+            .map(|revoked| (normalise_fingerprint(&revoked.value), revoked.reason.as_str()))
+            .collect();
+        for policy in policies {
+            trust.add_registries(policy);
+            trust.add_revoked_digests(policy);
+            let authorities = trust.compile_authorities(policy, &revoked_keys);
+            trust.add_rules(policy, &authorities);
+        }
+        trust
+    }
+
+    /// Changes whenever any policy changes its meaning, and only then; the same on every replica.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// What could not be used, for the policies' status and for denials.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Whether a registry may be asked at all.
+    #[must_use]
+    pub fn allows_registry(&self, image: &ImageRef) -> bool {
+        self.registries.contains_key(image.registry())
+    }
+
+    /// What the artifact must prove, or why it is refused without looking.
+    pub(super) fn demand(&self, image: &ImageRef, artifact: Artifact) -> Result<Demand<'_>, Refusal> {
+        if self.registries.is_empty() {
+            return Err(Refusal::NoPolicy);
+        }
+        let Some(registry) = self.registries.get(image.registry()) else {
+            return Err(Refusal::RegistryNotAllowed(image.registry().to_owned()));
+        };
+        let digest = image.digest().filter(|digest| digest.starts_with("sha256:"));
+        let digest = digest.ok_or(Refusal::NotPinned)?;
+        if let Some(reason) = self.revoked.get(digest) {
+            return Err(Refusal::Revoked { digest: digest.to_owned(), reason: reason.clone() });
+        }
+        let mut rules = Vec::new();
+        for rule in self.rules.iter().filter(|rule| rule.artifact == artifact) {
+            if let Some(problem) = &rule.broken {
+                return Err(Refusal::BrokenRule { rule: rule.label.clone(), problem: problem.clone() });
+            }
+            if !rule.patterns.iter().any(|pattern| pattern.matches(image)) {
+                continue;
+            }
+            if rule.authorities.iter().all(|authority| authority.problem().is_some()) {
+                let problems: Vec<_> = rule.authorities.iter().filter_map(|a| a.describe_problem()).collect();
+                let problems =
+                    if problems.is_empty() { "it names none".to_owned() } else { problems.join("; ") };
+                return Err(Refusal::NoUsableAuthority { rule: rule.label.clone(), problems });
+            }
+            rules.push(RuleDemand { authorities: &rule.authorities });
+        }
+        if rules.is_empty() {
+            return Err(Refusal::NoRule(image.name().to_owned()));
+        }
+        Ok(Demand { registry: Arc::clone(registry), rules })
+    }
+
+    fn problem(&mut self, policy: &PolicySpec, path: String, message: String) {
+        self.problems.push(Problem { policy: policy.name.clone(), path, message });
+    }
+
+    fn add_registries(&mut self, policy: &PolicySpec) {
+        for (index, spec) in policy.registries.iter().enumerate() {
+            let host = match normalise_registry(&spec.host) {
+                Ok(host) => host,
+                Err(error) => {
+                    self.problem(
+                        policy,
+                        format!("registries[{index}].host"),
+                        format!("{:?}: {error}", spec.host),
+                    );
+                    continue;
+                }
+            };
+            let mut companions = BTreeSet::new();
+            if host == "docker.io" {
+                companions.insert("auth.docker.io".to_owned());
+            }
+            for (number, companion) in spec.companions.iter().enumerate() {
+                match normalise_registry(companion) {
+                    Ok(companion) => {
+                        companions.insert(companion);
+                    }
+                    Err(error) => {
+                        let path = format!("registries[{index}].companions[{number}]");
+                        self.problem(policy, path, format!("{companion:?}: {error}"));
+                    }
+                }
+            }
+            let mut registry = Registry {
+                host: host.clone(),
+                plain_http: spec.plain_http,
+                allow_private: spec.allow_private_addresses,
+                companions,
+            };
+            // Where two policies list one registry, the stricter word counts.
+            if let Some(other) = self.registries.get(&host) {
+                registry.plain_http &= other.plain_http;
+                registry.allow_private &= other.allow_private;
+                registry.companions = registry.companions.intersection(&other.companions).cloned().collect();
+            }
+            self.registries.insert(host, Arc::new(registry));
+        }
+    }
+
+    fn add_revoked_digests(&mut self, policy: &PolicySpec) {
+        for revoked in policy.revoked.iter().filter(|revoked| revoked.kind == RevokedKind::Digest) {
+            self.revoked.insert(revoked.value.trim().to_ascii_lowercase(), revoked.reason.clone());
+        }
+    }
+
+    fn compile_authorities(
+        &mut self,
+        policy: &PolicySpec,
+        revoked_keys: &BTreeMap<String, &str>,
+    ) -> BTreeMap<String, Arc<Authority>> {
+        let mut authorities: BTreeMap<String, Arc<Authority>> = BTreeMap::new();
+        for (index, spec) in policy.authorities.iter().enumerate() {
+            let mut authority = Authority::compile(spec);
+            if authorities.contains_key(&spec.name) {
+                authority.disable("the policy has two authorities of this name".to_owned());
+            }
+            let revoked = policy
+                .revoked
+                .iter()
+                .find(|revoked| revoked.kind == RevokedKind::Authority && revoked.value == spec.name)
+                .map(|revoked| revoked.reason.as_str())
+                .or_else(|| revoked_keys.get(authority.fingerprint()?).copied());
+            if let Some(reason) = revoked {
+                authority.disable(format!("revoked: {reason}"));
+            }
+            if let Some(problem) = authority.problem() {
+                self.problem(policy, format!("authorities[{index}]"), problem.to_owned());
+            }
+            authorities.insert(spec.name.clone(), Arc::new(authority));
+        }
+        authorities
+    }
+
+    fn add_rules(&mut self, policy: &PolicySpec, authorities: &BTreeMap<String, Arc<Authority>>) {
+        for (index, spec) in policy.rules.iter().enumerate() {
+            let mut rule = Rule {
+                label: format!("{}[{index}]", policy.name),
+                artifact: spec.artifact,
+                patterns: Vec::new(),
+                authorities: Vec::new(),
+                broken: None,
+            };
+            for (number, pattern) in spec.repositories.iter().enumerate() {
+                match RepositoryPattern::parse(pattern) {
+                    Ok(pattern) => rule.patterns.push(pattern),
+                    Err(error) => {
+                        let message = format!("{pattern:?} is not a repository pattern: {error}");
+                        self.problem(
+                            policy,
+                            format!("rules[{index}].repositories[{number}]"),
+                            message.clone(),
+                        );
+                        rule.broken = Some(message);
+                    }
+                }
+            }
+            for (number, name) in spec.authorities.iter().enumerate() {
+                if let Some(authority) = authorities.get(name) {
+                    rule.authorities.push(Arc::clone(authority));
+                } else {
+                    let message = "the policy has no authority of this name".to_owned();
+                    self.problem(policy, format!("rules[{index}].authorities[{number}]"), message.clone());
+                    rule.authorities.push(Arc::new(Authority::disabled(name, message)));
+                }
+            }
+            self.rules.push(rule);
+        }
+    }
+
+    /// The earliest moment at which an authority of these names ends, for the life of a cached proof.
+    pub(super) fn earliest_end<'a>(authorities: impl Iterator<Item = &'a Authority>) -> Option<Timestamp> {
+        authorities.filter_map(Authority::not_after).min()
+    }
+}
+
+fn fingerprint(policies: &[PolicySpec]) -> u64 {
+    let digest = Sha256::digest(format!("{policies:?}"));
+    digest.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+}
+
+fn normalise_fingerprint(value: &str) -> String {
+    let value = value.trim().to_ascii_lowercase();
+    value.strip_prefix("sha256:").unwrap_or(&value).replace(':', "")
+}
+
+#[cfg(test)]
+#[path = "trust_tests.rs"]
+mod tests;

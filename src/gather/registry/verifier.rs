@@ -1,0 +1,340 @@
+//! The front door: answers from memory without waiting, looks up once for all who ask, and never waits beyond the
+//! caller's deadline.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
+
+use super::auth::RegistryCredentials;
+use super::client::{ClientConfig, GuardedClient};
+use super::error::FetchError;
+use super::lookup::{Hints, look};
+use super::stats::Stats;
+use super::trust::{Artifact, CompiledTrust};
+use super::verification::{Cause, Verification};
+use crate::policy::image::ImageRef;
+
+/// How a [`Verifier`] is set up.
+#[derive(Debug, Clone)]
+pub struct VerifierConfig {
+    /// How long a proof is remembered; less where its authority ends sooner.
+    pub positive_ttl: Duration,
+    /// How long "not signed" and "untrusted" are remembered.
+    pub negative_ttl: Duration,
+    /// How long "could not look" is remembered.
+    pub unknown_ttl: Duration,
+    /// How long one look-up may take altogether, whoever waits for it.
+    pub lookup_timeout: Duration,
+    /// Answers remembered.
+    pub capacity: u64,
+    /// Look-ups that talk to registries at the same time.
+    pub concurrency: usize,
+    /// Look-ups under way or waiting; further ones are answered at once with "could not look".
+    pub max_in_flight: usize,
+    /// PEM bundles of certificate authorities to trust beside the system's.
+    pub extra_roots: Vec<Vec<u8>>,
+    /// Address ranges of the cluster, refused like private ones.
+    pub cluster_ranges: Vec<IpNet>,
+}
+
+impl Default for VerifierConfig {
+    fn default() -> Self {
+        Self {
+            positive_ttl: Duration::from_hours(1),
+            negative_ttl: Duration::from_secs(30),
+            unknown_ttl: Duration::from_secs(5),
+            lookup_timeout: Duration::from_secs(10),
+            capacity: 20_000,
+            concurrency: 32,
+            max_in_flight: 512,
+            extra_roots: Vec::new(),
+            cluster_ranges: Vec::new(),
+        }
+    }
+}
+
+/// Verifies signatures of artifacts in registries. Cheap to clone; clones share everything.
+///
+/// Guarantees: no packet leaves for a registry that no policy lists; [`Self::peek`] never waits; one look-up at a time
+/// for one question; an answer is remembered under digest, repository and the policies' generation, so that a changed
+/// policy is never answered from before the change.
+#[derive(Debug, Clone)]
+pub struct Verifier(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: VerifierConfig,
+    client: GuardedClient,
+    hints: Hints,
+    answers: moka::sync::Cache<Key, Remembered>,
+    flights: Mutex<HashMap<Key, Flight>>,
+    slots: Semaphore,
+    stats: Arc<Stats>,
+}
+
+type Flight = Shared<BoxFuture<'static, Arc<Verification>>>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    /// `registry/repository@digest`, never a tag.
+    subject: String,
+    artifact: Artifact,
+    generation: u64,
+    /// Whose question it was. A proof is true for everybody and kept without; a failure may be due to the
+    /// credentials and must not be handed to others.
+    credentials: Option<[u8; 32]>,
+}
+
+#[derive(Debug, Clone)]
+struct Remembered {
+    verification: Arc<Verification>,
+    life: Duration,
+}
+
+struct Life;
+
+impl moka::Expiry<Key, Remembered> for Life {
+    fn expire_after_create(&self, _: &Key, value: &Remembered, _: Instant) -> Option<Duration> {
+        Some(value.life)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Key,
+        value: &Remembered,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(value.life)
+    }
+}
+
+impl Verifier {
+    /// Sets up a verifier. Cannot fail: where no CA certificates can be loaded, each look-up over TLS says so.
+    #[must_use]
+    pub fn new(config: VerifierConfig) -> Self {
+        let stats = Arc::new(Stats::default());
+        let client_config =
+            ClientConfig { extra_roots: config.extra_roots.clone(), cluster: config.cluster_ranges.clone() };
+        Self(Arc::new(Inner {
+            client: GuardedClient::new(&client_config, Arc::clone(&stats)),
+            hints: Hints::new(),
+            answers: moka::sync::Cache::builder().max_capacity(config.capacity).expire_after(Life).build(),
+            flights: Mutex::default(),
+            slots: Semaphore::new(config.concurrency),
+            stats,
+            config,
+        }))
+    }
+
+    /// Counters for the telemetry.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.0.stats
+    }
+
+    /// What is known without asking anybody: a refusal by the policies, or a remembered answer.
+    #[must_use]
+    pub fn peek(
+        &self,
+        image: &ImageRef,
+        artifact: Artifact,
+        trust: &CompiledTrust,
+        credentials: Option<&RegistryCredentials>,
+    ) -> Option<Arc<Verification>> {
+        match trust.demand(image, artifact) {
+            Err(refusal) => Some(Arc::new(Verification::Refused(refusal))),
+            Ok(_) => self.0.remembered(&Key::new(image, artifact, trust, credentials)),
+        }
+    }
+
+    /// Verifies a container image; see [`Self::verify_artifact`].
+    pub async fn verify(
+        &self,
+        image: &ImageRef,
+        trust: &Arc<CompiledTrust>,
+        credentials: Option<&RegistryCredentials>,
+        deadline: Instant,
+    ) -> Arc<Verification> {
+        self.verify_artifact(image, Artifact::Image, trust, credentials, deadline).await
+    }
+
+    /// Verifies an artifact: from memory if it is known, else by one look-up shared by all who ask.
+    ///
+    /// Guarantees: returns by the deadline. A look-up that takes longer goes on without its callers, within
+    /// [`VerifierConfig::lookup_timeout`], and its answer is there for the next question.
+    ///
+    /// Assumes a tokio runtime with its timer.
+    pub async fn verify_artifact(
+        &self,
+        image: &ImageRef,
+        artifact: Artifact,
+        trust: &Arc<CompiledTrust>,
+        credentials: Option<&RegistryCredentials>,
+        deadline: Instant,
+    ) -> Arc<Verification> {
+        let stats = &self.0.stats;
+        stats.lookups.fetch_add(1, Ordering::Relaxed);
+        if let Err(refusal) = trust.demand(image, artifact) {
+            let verification = Verification::Refused(refusal);
+            stats.count(&verification);
+            return Arc::new(verification);
+        }
+        let key = Key::new(image, artifact, trust, credentials);
+        let flight = {
+            let mut flights = self.0.flights();
+            // Under the lock, so that an answer cannot slip in between looking for it and starting a look-up.
+            if let Some(known) = self.0.remembered(&key) {
+                stats.hits.fetch_add(1, Ordering::Relaxed);
+                return known;
+            }
+            if let Some(flight) = flights.get(&key) {
+                stats.joined.fetch_add(1, Ordering::Relaxed);
+                flight.clone()
+            } else if flights.len() >= self.0.config.max_in_flight {
+                let error = FetchError::Internal("too many look-ups are under way".to_owned());
+                return Arc::new(error.into_verification());
+            } else {
+                let flight = self.take_off(key.clone(), image, trust, credentials);
+                flights.insert(key, flight.clone());
+                flight
+            }
+        };
+        timeout_at(deadline.into(), flight).await.unwrap_or_else(|_| {
+            Arc::new(FetchError::Timeout { registry: image.registry().to_owned() }.into_verification())
+        })
+    }
+
+    /// Starts a look-up on a task of its own, so that no caller's end cuts it short.
+    fn take_off(
+        &self,
+        key: Key,
+        image: &ImageRef,
+        trust: &Arc<CompiledTrust>,
+        credentials: Option<&RegistryCredentials>,
+    ) -> Flight {
+        let inner = Arc::clone(&self.0);
+        let (image, trust, credentials) = (image.clone(), Arc::clone(trust), credentials.cloned());
+        let task = tokio::spawn(async move {
+            let landing = Landing { inner: &inner, key: &key };
+            inner.stats.in_flight.fetch_add(1, Ordering::Relaxed);
+            let end = tokio::time::Instant::now() + inner.config.lookup_timeout;
+            let looked =
+                timeout_at(end, inner.look_up(&image, key.artifact, &trust, credentials.as_ref())).await;
+            let verification = looked.unwrap_or_else(|_| {
+                FetchError::Timeout { registry: image.registry().to_owned() }.into_verification()
+            });
+            inner.stats.count(&verification);
+            if let Verification::Unknown { cause, reason } = &verification {
+                tracing::debug!(image = %image, cause = cause.name(), reason, "signatures could not be looked up");
+            }
+            let verification = Arc::new(verification);
+            inner.remember(&key, &verification);
+            drop(landing);
+            verification
+        });
+        async move {
+            task.await.unwrap_or_else(|_| {
+                let reason = "the look-up failed by a fault of its own".to_owned();
+                Arc::new(Verification::Unknown { cause: Cause::Internal, reason })
+            })
+        }
+        .boxed()
+        .shared()
+    }
+}
+
+/// Takes a flight off the board however it ends.
+struct Landing<'a> {
+    inner: &'a Inner,
+    key: &'a Key,
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.inner.flights().remove(self.key);
+        self.inner.stats.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Inner {
+    fn flights(&self) -> MutexGuard<'_, HashMap<Key, Flight>> {
+        // The map is whole at every moment, so a panic elsewhere does not spoil it.
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remembered(&self, key: &Key) -> Option<Arc<Verification>> {
+        if key.credentials.is_some() {
+            let proven = self.answers.get(&Key { credentials: None, ..key.clone() });
+            if let Some(proven) = proven.filter(|proven| proven.verification.is_verified()) {
+                return Some(proven.verification);
+            }
+        }
+        self.answers.get(key).map(|remembered| remembered.verification)
+    }
+
+    fn remember(&self, key: &Key, verification: &Arc<Verification>) {
+        let mut key = key.clone();
+        let life = match verification.as_ref() {
+            Verification::Refused(_) => return,
+            Verification::Unknown { .. } => self.config.unknown_ttl,
+            Verification::NotSigned { .. } | Verification::Untrusted { .. } => self.config.negative_ttl,
+            Verification::Verified(proof) => {
+                key.credentials = None;
+                let rest = proof.valid_until.map(|end| end.duration_since(Timestamp::now()));
+                let rest = rest.map_or(Duration::MAX, |rest| rest.try_into().unwrap_or_default());
+                self.config.positive_ttl.min(rest)
+            }
+        };
+        self.answers.insert(key, Remembered { verification: Arc::clone(verification), life });
+    }
+
+    async fn look_up(
+        &self,
+        image: &ImageRef,
+        artifact: Artifact,
+        trust: &CompiledTrust,
+        credentials: Option<&RegistryCredentials>,
+    ) -> Verification {
+        let demand = match trust.demand(image, artifact) {
+            Ok(demand) => demand,
+            Err(refusal) => return Verification::Refused(refusal),
+        };
+        let Ok(_slot) = self.slots.acquire().await else {
+            return FetchError::Internal("look-ups have ended".to_owned()).into_verification();
+        };
+        let registry = Arc::clone(&demand.registry);
+        match self.client.session(&registry, image.repository(), credentials) {
+            Err(error) => error.into_verification(),
+            Ok(mut session) => {
+                let digest = image.digest().unwrap_or_default();
+                look(&mut session, &self.hints, image.name(), digest, &demand).await
+            }
+        }
+    }
+}
+
+impl Key {
+    fn new(
+        image: &ImageRef,
+        artifact: Artifact,
+        trust: &CompiledTrust,
+        credentials: Option<&RegistryCredentials>,
+    ) -> Self {
+        let credentials = credentials.filter(|credentials| credentials.is_for(image.registry()));
+        Self {
+            subject: format!("{}@{}", image.name(), image.digest().unwrap_or_default()),
+            artifact,
+            generation: trust.generation(),
+            credentials: credentials.map(RegistryCredentials::fingerprint),
+        }
+    }
+}
