@@ -7,6 +7,8 @@ use crate::policy::code::{PROVISIONS, Provision};
 use crate::policy::control::{Control, Mode};
 
 const WIDTH: usize = 88;
+/// The control that `decide` lets nobody be exempt from.
+const NEVER_EXEMPT: &str = "enforcement-integrity";
 
 /// What a name given by a person means.
 #[derive(Clone, Copy, Debug)]
@@ -159,6 +161,37 @@ pub fn provision(provision: &'static Provision, controls: &[&'static Control]) -
         text.push_str("\nMore: portcullis explain CONTROL\n");
     }
     text
+}
+
+/// How to ask for an exemption from a control: the object to fill in and apply, and what the second person does.
+#[must_use]
+pub fn exemption(control: &Control) -> String {
+    let id = control.id;
+    if id == NEVER_EXEMPT {
+        return format!("{id} admits no exemption: it is what makes the others hold\n");
+    }
+    format!(
+        r#"# An exemption from {id}: write over the words in capitals, then apply it as the user in requestedBy.
+apiVersion: portcullis.dev/v1alpha1
+kind: AIExemption
+metadata:
+  name: WORKLOAD-{id}
+  namespace: NAMESPACE
+spec:
+  controls: [{id}]
+  subject:
+    kind: AIWorkload
+    name: WORKLOAD
+    digest: sha256:DIGEST # the one that the refusal names
+  reason: WHY THE CONTROL CANNOT BE KEPT AND WHAT LIMITS THE RISK MEANWHILE
+  requestedBy: YOU
+  expiresAt: "YYYY-MM-DD" # at most 90 days from now
+# It counts once another user with the verb approve on aiexemptions agrees:
+#   kubectl patch aiexemption WORKLOAD-{id} -n NAMESPACE --type=merge -p '{{"spec":{{"approvedBy":"APPROVER"}}}}'
+# Instead of an exemption: {remedy}
+"#,
+        remedy = control.remedy
+    )
 }
 
 /// Every control by room, in the order of the catalogue.

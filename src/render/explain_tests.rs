@@ -1,6 +1,7 @@
 //! What a refused person reads: found by any name they were shown, complete, and honest about what is not checked.
 
-use super::{Subject, WIDTH, control, find, list, provision};
+use super::{NEVER_EXEMPT, Subject, WIDTH, control, exemption, find, list, provision};
+use crate::api::AIExemption;
 use crate::policy::code;
 use crate::policy::control::{Check, Control, Mode, Modes, Room};
 
@@ -97,4 +98,21 @@ fn the_list_groups_controls_by_room_and_marks_those_without_a_check() {
     let text = list(CONTROLS);
     assert!(text.starts_with("supply-chain\n  image-signature-trusted  every image"), "{text}");
     assert!(text.contains("\nlifecycle\n- failover-ready "), "{text}");
+}
+
+#[test]
+fn an_exemption_is_an_object_that_can_be_filled_in_and_applied() {
+    let text = exemption(&SIGNED);
+    let filled = text.replace("YYYY-MM-DD", "2026-01-31").replace("DIGEST", &"a".repeat(64));
+    let object: AIExemption = serde_saphyr::from_str(&filled).unwrap();
+    assert_eq!(object.spec.controls, [SIGNED.id]);
+    assert_eq!(object.spec.subject.kind, "AIWorkload");
+    assert_eq!(object.spec.approved_by, None, "a second person sets it");
+    assert!(
+        text.contains("# Instead of an exemption: sign the image with a key of the trust policy\n"),
+        "{text}"
+    );
+
+    let never = Control { id: NEVER_EXEMPT, ..SIGNED };
+    assert!(exemption(&never).starts_with("enforcement-integrity admits no exemption"));
 }
