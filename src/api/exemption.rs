@@ -72,7 +72,6 @@ choices! {
 )]
 #[x_kube(
     validation = ("!has(self.approvedBy) || self.approvedBy != self.requestedBy", "approvedBy has to be another person than requestedBy"),
-    validation = Rule::new("oldSelf.hasValue() || !has(self.approvedBy)").optional_old_self(true).message("approvedBy is set in a second update, by the person who approves"),
     // On the spec, which every version of the object has: what was approved cannot be exchanged afterwards.
     validation = ("self.controls == oldSelf.controls && self.subject == oldSelf.subject && self.expiresAt == oldSelf.expiresAt && self.requestedBy == oldSelf.requestedBy && self.reason == oldSelf.reason", "controls, subject, reason, requestedBy and expiresAt are immutable, request another exemption instead"),
     validation = ("!has(oldSelf.approvedBy) || (has(self.approvedBy) && self.approvedBy == oldSelf.approvedBy)", "approvedBy is immutable once set, delete the exemption to end it")
