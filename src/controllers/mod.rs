@@ -1,5 +1,9 @@
 //! What one leader among the replicas of the controller keeps true in the cluster.
 
+pub mod audit;
+pub mod blocked;
 pub mod certificates;
+pub mod compliance;
 pub mod leader;
+pub mod pods;
 pub mod webhooks;

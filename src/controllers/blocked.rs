@@ -1,0 +1,168 @@
+//! Refused attempts, collected from the replicas: grouped, by the hour, bounded.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::{Timestamp, ToSpan};
+
+use crate::api::outcome::{Attempt as Group, Blocked, HourlyCount};
+use crate::render::words::cut;
+use crate::webhook::attempts::{Attempt, Attempts};
+
+/// Groups that a status keeps.
+const GROUPS: usize = 20;
+
+/// Whose attempts: the namespace, and the workload where one matched.
+pub type Whose = (String, Option<String>);
+
+/// What was refused, of everybody.
+#[derive(Debug, Default)]
+pub struct Book {
+    seen: HashMap<String, u64>,
+    of: BTreeMap<Whose, Blocked>,
+}
+
+impl Book {
+    /// Starts from what the status of an object says.
+    pub fn restore(&mut self, whose: Whose, blocked: Blocked) {
+        self.of.entry(whose).or_insert(blocked);
+    }
+
+    /// Takes in what one replica remembers. Returns the namespaces with new attempts.
+    pub fn take(&mut self, report: &Attempts) -> Vec<String> {
+        let seen = self.seen.entry(report.replica.clone()).or_default();
+        let mut fresh: Vec<&Attempt> = report.attempts.iter().filter(|a| a.sequence > *seen).collect();
+        // A replica that started again counts anew.
+        if report.attempts.last().is_some_and(|last| last.sequence < *seen) {
+            fresh = report.attempts.iter().collect();
+        }
+        *seen = report.attempts.last().map_or(*seen, |last| last.sequence);
+        let mut namespaces = Vec::new();
+        for attempt in fresh {
+            let whose = (attempt.namespace.clone(), attempt.workload.clone());
+            note(self.of.entry(whose).or_default(), attempt);
+            namespaces.push(attempt.namespace.clone());
+        }
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        namespaces
+    }
+
+    /// What was refused of one, as of `now`; `None` when nothing ever was.
+    #[must_use]
+    pub fn of(&self, namespace: &str, workload: Option<&str>, now: Timestamp) -> Option<Blocked> {
+        let mut blocked = self.of.get(&(namespace.to_owned(), workload.map(str::to_owned)))?.clone();
+        age(&mut blocked, now);
+        Some(blocked)
+    }
+
+    /// What was refused in a namespace altogether: its workloads' and what no workload matched.
+    #[must_use]
+    pub fn of_namespace(&self, namespace: &str, now: Timestamp) -> Option<Blocked> {
+        let mut out: Option<Blocked> = None;
+        for ((ns, workload), blocked) in &self.of {
+            if ns != namespace {
+                continue;
+            }
+            let mut blocked = blocked.clone();
+            age(&mut blocked, now);
+            let sum = out.get_or_insert_default();
+            sum.last24h += blocked.last24h;
+            sum.total += blocked.total;
+            if workload.is_none() {
+                sum.attempts = blocked.attempts;
+            }
+        }
+        out
+    }
+
+    /// Forgets a namespace.
+    pub fn forget(&mut self, namespace: &str) {
+        self.of.retain(|(ns, _), _| ns != namespace);
+    }
+}
+
+fn hour(at: Timestamp) -> String {
+    let second = at.as_second() - at.as_second().rem_euclid(3600);
+    Timestamp::from_second(second).unwrap_or(at).to_string()
+}
+
+fn note(blocked: &mut Blocked, attempt: &Attempt) {
+    let at = super::compliance::seconds(attempt.at).to_string();
+    let hour = hour(attempt.at);
+    blocked.total += 1;
+    match blocked.hours.iter_mut().find(|h| h.hour == hour) {
+        Some(known) => known.count += 1,
+        None => blocked.hours.push(HourlyCount { hour, count: 1 }),
+    }
+    let object = grouped(&attempt.object);
+    match blocked.attempts.iter_mut().find(|g| g.control == attempt.control && g.object == object) {
+        Some(group) => {
+            group.count += 1;
+            group.last_seen = at;
+            group.message = Some(cut(attempt.message.clone(), 180));
+        }
+        None => blocked.attempts.push(Group {
+            control: attempt.control.clone(),
+            object,
+            message: Some(cut(attempt.message.clone(), 180)),
+            count: 1,
+            first_seen: at.clone(),
+            last_seen: at,
+        }),
+    }
+    if blocked.attempts.len() > GROUPS {
+        blocked.attempts.sort_by(|a, b| b.last_seen.cmp(&a.last_seen));
+        blocked.attempts.truncate(GROUPS);
+    }
+}
+
+/// A pod's name ends in what the server made up; pods of one owner count as one.
+fn grouped(object: &str) -> String {
+    object.trim_end_matches('-').to_owned()
+}
+
+/// Drops hours that are a day old and counts the rest.
+fn age(blocked: &mut Blocked, now: Timestamp) {
+    let day_ago = now.checked_sub(24.hours()).unwrap_or(now);
+    blocked.hours.retain(|h| h.hour.parse::<Timestamp>().is_ok_and(|t| t > day_ago));
+    blocked.last24h = blocked.hours.iter().map(|h| h.count).sum();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(sequence: u64, at: &str, object: &str) -> Attempt {
+        Attempt {
+            sequence,
+            at: at.parse().unwrap(),
+            namespace: "chat".into(),
+            workload: Some("chat".into()),
+            object: object.into(),
+            control: "pod-hardened".into(),
+            message: "m".into(),
+        }
+    }
+
+    #[test]
+    fn attempts_are_counted_once_grouped_and_forgotten_after_a_day() {
+        let mut book = Book::default();
+        let first = attempt(1, "2026-01-01T10:00:00Z", "Pod/chat-6f-");
+        let second = attempt(2, "2026-01-01T11:30:00Z", "Pod/chat-6f-");
+        let mut report = Attempts { replica: "r".into(), attempts: vec![first.clone()] };
+        assert_eq!(book.take(&report), ["chat"]);
+        report.attempts.push(second);
+        book.take(&report);
+        assert!(book.take(&report).is_empty(), "nothing new");
+        let now = "2026-01-01T12:00:00Z".parse().unwrap();
+        let blocked = book.of("chat", Some("chat"), now).unwrap();
+        assert_eq!((blocked.total, blocked.last24h, blocked.attempts.len()), (2, 2, 1));
+        assert_eq!(blocked.attempts[0].count, 2);
+        let later = "2026-01-02T10:30:00Z".parse().unwrap();
+        assert_eq!(book.of("chat", Some("chat"), later).unwrap().last24h, 1);
+        let restarted =
+            Attempts { replica: "r".into(), attempts: vec![attempt(1, "2026-01-02T10:00:00Z", "Pod/x")] };
+        assert_eq!(book.take(&restarted), ["chat"]);
+        assert_eq!(book.of_namespace("chat", later).unwrap().total, 3);
+    }
+}
