@@ -122,6 +122,15 @@ refused 'case 40: a NetworkPolicy beside ours' 'failed calling webhook "environm
   sh -c 'echo "{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"NetworkPolicy\",\"metadata\":{\"name\":\"open\",\"namespace\":\"team-a\"},\"spec\":{\"podSelector\":{}}}" | kubectl create --as tenant -f -'
 refused 'case 30: governing a namespace' 'failed calling webhook "namespaces.portcullis.dev"' kubectl label namespace elsewhere portcullis.dev/environment=research portcullis.dev/sensitivity=public
 
+declaration=$work/declaration.yaml
+cat >"$declaration" <<'YAML'
+apiVersion: portcullis.dev/v1alpha1
+kind: AIWorkload
+metadata: {name: chat, namespace: team-a}
+spec: {type: supporting, selector: {matchLabels: {app: chat}}, owners: {accountable: {user: j.doe}, systemOperator: {group: ops}}}
+YAML
+refused 'a declaration' 'failed calling webhook "kinds.portcullis.dev"' kubectl create -f "$declaration"
+
 section 'the labels of namespaces'
 classified='[namespace-classified] Namespace "team-a": tenant may not change its labels'
 refused 'case 31: removal' "$classified" as tenant label namespace team-a portcullis.dev/environment- portcullis.dev/sensitivity-
@@ -293,32 +302,31 @@ YAML
 allowed 'the controller recreates it, named as it is' apply_configuration portcullis
 
 section 'our own kinds'
-if kubectl get crd aiworkloads.portcullis.dev >/dev/null 2>&1; then
-  kubectl annotate crd aiworkloads.portcullis.dev aicompliances.portcullis.dev x=y >/dev/null
-  echo '{"apiVersion":"portcullis.dev/v1alpha1","kind":"AICompliance","metadata":{"name":"team-a"}}' >"$work/row.json"
-  refused 'case 84: a row of the audit' '[enforcement-integrity] AICompliance team-a: kubernetes-admin may not write the audit' kubectl create --as kubernetes-admin --as-group system:masters -f "$work/row.json"
-  allowed 'the operator writes it' controller apply --server-side --field-manager=portcullis -f "$work/row.json"
-  refused 'case 84: its status' 'AICompliance team-a: kubernetes-admin may not write the audit' kubectl patch aicompliance team-a --as kubernetes-admin --as-group system:masters --subresource=status --type=merge -p '{"status":{"forged":"yes"}}'
-  refused 'case 84: a tenant deletes it' 'delete' as tenant delete aicompliance team-a
-  allowed 'an administrator may delete a stale row' kubectl delete aicompliance team-a
-  for sample in "$root"/manifests/samples/aiworkload*.yaml "$root"/tests/guards/aiworkload.yaml; do
-    [ -e "$sample" ] || continue
-    sed 's/^\( *\)namespace: .*/\1namespace: team-a/' "$sample" >"$work/workload.yaml"
-    allowed 'a declaration' as tenant create -f "$work/workload.yaml" -n team-a
-    name=$(kubectl get aiworkloads -n team-a -o jsonpath='{.items[0].metadata.name}')
-    refused 'case 84: its status by the tenant' 'cannot patch resource "aiworkloads/status"' as tenant patch aiworkload "$name" -n team-a --subresource=status --type=merge -p '{"status":{"observedGeneration":1}}'
-    refused 'case 84: its status by an administrator' "[enforcement-integrity] AIWorkload team-a/$name: kubernetes-admin may not write its status" \
-      kubectl patch aiworkload "$name" -n team-a --as kubernetes-admin --as-group system:masters --subresource=status --type=merge -p '{"status":{"observedGeneration":1}}'
-    allowed 'the operator writes it' controller patch aiworkload "$name" -n team-a --subresource=status --type=merge -p '{"status":{"observedGeneration":1}}'
-    break
-  done
-fi
+administrator() { kubectl --as kubernetes-admin --as-group system:masters "$@"; }
+row=$work/row.yaml
+echo '{apiVersion: portcullis.dev/v1alpha1, kind: AICompliance, metadata: {name: team-a}, spec: {scope: Namespace}}' >"$row"
+refused 'case 84: a row of the audit, by an administrator' '[enforcement-integrity] AICompliance team-a: kubernetes-admin may not write the audit; why:' administrator create -f "$row"
+allowed 'by the operator' controller apply --server-side --field-manager=portcullis -f "$row"
+refused 'case 84: the status of a row' '[enforcement-integrity] AICompliance team-a: kubernetes-admin may not write the audit' \
+  administrator patch aicompliance team-a --subresource=status --type=merge -p '{"status":{"observedGeneration":1}}'
+refused 'case 84: a label of a row' 'kubernetes-admin may not write the audit' administrator label aicompliance team-a x=y
+allowed 'case 84: the status of a row, by the operator' controller patch aicompliance team-a --subresource=status --type=merge -p '{"status":{"observedGeneration":1}}'
+refused 'case 84: a tenant deletes it' 'cannot delete resource "aicompliances"' tenant delete aicompliance team-a
+allowed 'an administrator deletes a stale row' administrator delete aicompliance team-a
+allowed 'a tenant declares' tenant create --validate=false -f "$declaration"
+refused 'case 84: the status of a declaration, by the tenant' 'cannot patch resource "aiworkloads/status"' \
+  tenant patch aiworkload chat -n team-a --subresource=status --type=merge -p '{"status":{"observedGeneration":1}}'
+refused 'case 84: by an administrator' '[enforcement-integrity] AIWorkload team-a/chat: kubernetes-admin may not write its status; why: a verdict that anybody could write would prove nothing; fix:' \
+  administrator patch aiworkload chat -n team-a --subresource=status --type=merge -p '{"status":{"observedGeneration":1}}'
+allowed 'by the operator' controller patch aiworkload chat -n team-a --subresource=status --type=merge -p '{"status":{"observedGeneration":1}}'
+refused 'the operator does not declare' 'cannot patch resource "aiworkloads"' controller label aiworkload chat -n team-a x=y
 
 section 'the end of a namespace, with everything in it and nobody there to judge'
 allowed 'helm upgrade restores the configuration' chart upgrade
 allowed 'and it is there' kubectl get validatingwebhookconfiguration portcullis
 eventually 'it is in force' sh -c 'kubectl run canary --image=registry.example/c -n team-a --dry-run=server 2>&1 | grep -q "failed calling webhook"'
 allowed 'generated objects once more' controller apply --server-side --field-manager=portcullis --force-conflicts -f "$work/generated.yaml"
+refused 'a declaration cannot go' 'failed calling webhook "kinds.portcullis.dev"' kubectl delete aiworkload chat -n team-a
 allowed 'a Deployment goes in the foreground' kubectl delete deployment old -n team-a --cascade=foreground --timeout=60s
 allowed 'the namespace goes' kubectl delete namespace team-a --timeout=90s
 
@@ -336,11 +344,10 @@ equal 'nothing of it is left' '' "$(left)"
 equal 'nor in its namespace' '' "$(kubectl get deployments,services,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets -n $ns -o name | grep portcullis || true)"
 eventually 'what it generated can go' kubectl delete networkpolicy portcullis-default-deny -n team-b
 eventually 'labels are anybody'\''s again' kubectl label namespace team-b portcullis.dev/environment=research
-if kubectl get crd aiworkloads.portcullis.dev >/dev/null 2>&1; then
-  allowed 'a second installation adopts the kept definitions' chart install
-  allowed 'and goes again' helm uninstall portcullis -n $ns
-  allowed 'the definitions can go' sh -c 'kubectl get crds -o name | grep portcullis.dev | xargs kubectl delete --timeout=60s'
-fi
+equal 'the definitions are kept' 11 "$(kubectl get crds -o name | grep -c portcullis.dev)"
+allowed 'a second installation adopts them' chart install
+allowed 'and goes again' helm uninstall portcullis -n $ns
+allowed 'the definitions can go' sh -c 'kubectl get crds -o name | grep portcullis.dev | xargs kubectl delete --timeout=60s'
 allowed 'its namespace goes' kubectl delete namespace $ns --timeout=90s
 kubectl delete namespace team-b elsewhere cluster --wait=false >/dev/null
 kubectl delete clusterrolebinding careless classifiers breakers >/dev/null; kubectl delete clusterrole careless >/dev/null

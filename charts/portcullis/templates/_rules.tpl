@@ -15,7 +15,7 @@
   resources: {{ include "portcullis.allKinds" . }}
   verbs: [get, list, watch]
 - apiGroups: [""]
-  resources: [limitranges, namespaces, nodes, resourcequotas, serviceaccounts, services]
+  resources: [limitranges, namespaces, resourcequotas, serviceaccounts, services]
   verbs: [get, list, watch]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
