@@ -314,7 +314,7 @@ allowed 'case 84: the status of a row, by the operator' controller patch aicompl
 refused 'case 84: a tenant deletes it' 'cannot delete resource "aicompliances"' tenant delete aicompliance team-a
 allowed 'an administrator deletes a stale row' administrator delete aicompliance team-a
 allowed 'a tenant declares' tenant create --validate=false -f "$declaration"
-refused 'case 84: the status of a declaration, by the tenant' 'cannot patch resource "aiworkloads/status"' \
+refused 'case 84: the status of a declaration, by the tenant' 'resource "aiworkloads/status"' \
   tenant patch aiworkload chat -n team-a --subresource=status --type=merge -p '{"status":{"observedGeneration":1}}'
 refused 'case 84: by an administrator' '[enforcement-integrity] AIWorkload team-a/chat: kubernetes-admin may not write its status; why: a verdict that anybody could write would prove nothing; fix:' \
   administrator patch aiworkload chat -n team-a --subresource=status --type=merge -p '{"status":{"observedGeneration":1}}'
@@ -353,4 +353,5 @@ kubectl delete namespace team-b elsewhere cluster --wait=false >/dev/null
 kubectl delete clusterrolebinding careless classifiers breakers >/dev/null; kubectl delete clusterrole careless >/dev/null
 
 printf '\n%s passed, %s failed\n' "$passed" "$failed"
+[ -z "${PORTCULLIS_TALLY:-}" ] || echo "$passed $failed" >>"$PORTCULLIS_TALLY"
 [ "$failed" = 0 ]
