@@ -8,7 +8,6 @@ if [ -z "${PORTCULLIS_INTEGRATION:-}" ]; then
   PORTCULLIS_INTEGRATION=1 exec e2e/cluster/with-control-plane.sh --with-controllers "$0"
 fi
 . e2e/expect.sh
-chart=charts/portcullis
 
 if [ -d crds ]; then
   expect "the API server takes every definition" "aiworkloads.portcullis.dev serverside-applied" kubectl apply --server-side -f crds
@@ -19,19 +18,12 @@ if [ -d crds ]; then
   kubectl delete -f crds >/dev/null
 fi
 
-release() { helm "$@" --namespace portcullis-system; }
-expect "the API server takes every object of the chart" "STATUS: deployed" \
-  release install portcullis "$chart" --create-namespace --set image.repository=registry.example/portcullis
-expect "an upgrade changes nothing that it may not" "STATUS: deployed" \
-  release upgrade portcullis "$chart" --set image.repository=registry.example/portcullis --set webhook.replicas=2
-expect "uninstall removes the release" "uninstalled" release uninstall portcullis
-expect_not "and no admission configuration stays behind" "portcullis" \
-  kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings -o name
-expect_not "nor a cluster role" "portcullis" kubectl get clusterroles,clusterrolebindings -o name
+# The chart, its guards, tenants and administrators, upgrade and uninstall; it counts for itself.
+tests/guards.sh || guards_failed=1
 
 # Test targets with `test = false` in Cargo.toml: left out of a plain `cargo test`, as they need this API server.
 if [ -e tests/api_server.rs ]; then
   if count_cargo cargo test --locked --no-fail-fast --test api_server; then :; else cargo_failed=1; fi
 fi
 expectations_end
-[ -z "${cargo_failed:-}" ]
+[ -z "${cargo_failed:-}${guards_failed:-}" ]

@@ -6,3 +6,4 @@ set -euo pipefail
 cd "$repo"
 PATH=$(e2e/tools/build.sh oci):$PATH
 cargo run --locked --quiet -- generate
+charts/render.sh
