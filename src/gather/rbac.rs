@@ -146,6 +146,12 @@ impl RbacIndex {
         self.roles.get(&role_key(namespace, role)).map(AsRef::as_ref)
     }
 
+    /// The rules of a role by its own namespace and name; `None` when it does not exist.
+    #[must_use]
+    pub fn role(&self, namespace: Option<&str>, name: &str) -> Option<&[PolicyRule]> {
+        self.roles.get(&(namespace.map(str::to_owned), name.to_owned())).map(AsRef::as_ref)
+    }
+
     /// The bindings that hand out a role, with whom they reach.
     pub fn bindings_of_role(
         &self,

@@ -1,0 +1,334 @@
+//! What the operator brings about for a declaration: identity, permissions, network policies, monitor.
+//!
+//! `build` is pure and cannot fail; `apply` writes only what differs, and never touches an object that is not ours.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{Patch, PatchParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use crate::api::common::{DEFAULT_DENY, LABEL_MANAGED_BY, LABEL_WORKLOAD, MANAGER};
+use crate::api::workload::{AIWorkload, Manage, WorkloadType};
+use crate::gather::world::World;
+use crate::policy::facts::Namespace;
+
+/// One object that should exist.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// Its kind.
+    pub resource: Resource,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The whole object as it is applied.
+    pub object: Value,
+    /// UID of the AIWorkload that owns it; `None` for the namespace's own.
+    pub owner: Option<String>,
+}
+
+/// The kinds that are generated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Resource {
+    /// ServiceAccount.
+    ServiceAccount,
+    /// Role.
+    Role,
+    /// RoleBinding.
+    RoleBinding,
+    /// NetworkPolicy.
+    NetworkPolicy,
+    /// PodMonitor.
+    PodMonitor,
+}
+
+impl Resource {
+    /// Kind as messages write it.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::ServiceAccount => "ServiceAccount",
+            Self::Role => "Role",
+            Self::RoleBinding => "RoleBinding",
+            Self::NetworkPolicy => "NetworkPolicy",
+            Self::PodMonitor => "PodMonitor",
+        }
+    }
+
+    fn group(self) -> &'static str {
+        match self {
+            Self::ServiceAccount => "",
+            Self::Role | Self::RoleBinding => "rbac.authorization.k8s.io",
+            Self::NetworkPolicy => "networking.k8s.io",
+            Self::PodMonitor => "monitoring.coreos.com",
+        }
+    }
+
+    fn api_version(self) -> String {
+        if self.group().is_empty() { "v1".to_owned() } else { format!("{}/v1", self.group()) }
+    }
+
+    fn api_resource(self) -> ApiResource {
+        ApiResource::from_gvk(&GroupVersionKind::gvk(self.group(), "v1", self.kind()))
+    }
+}
+
+/// Why an object could not be brought about.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerateError {
+    /// An object of that name exists and is not ours.
+    #[error("{kind} {name:?} exists and was not generated for this AIWorkload: delete it, or set spec.manage: Observe")]
+    NameTaken {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The API server did not take it.
+    #[error("{kind} {name:?} could not be applied")]
+    Apply {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: kube::Error,
+    },
+}
+
+impl GenerateError {
+    /// The variant, for metrics.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::NameTaken { .. } => "NameTaken",
+            Self::Apply { .. } => "Apply",
+        }
+    }
+}
+
+/// What should exist in a governed namespace beside what its workloads bring: the closed network.
+#[must_use]
+pub fn build_namespace(namespace: &Namespace) -> Desired {
+    Desired {
+        resource: Resource::NetworkPolicy,
+        namespace: namespace.name.clone(),
+        name: DEFAULT_DENY.to_owned(),
+        owner: None,
+        object: object(
+            Resource::NetworkPolicy,
+            &namespace.name,
+            DEFAULT_DENY,
+            None,
+            json!({"spec": {"podSelector": {}, "policyTypes": ["Egress", "Ingress"]}}),
+        ),
+    }
+}
+
+/// What should exist for one workload.
+#[must_use]
+pub fn build(workload: &AIWorkload, has_pod_monitors: bool) -> Vec<Desired> {
+    let spec = &workload.spec;
+    let (Some(name), Some(namespace)) = (&workload.metadata.name, &workload.metadata.namespace) else {
+        return Vec::new();
+    };
+    if spec.manage != Manage::Generate {
+        return Vec::new();
+    }
+    let mut out = Vec::new();
+    let mut add = |resource: Resource, body: Value| {
+        out.push(Desired {
+            resource,
+            namespace: namespace.clone(),
+            name: name.clone(),
+            owner: workload.metadata.uid.clone(),
+            object: object(resource, namespace, name, Some(workload), body),
+        });
+    };
+    add(Resource::ServiceAccount, json!({"automountServiceAccountToken": false}));
+    let permissions = spec.identity.as_ref().map_or(&[][..], |identity| &identity.permissions);
+    if !permissions.is_empty() {
+        let rules: Vec<Value> = permissions
+            .iter()
+            .map(|p| {
+                let mut rule = json!({"apiGroups": p.api_groups, "resources": p.resources, "verbs": p.verbs});
+                if !p.resource_names.is_empty() {
+                    rule["resourceNames"] = json!(p.resource_names);
+                }
+                rule
+            })
+            .collect();
+        add(Resource::Role, json!({"rules": rules}));
+        add(
+            Resource::RoleBinding,
+            json!({
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+                "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+            }),
+        );
+    }
+    add(Resource::NetworkPolicy, json!({"spec": network(workload)}));
+    let metrics = spec.monitoring.as_ref().and_then(|m| m.metrics.as_ref());
+    if let Some(metrics) = metrics.filter(|_| has_pod_monitors && spec.type_ != WorkloadType::Supporting) {
+        let path = metrics.path.as_deref().unwrap_or("/metrics");
+        add(
+            Resource::PodMonitor,
+            json!({"spec": {
+                "selector": {"matchLabels": spec.selector.match_labels},
+                "podMetricsEndpoints": [{"port": metrics.port, "path": path}],
+            }}),
+        );
+    }
+    out
+}
+
+/// The declared allowances; everything else stays closed by the namespace's default.
+fn network(workload: &AIWorkload) -> Value {
+    let spec = &workload.spec;
+    let port = |port: u16| json!({"port": port, "protocol": "TCP"});
+    let peer = |namespace: Option<&str>, labels: &std::collections::BTreeMap<String, String>| {
+        let mut peer = json!({"podSelector": {"matchLabels": labels}});
+        if let Some(namespace) = namespace {
+            peer["namespaceSelector"] = json!({"matchLabels": {"kubernetes.io/metadata.name": namespace}});
+        }
+        peer
+    };
+    let mut egress = Vec::new();
+    if !spec.services.is_empty() || !spec.external_apis.is_empty() {
+        // Names have to be resolved before anything can be called.
+        egress.push(json!({
+            "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+            "to": [{
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+                "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+            }],
+        }));
+    }
+    for service in &spec.services {
+        egress.push(json!({
+            "ports": service.ports.iter().map(|p| port(*p)).collect::<Vec<_>>(),
+            "to": [peer(service.namespace.as_deref(), &service.pod_labels)],
+        }));
+    }
+    for api in spec.external_apis.iter().filter(|api| !api.cidrs.is_empty()) {
+        let to: Vec<Value> = api.cidrs.iter().map(|cidr| json!({"ipBlock": {"cidr": cidr}})).collect();
+        egress.push(json!({"ports": [port(api.port)], "to": to}));
+    }
+    let mut ingress = Vec::new();
+    for exposure in spec.exposure.iter().filter(|exposure| !exposure.from.is_empty()) {
+        let from: Vec<Value> =
+            exposure.from.iter().map(|p| peer(p.namespace.as_deref(), &p.pod_labels)).collect();
+        ingress.push(json!({"from": from, "ports": [port(exposure.port)]}));
+    }
+    if let Some(metrics) = spec.monitoring.as_ref().and_then(|m| m.metrics.as_ref()) {
+        // Whoever scrapes lives in another namespace, which the declaration does not name: the port alone is open.
+        ingress.push(json!({
+            "from": [{"namespaceSelector": {}}],
+            "ports": [{"port": metrics.port, "protocol": "TCP"}],
+        }));
+    }
+    let mut out = json!({
+        "podSelector": {"matchLabels": spec.selector.match_labels},
+        "policyTypes": ["Egress", "Ingress"],
+    });
+    if !egress.is_empty() {
+        out["egress"] = Value::Array(egress);
+    }
+    if !ingress.is_empty() {
+        out["ingress"] = Value::Array(ingress);
+    }
+    out
+}
+
+fn object(resource: Resource, namespace: &str, name: &str, workload: Option<&AIWorkload>, body: Value) -> Value {
+    let mut labels = json!({LABEL_MANAGED_BY: MANAGER});
+    let mut metadata = json!({"name": name, "namespace": namespace});
+    if let Some(workload) = workload {
+        labels[LABEL_WORKLOAD] = json!(name);
+        let owner = OwnerReference {
+            api_version: "portcullis.dev/v1alpha1".to_owned(),
+            kind: "AIWorkload".to_owned(),
+            name: name.to_owned(),
+            uid: workload.metadata.uid.clone().unwrap_or_default(),
+            controller: Some(true),
+            block_owner_deletion: None,
+        };
+        metadata["ownerReferences"] = json!([owner]);
+    }
+    metadata["labels"] = labels;
+    let mut out = json!({"apiVersion": resource.api_version(), "kind": resource.kind(), "metadata": metadata});
+    if let (Some(out), Value::Object(body)) = (out.as_object_mut(), body) {
+        out.extend(body);
+    }
+    out
+}
+
+/// Whether the world already shows `desired`, as far as the world knows that kind.
+#[must_use]
+pub fn present(world: &World, desired: &Desired) -> bool {
+    let namespace = world.namespace(&desired.namespace);
+    let name = desired.name.as_str();
+    match desired.resource {
+        Resource::ServiceAccount => namespace
+            .service_accounts
+            .get(name)
+            .is_some_and(|account| account.generated_for.as_deref() == Some(name) && account.automount == Some(false)),
+        Resource::NetworkPolicy => namespace.network_policies.get(name).is_some_and(|policy| {
+            policy.generated
+                && serde_json::from_value(desired.object["spec"].clone()).is_ok_and(
+                    |spec: k8s_openapi::api::networking::v1::NetworkPolicySpec| same_policy(&spec, &policy.spec),
+                )
+        }),
+        Resource::Role => world.rbac.role(Some(&desired.namespace), name).is_some_and(|rules| {
+            serde_json::from_value::<Vec<k8s_openapi::api::rbac::v1::PolicyRule>>(desired.object["rules"].clone())
+                .is_ok_and(|wanted| wanted == rules)
+        }),
+        Resource::RoleBinding => world
+            .rbac
+            .grants(&desired.namespace, name)
+            .iter()
+            .any(|g| g.binding.namespace == Some(&desired.namespace) && g.binding.name == name && g.role == format!("Role/{name}")),
+        Resource::PodMonitor => namespace.pod_monitors.contains_key(name),
+    }
+}
+
+/// Equal up to what the API server drops: an empty list and an absent one say the same here.
+fn same_policy(
+    a: &k8s_openapi::api::networking::v1::NetworkPolicySpec,
+    b: &k8s_openapi::api::networking::v1::NetworkPolicySpec,
+) -> bool {
+    let types = |types: &Option<Vec<String>>| {
+        let mut types = types.clone().unwrap_or_default();
+        types.sort_unstable();
+        types
+    };
+    a.pod_selector == b.pod_selector
+        && types(&a.policy_types) == types(&b.policy_types)
+        && a.egress.as_deref().unwrap_or_default() == b.egress.as_deref().unwrap_or_default()
+        && a.ingress.as_deref().unwrap_or_default() == b.ingress.as_deref().unwrap_or_default()
+}
+
+/// Applies one object.
+///
+/// Errors: the name is taken by an object that is not ours, or the API server refused. Nothing is adopted.
+pub async fn apply(client: &Client, desired: &Desired) -> Result<(), GenerateError> {
+    let kind = desired.resource.kind();
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), &desired.namespace, &desired.resource.api_resource());
+    let failed = |source| GenerateError::Apply { kind, name: desired.name.clone(), source };
+    if let Some(existing) = api.get_metadata_opt(&desired.name).await.map_err(failed)? {
+        let labelled = crate::gather::world::generated(&existing.metadata);
+        let owned = match &desired.owner {
+            Some(uid) => existing.metadata.owner_references.iter().flatten().any(|o| &o.uid == uid),
+            None => true,
+        };
+        if !(labelled && owned) {
+            return Err(GenerateError::NameTaken { kind, name: desired.name.clone() });
+        }
+    }
+    let parameters = PatchParams::apply(MANAGER).force();
+    api.patch(&desired.name, &parameters, &Patch::Apply(&desired.object)).await.map_err(failed)?;
+    Ok(())
+}
