@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::serving::{Common, StartError, client, listen, serve_probes, start, stop_signal};
 use crate::gather::cluster::Feed;
+use crate::gather::registry::VerifierConfig;
 use crate::gather::signatures::Signatures;
 use crate::gather::world::World;
 use crate::telemetry::metrics::Metrics;
@@ -76,7 +77,7 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     tokio::spawn(tell(client.clone(), Arc::clone(&world), common.pod_name.clone(), waiting));
     let judge = Judge {
         world: Arc::clone(&world),
-        signatures: Arc::new(Signatures::new(world)),
+        signatures: Arc::new(Signatures::new(world, VerifierConfig::default())),
         authorizer: Arc::new(ClusterAuthorizer::new(client)),
         sink: Arc::clone(&sink) as Arc<dyn RefusalSink>,
         operator: format!("system:serviceaccount:{}:portcullis-controller", common.pod_namespace),

@@ -78,7 +78,9 @@ impl Resource {
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
     /// An object of that name exists and is not ours.
-    #[error("{kind} {name:?} exists and was not generated for this AIWorkload: delete it, or set spec.manage: Observe")]
+    #[error(
+        "{kind} {name:?} exists and was not generated for this AIWorkload: delete it, or set spec.manage: Observe"
+    )]
     NameTaken {
         /// Its kind.
         kind: &'static str,
@@ -242,7 +244,13 @@ fn network(workload: &AIWorkload) -> Value {
     out
 }
 
-fn object(resource: Resource, namespace: &str, name: &str, workload: Option<&AIWorkload>, body: Value) -> Value {
+fn object(
+    resource: Resource,
+    namespace: &str,
+    name: &str,
+    workload: Option<&AIWorkload>,
+    body: Value,
+) -> Value {
     let mut labels = json!({LABEL_MANAGED_BY: MANAGER});
     let mut metadata = json!({"name": name, "namespace": namespace});
     if let Some(workload) = workload {
@@ -258,7 +266,8 @@ fn object(resource: Resource, namespace: &str, name: &str, workload: Option<&AIW
         metadata["ownerReferences"] = json!([owner]);
     }
     metadata["labels"] = labels;
-    let mut out = json!({"apiVersion": resource.api_version(), "kind": resource.kind(), "metadata": metadata});
+    let mut out =
+        json!({"apiVersion": resource.api_version(), "kind": resource.kind(), "metadata": metadata});
     if let (Some(out), Value::Object(body)) = (out.as_object_mut(), body) {
         out.extend(body);
     }
@@ -271,25 +280,28 @@ pub fn present(world: &World, desired: &Desired) -> bool {
     let namespace = world.namespace(&desired.namespace);
     let name = desired.name.as_str();
     match desired.resource {
-        Resource::ServiceAccount => namespace
-            .service_accounts
-            .get(name)
-            .is_some_and(|account| account.generated_for.as_deref() == Some(name) && account.automount == Some(false)),
+        Resource::ServiceAccount => namespace.service_accounts.get(name).is_some_and(|account| {
+            account.generated_for.as_deref() == Some(name) && account.automount == Some(false)
+        }),
         Resource::NetworkPolicy => namespace.network_policies.get(name).is_some_and(|policy| {
             policy.generated
                 && serde_json::from_value(desired.object["spec"].clone()).is_ok_and(
-                    |spec: k8s_openapi::api::networking::v1::NetworkPolicySpec| same_policy(&spec, &policy.spec),
+                    |spec: k8s_openapi::api::networking::v1::NetworkPolicySpec| {
+                        same_policy(&spec, &policy.spec)
+                    },
                 )
         }),
         Resource::Role => world.rbac.role(Some(&desired.namespace), name).is_some_and(|rules| {
-            serde_json::from_value::<Vec<k8s_openapi::api::rbac::v1::PolicyRule>>(desired.object["rules"].clone())
-                .is_ok_and(|wanted| wanted == rules)
+            serde_json::from_value::<Vec<k8s_openapi::api::rbac::v1::PolicyRule>>(
+                desired.object["rules"].clone(),
+            )
+            .is_ok_and(|wanted| wanted == rules)
         }),
-        Resource::RoleBinding => world
-            .rbac
-            .grants(&desired.namespace, name)
-            .iter()
-            .any(|g| g.binding.namespace == Some(&desired.namespace) && g.binding.name == name && g.role == format!("Role/{name}")),
+        Resource::RoleBinding => world.rbac.grants(&desired.namespace, name).iter().any(|g| {
+            g.binding.namespace == Some(&desired.namespace)
+                && g.binding.name == name
+                && g.role == format!("Role/{name}")
+        }),
         Resource::PodMonitor => namespace.pod_monitors.contains_key(name),
     }
 }

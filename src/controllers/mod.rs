@@ -4,6 +4,8 @@ pub mod audit;
 pub mod blocked;
 pub mod certificates;
 pub mod compliance;
+pub mod dirty;
+pub mod generate;
 pub mod leader;
 pub mod pods;
 pub mod webhooks;

@@ -5,4 +5,5 @@ pub mod objects;
 pub mod rbac;
 pub mod registry;
 pub mod signatures;
+pub mod trust;
 pub mod world;

@@ -175,7 +175,7 @@ impl Judge {
             },
             "AITrustPolicy" => match read::<api::AITrustPolicy>(raw) {
                 Ok(policy) => {
-                    let problems = Vec::<String>::new();
+                    let problems = crate::gather::trust::problems(&policy);
                     self.declared(request, Subject::TrustPolicy(&policy, &problems), None)
                 }
                 Err(error) => unreadable(request, &error),

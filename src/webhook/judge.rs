@@ -27,9 +27,26 @@ pub trait SignatureSource: Send + Sync {
     fn signatures<'a>(
         &'a self,
         namespace: &'a str,
-        images: Vec<String>,
+        images: Vec<ImageQuestion>,
         deadline: Instant,
     ) -> BoxFuture<'a, BTreeMap<String, Signature>>;
+}
+
+/// An image whose signature is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ImageQuestion {
+    /// The reference as written.
+    pub reference: String,
+    /// True for an image volume, which holds a model or data and is judged by rules about these.
+    pub volume: bool,
+}
+
+/// The images that a pod would pull, as questions.
+#[must_use]
+pub fn questions(spec: &k8s_openapi::api::core::v1::PodSpec) -> Vec<ImageQuestion> {
+    images(&containers(spec), spec)
+        .map(|image| ImageQuestion { reference: image.reference.to_owned(), volume: image.is_volume() })
+        .collect()
 }
 
 /// Asks the cluster whether a user may do something; for rare requests only.
@@ -255,11 +272,7 @@ impl Judge {
         pods: impl Iterator<Item = &'o PodObject>,
         deadline: Instant,
     ) -> BTreeMap<String, Signature> {
-        let mut wanted: Vec<String> = pods
-            .flat_map(|pod| {
-                images(&containers(&pod.spec), &pod.spec).map(|i| i.reference.to_owned()).collect::<Vec<_>>()
-            })
-            .collect();
+        let mut wanted: Vec<ImageQuestion> = pods.flat_map(|pod| questions(&pod.spec)).collect();
         wanted.sort_unstable();
         wanted.dedup();
         self.signatures.signatures(namespace, wanted, deadline).await
