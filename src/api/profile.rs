@@ -120,7 +120,7 @@ pub struct ProfileScope {
     #[schemars(length(max = 2))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub criticality: Vec<Criticality>,
-    /// Namespaces; a star at the end stands for anything, and none means all.
+    /// Namespaces; all unless stated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::namespace_patterns")]
     pub namespaces: Vec<String>,

@@ -39,9 +39,10 @@ strings! {
     digest / digests: 71..=71, "^sha256:[0-9a-f]{64}$";
     sha256: 64..=64, "^[0-9a-f]{64}$";
     date: 10..=35, "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-][0-2][0-9]:[0-5][0-9]))?$";
+    day: 10..=10, "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$";
     duration: 3..=32, "^P([0-9]{1,4}Y)?([0-9]{1,4}M)?([0-9]{1,4}W)?([0-9]{1,5}D)?(T([0-9]{1,6}[HMS]){1,3})?$";
     // Places.
-    host: 1..=253, "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$";
+    host / hosts: 1..=253, "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$";
     cidr / cidrs: 4..=43, "^[0-9a-fA-F:.]+/[0-9]{1,3}$";
     uri / uris: 3..=512, "^[a-zA-Z][a-zA-Z0-9+.-]*:[^ \\t\\r\\n]+$";
     path / paths: 1..=512, "^[^ \\t\\r\\n]+$";
@@ -151,12 +152,12 @@ pub(super) fn facts(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Names of namespaces; a star at the end stands for anything.
+/// Names of namespaces, or a star for all of them.
 pub(super) fn namespace_patterns(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
         "maxItems": LIST,
-        "items": {"type": "string", "minLength": 1, "maxLength": 63, "pattern": "^([a-z0-9][-a-z0-9]*)?\\*?$"},
+        "items": {"type": "string", "minLength": 1, "maxLength": 63, "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?|\\*)$"},
         "x-kubernetes-list-type": "set",
     })
 }

@@ -121,6 +121,10 @@ pub struct Registry {
     /// Allow that its name resolves to private, loopback or link-local addresses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_private_addresses: bool,
+    /// Hosts that belong to it, such as its token service or the store of its blobs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::hosts")]
+    pub companions: Vec<String>,
     /// The registry that it mirrors: rules are read with that host's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::host")]
@@ -148,15 +152,15 @@ pub struct Authority {
     pub certificate: Option<CertificateAuthority>,
     /// First day on which its signatures count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::date")]
+    #[schemars(schema_with = "schema::day")]
     pub not_before: Option<String>,
     /// Last day on which its signatures count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::date")]
+    #[schemars(schema_with = "schema::day")]
     pub not_after: Option<String>,
     /// Day by which the key is to be replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::date")]
+    #[schemars(schema_with = "schema::day")]
     pub rotation_due: Option<String>,
     /// Who keeps the key or the identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -275,11 +279,12 @@ pub struct TrustRule {
 pub struct TrustMatch {
     /// Their kind.
     pub artifact: Artifact,
-    /// Their repositories; a star at the end stands for anything, and none means all.
+    /// Their repositories, as `host/path`: `*` stands for one whole part of the path, at the end for everything below.
+    /// All unless stated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::paths")]
     pub repositories: Vec<String>,
-    /// The namespaces that use them; a star at the end stands for anything, and none means all.
+    /// The namespaces that use them; all unless stated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::namespace_patterns")]
     pub namespaces: Vec<String>,
