@@ -187,3 +187,7 @@ impl Server {
         self.connections.metrics()
     }
 }
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

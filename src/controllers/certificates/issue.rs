@@ -2,8 +2,9 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
 };
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use time::OffsetDateTime;
 
@@ -51,11 +52,13 @@ impl std::fmt::Debug for Issued {
 /// # Errors
 /// When `now` is no possible time, or the key cannot be made.
 pub fn authority(now: i64) -> Result<Issued, IssueError> {
-    // The name differs from that of the authority before, so that nobody confuses the two while both are trusted.
-    let mut parameters = parameters(&[], &format!("portcullis authority {now}"), now, now + AUTHORITY_LIFE)?;
+    // The name is the key's, so that nobody confuses two authorities while both are trusted.
+    let key = KeyPair::generate()?;
+    let name = hex::encode(&Sha256::digest(key.subject_public_key_info())[..8]);
+    let mut parameters = parameters(&[], &format!("portcullis authority {name}"), now, now + AUTHORITY_LIFE)?;
     parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let authority = CertifiedIssuer::self_signed(parameters, KeyPair::generate()?)?;
+    let authority = CertifiedIssuer::self_signed(parameters, key)?;
     Ok(Issued { certificate: authority.pem(), key: authority.key().serialize_pem() })
 }
 
