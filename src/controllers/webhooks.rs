@@ -1,8 +1,8 @@
 //! Keeps the `ValidatingWebhookConfiguration` as it was installed, and its caBundle current.
 //!
 //! This is the only writer of that object beside the installer: the caBundle comes from the certificates' controller,
-//! everything else from the list that the chart renders a second time for us. In quiet times only the caBundle is
-//! owned, so that an upgrade meets no conflict; after somebody changed something, all of it.
+//! everything else from the list that the chart renders a second time for us. Only the caBundle is written in our own
+//! name; a repair of the rest is written in the installer's, so that its next upgrade meets no conflict.
 
 pub mod diff;
 pub mod plan;
@@ -16,6 +16,7 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType, Recorder};
@@ -27,15 +28,20 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::plan::{
-    Repair, ca_bundle, desired, entries, last_writer, our_owner, owns_all, patience, plan, with_bundle,
+    Repair, bundles, ca_bundle, desired, entries, installer, last_writer, our_owner, owns_all, patience,
+    plan, with_bundle,
 };
 use super::certificates::LiveBundles;
 use crate::telemetry::metrics::Metrics;
 
 /// Our field manager.
 const MANAGER: &str = "portcullis";
+/// The installer's, where the object does not tell.
+const INSTALLER: &str = "helm";
 /// Both our Deployment and the `ClusterRole` that owns a recreated configuration have this name.
 const OWNER: &str = "portcullis-controller";
+/// The ConfigMap that the file is mounted from.
+const LIST: &str = "portcullis-webhooks";
 /// How long a configuration may be away before it is recreated: an uninstall takes us with it before that.
 const ABSENT_MAX: Duration = Duration::from_secs(10);
 /// The desired list is read again this often.
@@ -205,7 +211,10 @@ impl Webhooks {
         self.absent_since = None;
         let entries = entries(&live);
         self.tell_live(&entries);
-        let desired = self.desired().await?;
+        let mut desired = self.desired().await?;
+        if !diff::diff(&desired, &entries).is_empty() {
+            desired = self.newest().await.unwrap_or(desired);
+        }
         let state = (desired, bundle);
         let (desired, bundle) = (&state.0, state.1.as_deref());
         let repair = plan(desired, bundle, &entries);
@@ -244,8 +253,8 @@ impl Webhooks {
         let Some(owner) = self.owner().await? else { return Ok(LOOK_AGAIN) };
         let desired = self.desired().await?;
         let entries = with_bundle(&desired, bundle.as_deref(), &[]);
-        let object = self.object(&entries, Some(&owner));
-        let created = self.patch(&Patch::Apply(object)).await?;
+        self.patch(INSTALLER, &Patch::Apply(self.object(&entries, Some(&owner)))).await?;
+        let created = self.patch(MANAGER, &Patch::Apply(self.object(&bundles(&entries), None))).await?;
         self.absent_since = None;
         self.tell_live(&self::entries(&created));
         self.drifted(vec!["the webhook configuration was deleted".to_owned()], None, &created).await;
@@ -280,18 +289,14 @@ impl Webhooks {
     ) -> Result<(), WebhookError> {
         let entries = self::entries(live);
         let wanted = with_bundle(desired, bundle, &entries);
-        let object = if whole {
-            self.object(&wanted, our_owner(live).as_ref())
-        } else {
-            let bundles: Vec<Value> = wanted
-                .iter()
-                .map(|webhook| {
-                    json!({"name": webhook["name"], "clientConfig": {"caBundle": webhook["clientConfig"]["caBundle"]}})
-                })
-                .collect();
-            self.object(&bundles, None)
-        };
-        let applied = self.patch(&Patch::Apply(object)).await?;
+        if whole {
+            let mut object = self.object(&wanted, our_owner(live).as_ref());
+            // What an applier leaves out and owned before is taken away.
+            object["metadata"]["labels"] = json!(live.metadata.labels);
+            object["metadata"]["annotations"] = json!(live.metadata.annotations);
+            self.patch(&installer(live), &Patch::Apply(object)).await?;
+        }
+        let applied = self.patch(MANAGER, &Patch::Apply(self.object(&bundles(&wanted), None))).await?;
         let applied_entries = self::entries(&applied);
         if plan(desired, bundle, &applied_entries) == Repair::None {
             self.tell_live(&applied_entries);
@@ -299,16 +304,17 @@ impl Webhooks {
         }
         // A merge patch replaces the list as a whole; the resourceVersion in it makes sure that nobody was in between.
         let exact = json!({"metadata": {"resourceVersion": applied.resource_version()}, "webhooks": wanted});
-        let replaced = self.patch(&Patch::Merge(exact)).await?;
+        let replaced = self.patch(MANAGER, &Patch::Merge(exact)).await?;
         self.tell_live(&self::entries(&replaced));
         Ok(())
     }
 
     async fn patch<P: serde::Serialize + std::fmt::Debug>(
         &self,
+        manager: &str,
         patch: &Patch<P>,
     ) -> Result<DynamicObject, WebhookError> {
-        let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let parameters = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
         let parameters = if matches!(patch, Patch::Apply(_)) { parameters.force() } else { parameters };
         self.configurations.patch(&self.name, &parameters, patch).await.map_err(WebhookError::Write)
     }
@@ -327,6 +333,17 @@ impl Webhooks {
     async fn desired(&self) -> Result<Vec<Value>, WebhookError> {
         let text = tokio::fs::read_to_string(&self.file).await;
         desired(&text.map_err(|error| WebhookError::File(self.file.clone(), error))?)
+    }
+
+    /// The list as the ConfigMap has it now. An upgrade writes that first, and our file may follow a minute later:
+    /// whoever repaired by the file would undo the upgrade meanwhile.
+    async fn newest(&self) -> Option<Vec<Value>> {
+        let lists: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
+        let list = lists
+            .get_opt(LIST)
+            .await
+            .inspect_err(|error| tracing::warn!(%error, "no newer list can be read"));
+        desired(list.ok()??.data?.get(self.file.file_name()?.to_str()?)?).ok()
     }
 
     fn tell_live(&self, entries: &[Value]) {

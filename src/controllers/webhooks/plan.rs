@@ -9,7 +9,7 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use super::diff::{Difference, diff, name};
-use super::{MANAGER, OWNER, WebhookError};
+use super::{INSTALLER, MANAGER, OWNER, WebhookError};
 
 /// What has to be done to a live configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,19 +79,39 @@ pub(super) fn with_bundle(desired: &[Value], bundle: Option<&[u8]>, live: &[Valu
     wanted
 }
 
+/// The entries with nothing but their caBundle: all that we own in quiet times.
+pub(super) fn bundles(wanted: &[Value]) -> Vec<Value> {
+    let one = |webhook: &Value| match &webhook["clientConfig"]["caBundle"] {
+        Value::Null => json!({"name": webhook["name"]}),
+        bundle => json!({"name": webhook["name"], "clientConfig": {"caBundle": bundle}}),
+    };
+    wanted.iter().map(one).collect()
+}
+
 /// Whether our last apply owned more than the caBundle: then leaving the rest out would take it away.
 pub(super) fn owns_all(live: &DynamicObject) -> bool {
-    live.managed_fields().iter().any(|entry| {
-        entry.manager.as_deref() == Some(MANAGER)
-            && entry.operation.as_deref() == Some("Apply")
-            && entry.fields_v1.as_ref().is_some_and(|fields| {
-                let webhooks = fields.0["f:webhooks"].as_object();
-                webhooks
-                    .into_iter()
-                    .flat_map(|webhooks| webhooks.values())
-                    .any(|webhook| webhook.get("f:rules").is_some())
-            })
-    })
+    appliers(live).any(|manager| manager == MANAGER)
+}
+
+/// In whose name a repair of everything is written: whoever installed the configuration by server-side apply.
+pub(super) fn installer(live: &DynamicObject) -> String {
+    let mut others = appliers(live).filter(|manager| *manager != MANAGER);
+    let first = others.next().unwrap_or(INSTALLER);
+    if others.any(|manager| manager == INSTALLER) { INSTALLER.to_owned() } else { first.to_owned() }
+}
+
+/// The managers that own rules by server-side apply.
+fn appliers(live: &DynamicObject) -> impl Iterator<Item = &str> {
+    let owns = |fields: &Value| {
+        fields["f:webhooks"]
+            .as_object()
+            .is_some_and(|all| all.values().any(|one| one.get("f:rules").is_some()))
+    };
+    live.managed_fields()
+        .iter()
+        .filter(|entry| entry.operation.as_deref() == Some("Apply"))
+        .filter(move |entry| entry.fields_v1.as_ref().is_some_and(|fields| owns(&fields.0)))
+        .filter_map(|entry| entry.manager.as_deref())
 }
 
 /// The owner reference that we gave a recreated configuration.

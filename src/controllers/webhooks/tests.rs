@@ -58,15 +58,45 @@ fn the_last_writer_is_named() {
     assert_eq!(last_writer(&object).as_deref(), Some("\"kubectl-edit\" (Update) at 2026-01-02T00:00:00Z"));
 }
 
+fn applied_by(managers: &[(&str, Value)]) -> DynamicObject {
+    let fields: Vec<Value> = managers
+        .iter()
+        .map(|(manager, fields)| {
+            json!({"manager": manager, "operation": "Apply", "fieldsV1": {"f:webhooks": {"k:{\"name\":\"a\"}": fields}}})
+        })
+        .collect();
+    object(json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "x", "managedFields": fields}}))
+}
+
 #[test]
 fn what_we_own_is_read_from_the_object() {
-    let owned = |fields: Value| {
-        object(json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "x", "managedFields": [
-            {"manager": "portcullis", "operation": "Apply", "fieldsV1": {"f:webhooks": {"k:{\"name\":\"a\"}": fields}}},
-        ]}}))
-    };
-    assert!(!owns_all(&owned(json!({"f:clientConfig": {"f:caBundle": {}}}))));
-    assert!(owns_all(&owned(json!({"f:clientConfig": {"f:caBundle": {}}, "f:rules": {}}))));
+    let bundle = json!({"f:clientConfig": {"f:caBundle": {}}});
+    let rules = json!({"f:clientConfig": {"f:caBundle": {}}, "f:rules": {}});
+    assert!(!owns_all(&applied_by(&[("portcullis", bundle)])));
+    assert!(owns_all(&applied_by(&[("portcullis", rules)])));
+}
+
+#[test]
+fn a_whole_repair_is_written_in_the_name_of_the_installer() {
+    let (bundle, rules) = (json!({"f:clientConfig": {"f:caBundle": {}}}), json!({"f:rules": {}}));
+    let ours = ("portcullis", rules.clone());
+    assert_eq!(installer(&applied_by(&[])), "helm");
+    assert_eq!(installer(&applied_by(std::slice::from_ref(&ours))), "helm");
+    assert_eq!(installer(&applied_by(&[("argocd", rules.clone()), ours.clone()])), "argocd");
+    assert_eq!(installer(&applied_by(&[("edit", rules.clone()), ("helm", rules)])), "helm");
+    assert_eq!(installer(&applied_by(&[("edit", bundle), ours])), "helm");
+}
+
+#[test]
+fn in_our_name_stands_the_bundle_alone() {
+    let wanted = [
+        json!({"name": "a", "clientConfig": {"caBundle": "QQ==", "url": "u"}, "rules": []}),
+        json!({"name": "b"}),
+    ];
+    assert_eq!(
+        bundles(&wanted),
+        [json!({"name": "a", "clientConfig": {"caBundle": "QQ=="}}), json!({"name": "b"})]
+    );
 }
 
 #[test]
