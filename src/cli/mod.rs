@@ -1,6 +1,11 @@
 //! The command line: arguments in, one subcommand a file.
 
+pub mod check;
 mod controller;
+mod crds;
+mod explain;
+mod generate;
+mod out;
 mod serving;
 mod webhook;
 
@@ -22,6 +27,15 @@ enum Command {
     Webhook(webhook::Arguments),
     /// Run the controllers, one leader among several replicas
     Controller(controller::Arguments),
+    /// Judge manifests as the webhook would, without a cluster
+    Check(check::Arguments),
+    /// Explain a control or a provision
+    Explain(explain::Arguments),
+    /// Print the definitions of all kinds
+    Crds,
+    /// Write the generated files of the repository
+    #[command(hide = true)]
+    Generate(generate::Arguments),
 }
 
 /// Reads the process's arguments, runs the subcommand and says how it ended.
@@ -31,6 +45,10 @@ pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Webhook(arguments) => webhook::run(&arguments),
         Command::Controller(arguments) => controller::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Crds => crds::run(),
+        Command::Generate(arguments) => generate::run(&arguments),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The only room that turns the world into facts.
 
 pub mod cluster;
+pub mod files;
 pub mod objects;
 pub mod rbac;
 pub mod registry;

@@ -294,12 +294,10 @@ impl Judge {
 
     /// The built-in profiles are shown by the operator; others name controls that exist.
     fn profile(&self, request: &Request<'_>, profile: &api::AIProfile) -> Answer {
-        let name = request.name.as_ref();
-        if crate::policy::decide::BUILT_IN.contains(&name) && request.user_info.username != self.operator {
-            return Answer::deny(format!(
-                "AIProfile {name}: this name shows a built-in profile, which cannot be changed\n  fix: create a profile of \
-                 another name with spec.base: {name} and what should differ"
-            ));
+        if request.user_info.username != self.operator
+            && let Some(denial) = built_in(&request.name)
+        {
+            return Answer::deny(denial);
         }
         self.declared(request, Subject::Profile(profile), None)
     }
@@ -321,6 +319,16 @@ impl Judge {
         };
         concluded(&owner, kind, &decision)
     }
+}
+
+/// Why a profile of this name is refused: the name of a built-in one is taken.
+pub(crate) fn built_in(name: &str) -> Option<String> {
+    crate::policy::decide::BUILT_IN.contains(&name).then(|| {
+        format!(
+            "AIProfile {name}: this name shows a built-in profile, which cannot be changed\n  fix: create a profile of \
+             another name with spec.base: {name} and what should differ"
+        )
+    })
 }
 
 fn changed_labels(old: &Labels, new: &Labels) -> BTreeSet<String> {

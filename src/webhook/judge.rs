@@ -393,7 +393,7 @@ pub(super) fn concluded(owner: &str, kind: &str, decision: &Decision) -> Answer 
     Answer { denial, warnings, controls: words::control_ids(&decision.refused) }
 }
 
-pub(super) fn merge(into: &mut Decision, from: Decision) {
+pub(crate) fn merge(into: &mut Decision, from: Decision) {
     // Templates of one object repeat what concerns their declaration; a person needs to read it once.
     let known = |list: &[Finding], f: &Finding| {
         list.iter().any(|k| k.control.id == f.control.id && k.place == f.place && k.detail == f.detail)

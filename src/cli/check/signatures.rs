@@ -1,0 +1,123 @@
+//! Where `check` knows signatures from: a file, or the registries themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::gather::files::{Manifests, documents};
+use crate::gather::registry::VerifierConfig;
+use crate::gather::signatures::Signatures as Registry;
+use crate::gather::world::{Object, World};
+use crate::policy::facts::Signature;
+use crate::webhook::judge::{ImageQuestion, SignatureSource as _, questions};
+
+/// The longest time that all look-ups of a namespace take together.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What is said of an image that nobody looked up.
+const NOT_LOOKED_UP: &str = "its signature was not looked up: run `portcullis check` with --verify";
+
+/// What is known of the signatures of images.
+#[derive(Debug, Default)]
+pub struct Signatures {
+    /// By the reference as written, wherever it is used.
+    pub stated: BTreeMap<String, Signature>,
+    /// By namespace and reference, since trust policies may differ by namespace.
+    pub verified: BTreeMap<String, BTreeMap<String, Signature>>,
+}
+
+impl Signatures {
+    /// What is known of `image` in `namespace`; that nobody looked is an answer too.
+    #[must_use]
+    pub fn of(&self, namespace: &str, image: &str) -> Signature {
+        let verified = self.verified.get(namespace).and_then(|images| images.get(image));
+        let known = self.stated.get(image).or(verified).cloned();
+        known.unwrap_or_else(|| Signature::Unknown(NOT_LOOKED_UP.to_owned()))
+    }
+
+    /// Reads what somebody verified elsewhere: `images: {REFERENCE: {trusted: [AUTHORITY]}}`; instead of `trusted` with
+    /// the names of authorities, `missing`, `untrusted`, `refused` or `unknown` with the reason.
+    ///
+    /// # Errors
+    /// What is wrong with the text, as a clause.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let value = documents::parse(text).map_err(|error| error.to_string())?;
+        let file: File = serde_path_to_error::deserialize(value)
+            .map_err(|error| format!("{}: {}", error.path(), error.inner()))?;
+        let stated = file.images.into_iter().map(|(image, known)| (image, known.into())).collect();
+        Ok(Self { stated, verified: BTreeMap::new() })
+    }
+
+    /// Asks the registries of the trust policies in `manifests` for every image that is not known yet.
+    pub async fn verify(&mut self, manifests: &Manifests) {
+        let mut world = World::default();
+        for policy in manifests.world.cluster.trust_policies.values() {
+            world.apply(Object::TrustPolicy(Box::new(policy.as_ref().clone())));
+        }
+        let registry = Registry::new(Arc::new(RwLock::new(world)), VerifierConfig::default());
+        let mut wanted: BTreeMap<&str, BTreeSet<ImageQuestion>> = BTreeMap::new();
+        for subject in &manifests.subjects {
+            let asked = subject.pods().iter().flat_map(|pod| questions(&pod.spec));
+            wanted
+                .entry(subject.namespace.as_deref().unwrap_or_default())
+                .or_default()
+                .extend(asked.filter(|question| !self.stated.contains_key(&question.reference)));
+        }
+        for (namespace, questions) in wanted {
+            let deadline = Instant::now() + PATIENCE;
+            let known = registry.signatures(namespace, questions.into_iter().collect(), deadline).await;
+            self.verified.insert(namespace.to_owned(), known);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct File {
+    #[serde(default, rename = "apiVersion")]
+    _api_version: Option<String>,
+    #[serde(default, rename = "kind")]
+    _kind: Option<String>,
+    images: BTreeMap<String, Known>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Known {
+    Trusted(Vec<String>),
+    Missing(String),
+    Untrusted(String),
+    Refused(String),
+    Unknown(String),
+}
+
+impl From<Known> for Signature {
+    fn from(known: Known) -> Self {
+        match known {
+            Known::Trusted(authorities) => Self::Trusted(authorities),
+            Known::Missing(why) => Self::Missing(why),
+            Known::Untrusted(why) => Self::Untrusted(why),
+            Known::Refused(why) => Self::Refused(why),
+            Known::Unknown(why) => Self::Unknown(why),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_verified_elsewhere_is_read() {
+        let known =
+            Signatures::read("images:\n  a@sha256:1: {trusted: [ci]}\n  b: {missing: no signature}\n")
+                .unwrap();
+        assert_eq!(known.of("x", "a@sha256:1"), Signature::Trusted(vec!["ci".to_owned()]));
+        assert_eq!(known.of("x", "b"), Signature::Missing("no signature".to_owned()));
+        assert_eq!(known.of("x", "c"), Signature::Unknown(NOT_LOOKED_UP.to_owned()));
+        let error = Signatures::read("images: {a: {trusted: 3}}").unwrap_err();
+        assert_eq!(error, "images.a.trusted: invalid type: integer `3`, expected a sequence");
+    }
+}

@@ -1,0 +1,401 @@
+//! Manifests on disk to a world and the subjects in it, for the command line: the files are the world.
+
+pub mod definitions;
+pub mod documents;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use k8s_openapi::api::core::v1::Namespace as CoreNamespace;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::core::ObjectMeta;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::objects::{self, PodObject};
+use super::world::{Object, World, generated};
+use crate::api::{self, Environment, Sensitivity};
+use definitions::{definition, kinds, nearest};
+use documents::Documents;
+pub use documents::{Origin, Problem};
+
+/// Everything that files say.
+#[derive(Debug, Default)]
+pub struct Manifests {
+    /// The world as it would be with all of them applied.
+    pub world: World,
+    /// What is judged, in the order of reading.
+    pub subjects: Vec<Subject>,
+    /// Objects that nothing judges, by kind.
+    pub skipped: BTreeMap<String, usize>,
+    /// What makes the input unusable; nothing should be judged when there are any.
+    pub problems: Vec<Problem>,
+    known: BTreeMap<Key, (Origin, Value)>,
+}
+
+/// Group, kind, namespace and name.
+type Key = (String, String, String, String);
+
+/// What the files leave open.
+#[derive(Clone, Debug, Default)]
+pub struct Assumptions {
+    /// The namespace of objects that name none; `default` unless stated.
+    pub namespace: Option<String>,
+    /// Its environment, where the files do not hold the namespace.
+    pub environment: Option<Environment>,
+    /// Its sensitivity, likewise.
+    pub sensitivity: Option<Sensitivity>,
+    /// A profile that applies everywhere, beside those in the files.
+    pub profile: Option<api::profile::BaseProfile>,
+}
+
+/// One object to judge.
+#[derive(Debug)]
+pub struct Subject {
+    /// Where it was read.
+    pub origin: Origin,
+    /// Kind.
+    pub kind: String,
+    /// Namespace; absent for cluster-wide objects.
+    pub namespace: Option<String>,
+    /// Name, or the prefix of the name it would get.
+    pub name: String,
+    /// What it says.
+    pub content: Content,
+}
+
+impl Subject {
+    /// The pods that it is or carries.
+    #[must_use]
+    pub fn pods(&self) -> &[PodObject] {
+        match &self.content {
+            Content::Pod(pod) => std::slice::from_ref(pod.as_ref()),
+            Content::Templates(templates) => templates,
+            _ => &[],
+        }
+    }
+}
+
+/// What an object to judge says.
+#[derive(Debug)]
+pub enum Content {
+    /// A pod.
+    Pod(Box<PodObject>),
+    /// The pod templates of a carrier.
+    Templates(Vec<PodObject>),
+    /// A namespace.
+    Namespace,
+    /// A declaration.
+    Workload(Box<api::AIWorkload>),
+    /// A model.
+    Model(Box<api::AIModel>),
+    /// A trust policy.
+    TrustPolicy(Box<api::AITrustPolicy>),
+    /// A profile.
+    Profile(Box<api::AIProfile>),
+    /// An exemption.
+    Exemption(Box<api::AIExemption>),
+    /// A network policy.
+    NetworkPolicy(Box<NetworkPolicy>),
+    /// A role binding; one of a namespace has the same fields.
+    Binding(Box<ClusterRoleBinding>),
+}
+
+impl Manifests {
+    /// Reads every manifest under `paths`; `-` is standard input.
+    ///
+    /// Never fails: what is wrong with the input stands in [`Manifests::problems`].
+    #[must_use]
+    pub fn read(paths: &[PathBuf], assumptions: &Assumptions) -> Self {
+        Self::of(Documents::read(paths), assumptions)
+    }
+
+    /// The same for what was read already.
+    #[must_use]
+    pub fn of(documents: Documents, assumptions: &Assumptions) -> Self {
+        let mut out = Self { problems: documents.problems, ..Self::default() };
+        for (origin, value) in documents.objects {
+            if let Err(text) = out.object(&origin, value, assumptions) {
+                out.problems.extend(text.into_iter().map(|text| Problem { origin: origin.clone(), text }));
+            }
+        }
+        out.assume(assumptions);
+        out.problems.sort();
+        out
+    }
+
+    fn assume(&mut self, assumptions: &Assumptions) {
+        if let (Some(environment), name) = (assumptions.environment, default_namespace(assumptions)) {
+            let stated = (String::new(), "Namespace".to_owned(), String::new(), name.to_owned());
+            if !self.known.contains_key(&stated) {
+                let mut labels = BTreeMap::from([(
+                    api::common::LABEL_ENVIRONMENT.to_owned(),
+                    environment.as_str().to_owned(),
+                )]);
+                if let Some(sensitivity) = assumptions.sensitivity {
+                    labels.insert(api::common::LABEL_SENSITIVITY.to_owned(), sensitivity.as_str().to_owned());
+                }
+                let metadata =
+                    ObjectMeta { name: Some(name.to_owned()), labels: Some(labels), ..ObjectMeta::default() };
+                self.world.apply(Object::Namespace(Box::new(CoreNamespace {
+                    metadata,
+                    ..CoreNamespace::default()
+                })));
+                self.known.insert(stated, (Origin::default(), Value::Null));
+            }
+        }
+        if let Some(base) = assumptions.profile {
+            let mut profile = api::AIProfile::new("command-line", api::profile::AIProfileSpec::default());
+            profile.spec.base = base;
+            self.world.apply(Object::Profile(Box::new(profile)));
+        }
+    }
+
+    /// Whether the files, or the assumptions, say what namespace `name` is.
+    #[must_use]
+    pub fn states_namespace(&self, name: &str) -> bool {
+        self.known.contains_key(&(String::new(), "Namespace".to_owned(), String::new(), name.to_owned()))
+    }
+
+    fn object(
+        &mut self,
+        origin: &Origin,
+        mut value: Value,
+        assumptions: &Assumptions,
+    ) -> Result<(), Vec<String>> {
+        let (group, kind) = identity(&value)?;
+        if group == api::common::GROUP {
+            own_kind(&kind, &mut value)?;
+        }
+        let Some(scope) = scope(&group, &kind) else {
+            self.skip(&kind);
+            return Ok(());
+        };
+        if !value["metadata"].is_object() {
+            return Err(vec![format!("{kind}: metadata: is missing")]);
+        }
+        let meta: ObjectMeta = typed(&value["metadata"], "metadata")?;
+        let name = match (&meta.name, &meta.generate_name) {
+            (Some(name), _) if !name.is_empty() => name.clone(),
+            (_, Some(prefix)) if !prefix.is_empty() => prefix.clone(),
+            _ => return Err(vec![format!("{kind}: metadata.name: is missing")]),
+        };
+        let namespace = match scope {
+            Scope::Cluster => None,
+            Scope::Namespaced => {
+                let namespace = meta.namespace.clone().unwrap_or_default();
+                let namespace =
+                    if namespace.is_empty() { default_namespace(assumptions).to_owned() } else { namespace };
+                value["metadata"]["namespace"] = namespace.clone().into();
+                Some(namespace)
+            }
+        };
+        let named = meta.name.is_some();
+        let key = (group.clone(), kind.clone(), namespace.clone().unwrap_or_default(), name.clone());
+        if let Some((before, same)) = self.known.get(&key).filter(|_| named) {
+            if *same == value {
+                return Ok(());
+            }
+            return Err(vec![format!("{kind} {name:?} is there twice, and differs from {before}")]);
+        }
+        if generated(&meta) && group != api::common::GROUP && !is_pod(&group, &kind) {
+            // Only the operator may write these; what it would write is assumed anyway.
+            self.skip(&format!("{kind} generated by the operator"));
+            return Ok(());
+        }
+        let content = self.content(&group, &kind, &value)?;
+        self.known.insert(key, (origin.clone(), value));
+        if let Some(content) = content {
+            self.subjects.push(Subject { origin: origin.clone(), kind, namespace, name, content });
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, kind: &str) {
+        *self.skipped.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    /// Takes an object into the world, and returns what there is to judge about it.
+    fn content(&mut self, group: &str, kind: &str, value: &Value) -> Result<Option<Content>, Vec<String>> {
+        let world = &mut self.world;
+        let content = match (group, kind) {
+            ("", "Pod") => {
+                let pod = objects::pod_from_json(&value.to_string())
+                    .map_err(|error| vec![format!("{kind}: {error}")])?;
+                Content::Pod(Box::new(pod))
+            }
+            ("", "Namespace") => {
+                world.apply(Object::Namespace(Box::new(typed(value, kind)?)));
+                Content::Namespace
+            }
+            ("", "ServiceAccount") => return keep(world, Object::ServiceAccount, value, kind),
+            ("", "Service") => return keep(world, Object::Service, value, kind),
+            ("", "ResourceQuota") => return keep(world, Object::ResourceQuota, value, kind),
+            ("", "LimitRange") => return keep(world, Object::LimitRange, value, kind),
+            ("monitoring.coreos.com", "PodMonitor") => {
+                world.cluster.has_pod_monitors = true;
+                return keep(world, Object::PodMonitor, value, kind);
+            }
+            ("apiextensions.k8s.io", _) => {
+                world.cluster.has_pod_monitors |=
+                    value["metadata"]["name"] == "podmonitors.monitoring.coreos.com";
+                self.skip(kind);
+                return Ok(None);
+            }
+            ("networking.k8s.io", _) => {
+                let policy: Box<NetworkPolicy> = Box::new(typed(value, kind)?);
+                world.apply(Object::NetworkPolicy(policy.clone()));
+                Content::NetworkPolicy(policy)
+            }
+            ("rbac.authorization.k8s.io", "Role") => return keep(world, Object::Role, value, kind),
+            ("rbac.authorization.k8s.io", "ClusterRole") => {
+                return keep(world, Object::ClusterRole, value, kind);
+            }
+            ("rbac.authorization.k8s.io", "RoleBinding") => {
+                keep(world, Object::RoleBinding, value, kind)?;
+                Content::Binding(Box::new(typed(value, kind)?))
+            }
+            ("rbac.authorization.k8s.io", _) => {
+                keep(world, Object::ClusterRoleBinding, value, kind)?;
+                Content::Binding(Box::new(typed(value, kind)?))
+            }
+            (api::common::GROUP, _) => return self.declared(kind, value),
+            _ => return self.carried(group, kind, value),
+        };
+        Ok(Some(content))
+    }
+
+    fn carried(&mut self, group: &str, kind: &str, value: &Value) -> Result<Option<Content>, Vec<String>> {
+        let templates = match objects::carrier(group, kind) {
+            Some(carrier) => objects::templates(carrier, value).map_err(|error| vec![error])?,
+            None => Vec::new(),
+        };
+        if templates.is_empty() {
+            self.skip(kind);
+            return Ok(None);
+        }
+        Ok(Some(Content::Templates(templates)))
+    }
+
+    fn declared(&mut self, kind: &str, value: &Value) -> Result<Option<Content>, Vec<String>> {
+        let world = &mut self.world;
+        Ok(Some(match kind {
+            "AIWorkload" => {
+                let workload: Box<api::AIWorkload> = Box::new(typed(value, kind)?);
+                world.apply(Object::Workload(workload.clone()));
+                Content::Workload(workload)
+            }
+            "AIModel" => {
+                let model: Box<api::AIModel> = Box::new(typed(value, kind)?);
+                world.apply(Object::Model(model.clone()));
+                Content::Model(model)
+            }
+            "AITrustPolicy" => {
+                let policy: Box<api::AITrustPolicy> = Box::new(typed(value, kind)?);
+                world.apply(Object::TrustPolicy(policy.clone()));
+                Content::TrustPolicy(policy)
+            }
+            "AIProfile" => {
+                let profile: Box<api::AIProfile> = Box::new(typed(value, kind)?);
+                world.apply(Object::Profile(profile.clone()));
+                Content::Profile(profile)
+            }
+            "AIExemption" => {
+                let exemption: Box<api::AIExemption> = Box::new(typed(value, kind)?);
+                world.apply(Object::Exemption(exemption.clone()));
+                Content::Exemption(exemption)
+            }
+            _ => {
+                self.skip(kind);
+                return Ok(None);
+            }
+        }))
+    }
+}
+
+fn keep<T: DeserializeOwned>(
+    world: &mut World,
+    wrap: fn(Box<T>) -> Object,
+    value: &Value,
+    kind: &str,
+) -> Result<Option<Content>, Vec<String>> {
+    world.apply(wrap(Box::new(typed(value, kind)?)));
+    Ok(None)
+}
+
+fn typed<T: DeserializeOwned>(value: &Value, what: &str) -> Result<T, Vec<String>> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let at = if path == "." { what.to_owned() } else { format!("{what}: {path}") };
+        vec![format!("{at}: {}", error.inner())]
+    })
+}
+
+fn default_namespace(assumptions: &Assumptions) -> &str {
+    assumptions.namespace.as_deref().unwrap_or("default")
+}
+
+/// API group and kind.
+fn identity(value: &Value) -> Result<(String, String), Vec<String>> {
+    let text = |key: &str| value[key].as_str().filter(|text| !text.is_empty());
+    let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
+        let missing = ["apiVersion", "kind"].into_iter().filter(|key| text(key).is_none());
+        let missing = missing.collect::<Vec<_>>().join(" and ");
+        return Err(vec![format!("is no Kubernetes object: {missing} is missing")]);
+    };
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    Ok((group.to_owned(), kind.to_owned()))
+}
+
+/// Holds one of our own kinds against its definition. The status is dropped, as the API server drops it.
+fn own_kind(kind: &str, value: &mut Value) -> Result<(), Vec<String>> {
+    let Some(definition) = definition(kind) else {
+        let near = nearest(kind, kinds()).map(|near| format!("; did you mean {near}?"));
+        let text = format!("there is no kind {kind} in {}{}", api::common::GROUP, near.unwrap_or_default());
+        return Err(vec![text]);
+    };
+    let wanted = format!("{}/{}", api::common::GROUP, api::common::VERSION);
+    if value["apiVersion"] != wanted.as_str() {
+        return Err(vec![format!("{kind}: apiVersion: {} is not {wanted}", value["apiVersion"])]);
+    }
+    if let Some(map) = value.as_object_mut() {
+        map.remove("status");
+    }
+    let faults = definition.faults(value);
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let name = value["metadata"]["name"].as_str().unwrap_or_default();
+    Err(faults.into_iter().map(|fault| format!("{kind} {name:?}: {fault}")).collect())
+}
+
+fn is_pod(group: &str, kind: &str) -> bool {
+    (group.is_empty() && kind == "Pod") || objects::carrier(group, kind).is_some()
+}
+
+enum Scope {
+    Cluster,
+    Namespaced,
+}
+
+/// Where the objects of a kind live; nothing for kinds that nobody reads.
+fn scope(group: &str, kind: &str) -> Option<Scope> {
+    match (group, kind) {
+        ("", "Namespace")
+        | ("rbac.authorization.k8s.io", "ClusterRole" | "ClusterRoleBinding")
+        | ("apiextensions.k8s.io", "CustomResourceDefinition") => Some(Scope::Cluster),
+        ("", "ServiceAccount" | "Service" | "ResourceQuota" | "LimitRange")
+        | ("networking.k8s.io", "NetworkPolicy")
+        | ("rbac.authorization.k8s.io", "Role" | "RoleBinding")
+        | ("monitoring.coreos.com", "PodMonitor") => Some(Scope::Namespaced),
+        (api::common::GROUP, kind) => {
+            definition(kind).map(|d| if d.namespaced { Scope::Namespaced } else { Scope::Cluster })
+        }
+        (group, kind) => is_pod(group, kind).then_some(Scope::Namespaced),
+    }
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;
