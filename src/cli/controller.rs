@@ -2,18 +2,30 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, RwLock};
 
 use clap::Args;
 use kube::runtime::events::{Recorder, Reporter};
 use tokio::sync::watch;
 
 use super::serving::{Common, StartError, client, serve_probes, start, stop_signal};
+use crate::controllers::auditor::Auditor;
+use crate::controllers::blocked::Book;
 use crate::controllers::certificates::{Certificates, LiveBundles, Outputs};
+use crate::controllers::collect::{Replicas, collect};
+use crate::controllers::dirty::Dirty;
 use crate::controllers::leader;
+use crate::controllers::pods::Pods;
+use crate::controllers::wake::Waker;
+use crate::controllers::watch_pods::watch_pods;
 use crate::controllers::webhooks::{self, Drifts, Webhooks};
+use crate::gather::cluster::Feed;
+use crate::gather::registry::VerifierConfig;
+use crate::gather::signatures::Signatures;
+use crate::gather::world::{Touched, World};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::probes::Readiness;
+use crate::webhook::judge::SignatureSource;
 
 /// Name of the Lease, of the reporter of Events and of everything else that the controller calls itself.
 const NAME: &str = "portcullis-controller";
@@ -28,6 +40,9 @@ pub(super) struct Arguments {
     /// File with the desired webhooks, as the chart renders them
     #[arg(long, env = "PORTCULLIS_WEBHOOKS_FILE", default_value = "/etc/portcullis/webhooks.yaml")]
     webhooks_file: PathBuf,
+    /// Wake owners of refused pods, by an annotation, when what was missing has come
+    #[arg(long, env = "PORTCULLIS_WAKE", default_value = "true", action = clap::ArgAction::Set)]
+    wake: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -46,13 +61,29 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     let recorder = Recorder::new(client.clone(), reporter);
 
     let gate = Gate::new();
+    let known = Known::watch(&client, &metrics, &readiness);
     let settings = leader::Settings::new(&common.pod_namespace, NAME, &common.pod_name);
     let (leadership, election) = leader::start(client.clone(), settings, Arc::clone(&metrics), stop);
     leadership
         .while_leading(|| {
             let (certificates, webhooks) = gate.controllers(arguments, &client, &recorder, &metrics);
+            let (auditor, waker) = known.controllers(&client, &gate, &recorder, &metrics);
+            let replicas =
+                Replicas { namespace: common.pod_namespace.clone(), service: common.service_name.clone() };
+            let collecting = collect(
+                client.clone(),
+                replicas,
+                gate.outputs.client.subscribe(),
+                Arc::clone(&auditor.book),
+                Arc::clone(&auditor.dirty),
+            );
+            let wakes = arguments.wake;
             async move {
-                tokio::join!(certificates.run(), webhooks.run());
+                tokio::join!(certificates.run(), webhooks.run(), auditor.run(), collecting, async {
+                    if wakes {
+                        waker.run().await;
+                    }
+                });
             }
         })
         .await;
@@ -105,5 +136,60 @@ impl Gate {
             drifts: self.drifts.clone(),
         };
         (certificates, Webhooks::new(client.clone(), settings, recorder.clone(), Arc::clone(metrics)))
+    }
+}
+
+/// What every replica knows, so that a new leader can begin at once.
+struct Known {
+    world: Arc<RwLock<World>>,
+    pods: Arc<Mutex<Pods>>,
+    dirty: Arc<Dirty>,
+    signatures: Arc<Signatures>,
+}
+
+impl Known {
+    fn watch(client: &kube::Client, metrics: &Arc<Metrics>, readiness: &Readiness) -> Self {
+        let world = Arc::new(RwLock::new(World::default()));
+        let pods = Arc::new(Mutex::new(Pods::default()));
+        let dirty = Arc::new(Dirty::default());
+        let listener = {
+            let dirty = Arc::clone(&dirty);
+            Arc::new(move |touched: Touched| dirty.add(touched))
+        };
+        let synced = readiness.condition("caches synced");
+        Feed::new(Arc::clone(&world), listener, Arc::clone(metrics), synced).start(client);
+        tokio::spawn(watch_pods(
+            client.clone(),
+            Arc::clone(&pods),
+            Arc::clone(&dirty),
+            Arc::clone(metrics),
+            readiness.condition("pods listed"),
+        ));
+        let signatures = Arc::new(Signatures::new(Arc::clone(&world), VerifierConfig::default()));
+        Self { world, pods, dirty, signatures }
+    }
+
+    /// The audit, for one term.
+    fn controllers(
+        &self,
+        client: &kube::Client,
+        gate: &Gate,
+        recorder: &Recorder,
+        metrics: &Arc<Metrics>,
+    ) -> (Auditor, Waker) {
+        let book = Arc::new(Mutex::new(Book::default()));
+        let signatures = Arc::clone(&self.signatures) as Arc<dyn SignatureSource>;
+        let auditor = Auditor {
+            client: client.clone(),
+            world: Arc::clone(&self.world),
+            pods: Arc::clone(&self.pods),
+            dirty: Arc::clone(&self.dirty),
+            signatures: Arc::clone(&signatures),
+            book: Arc::clone(&book),
+            drifts: gate.drifts.subscribe(),
+            recorder: recorder.clone(),
+            metrics: Arc::clone(metrics),
+        };
+        (auditor, Waker { client: client.clone(), world: Arc::clone(&self.world), signatures, book })
     }
 }

@@ -14,6 +14,7 @@ use crate::gather::world::World;
 use crate::policy::facts::{ExemptionFacts, Facts, Matched, Namespace, Signature, Stage, Subject};
 use crate::policy::{ALL, Control, Decision, Enforcement, Finding, Scope, Verdict, decide, evaluate};
 use crate::render::words;
+use crate::webhook::judge::{ImageQuestion, questions};
 
 /// What is known of the signatures of images, by reference.
 pub type Signatures = BTreeMap<String, Signature>;
@@ -33,6 +34,11 @@ impl States {
         let by_control =
             ALL.iter().map(|c| (c.id, if c.implemented() { State::Pass } else { State::Unknown })).collect();
         Self { by_control, worst: BTreeMap::new() }
+    }
+
+    /// Takes in a decision on something that is no workload.
+    pub fn note_all(&mut self, decision: Decision) {
+        self.take(decision);
     }
 
     fn take(&mut self, decision: Decision) {
@@ -313,13 +319,10 @@ fn note_all(
 
 /// Every image that the pods and declarations of a namespace name.
 #[must_use]
-pub fn images_of(pods: &Pods, namespace: &Namespace) -> BTreeSet<String> {
+pub fn images_of(pods: &Pods, namespace: &Namespace) -> BTreeSet<ImageQuestion> {
     let mut out = BTreeSet::new();
     for (_, pod) in pods.of(&namespace.name) {
-        let containers = crate::policy::containers::containers(&pod.object.spec);
-        out.extend(
-            crate::policy::containers::images(&containers, &pod.object.spec).map(|i| i.reference.to_owned()),
-        );
+        out.extend(questions(&pod.object.spec));
     }
     out
 }

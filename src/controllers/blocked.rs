@@ -75,6 +75,27 @@ impl Book {
         out
     }
 
+    /// Namespaces with a refusal in the last `seconds` seconds.
+    #[must_use]
+    pub fn fresh(&self, now: Timestamp, seconds: i64) -> Vec<String> {
+        let recent = |blocked: &Blocked| {
+            blocked.attempts.iter().any(|group| {
+                group
+                    .last_seen
+                    .parse::<Timestamp>()
+                    .is_ok_and(|at| now.as_second() - at.as_second() < seconds)
+            })
+        };
+        let mut out: Vec<String> = self
+            .of
+            .iter()
+            .filter(|(_, blocked)| recent(blocked))
+            .map(|((namespace, _), _)| namespace.clone())
+            .collect();
+        out.dedup();
+        out
+    }
+
     /// Forgets a namespace.
     pub fn forget(&mut self, namespace: &str) {
         self.of.retain(|(ns, _), _| ns != namespace);

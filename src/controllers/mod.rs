@@ -1,11 +1,15 @@
 //! What one leader among the replicas of the controller keeps true in the cluster.
 
 pub mod audit;
+pub mod auditor;
 pub mod blocked;
 pub mod certificates;
+pub mod collect;
 pub mod compliance;
 pub mod dirty;
 pub mod generate;
 pub mod leader;
 pub mod pods;
+pub mod wake;
+pub mod watch_pods;
 pub mod webhooks;

@@ -368,6 +368,7 @@ impl World {
         let terminating = object.metadata.deletion_timestamp.is_some();
         let labels: Labels = object.metadata.labels.unwrap_or_default();
         let entry = self.cluster.namespaces.entry(name.clone()).or_default();
+        entry.uid = object.metadata.uid;
         if entry.name == name && entry.labels == labels && entry.terminating == terminating {
             return Touched::nothing();
         }

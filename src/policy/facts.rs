@@ -332,6 +332,8 @@ pub struct EnforcementFault {
 pub struct Namespace {
     /// Its name.
     pub name: String,
+    /// Its UID; `None` where it stands in a file.
+    pub uid: Option<String>,
     /// Its labels.
     pub labels: Labels,
     /// True while it is being deleted.

@@ -1,0 +1,203 @@
+//! Wakes owners whose pods were refused for something that has come since.
+//!
+//! ReplicaSets and their like wait minutes after refusals. One annotation on the owner makes its controller try at once;
+//! it is written only where the template would be admitted now, and never often.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{DaemonSet, ReplicaSet, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::blocked::Book;
+use crate::gather::objects::PodObject;
+use crate::gather::world::World;
+use crate::policy::facts::{Matched, Stage, Subject};
+use crate::policy::{Enforcement, decide, evaluate};
+use crate::webhook::judge::{SignatureSource, questions};
+
+/// Annotation that wakes an owner; its value is the time.
+pub const ANNOTATION: &str = "portcullis.dev/woken-at";
+/// Between two rounds.
+const EVERY: Duration = Duration::from_secs(2);
+/// A refusal older than this no longer keeps its namespace on the list.
+const FRESH: i64 = 3600;
+/// Pauses between two wakings of one owner: doubled each time, at most this.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// Wakes owners until it is dropped.
+pub struct Waker {
+    /// The API server.
+    pub client: Client,
+    /// What is known.
+    pub world: Arc<RwLock<World>>,
+    /// Signatures.
+    pub signatures: Arc<dyn SignatureSource>,
+    /// Which namespaces had refusals.
+    pub book: Arc<Mutex<Book>>,
+}
+
+type Woken = HashMap<String, (Instant, Duration)>;
+
+impl Waker {
+    /// Looks at namespaces with fresh refusals, again and again.
+    pub async fn run(self) {
+        let mut woken: Woken = HashMap::new();
+        let mut every = tokio::time::interval(EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            woken.retain(|_, (at, _)| at.elapsed() < 4 * LONGEST);
+            let namespaces = {
+                let now = Timestamp::now();
+                self.book.lock().unwrap_or_else(PoisonError::into_inner).fresh(now, FRESH)
+            };
+            for namespace in namespaces {
+                let result = tokio::try_join!(
+                    self.waiting::<ReplicaSet>(&namespace),
+                    self.waiting::<StatefulSet>(&namespace),
+                    self.waiting::<DaemonSet>(&namespace),
+                    self.waiting::<Job>(&namespace),
+                );
+                match result {
+                    Ok((replica_sets, stateful_sets, daemon_sets, jobs)) => {
+                        self.wake(&namespace, replica_sets, &mut woken).await;
+                        self.wake(&namespace, stateful_sets, &mut woken).await;
+                        self.wake(&namespace, daemon_sets, &mut woken).await;
+                        self.wake(&namespace, jobs, &mut woken).await;
+                    }
+                    Err(error) => tracing::warn!(namespace, %error, "owners that wait could not be listed"),
+                }
+            }
+        }
+    }
+
+    async fn waiting<K: Waits>(&self, namespace: &str) -> Result<Vec<K>, kube::Error> {
+        let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
+        let all = api.list(&ListParams::default().limit(500)).await?;
+        Ok(all.items.into_iter().filter(Waits::waits).collect())
+    }
+
+    async fn wake<K: Waits>(&self, namespace: &str, owners: Vec<K>, woken: &mut Woken) {
+        for owner in owners {
+            let uid = owner.uid().unwrap_or_default();
+            let pause = match woken.get(&uid) {
+                Some((at, pause)) if at.elapsed() < *pause => continue,
+                Some((_, pause)) => (*pause * 2).min(LONGEST),
+                None => Duration::from_secs(4),
+            };
+            let Some(template) = owner.template() else { continue };
+            if !self.admitted(namespace, template).await {
+                continue;
+            }
+            woken.insert(uid, (Instant::now(), pause));
+            let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
+            let patch = json!({"metadata": {"annotations": {ANNOTATION: Timestamp::now().to_string()}}});
+            let name = owner.name_any();
+            match api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+                Ok(_) => {
+                    tracing::info!(namespace, kind = %K::kind(&()), name, "woken: what its pods were refused for has come")
+                }
+                Err(error) => tracing::warn!(namespace, name, %error, "an owner could not be woken"),
+            }
+        }
+    }
+
+    /// Whether a pod of this template would be admitted now.
+    async fn admitted(&self, namespace: &str, template: PodTemplateSpec) -> bool {
+        let (Some(spec), metadata) = (template.spec, template.metadata.unwrap_or_default()) else {
+            return false;
+        };
+        let object = PodObject {
+            prefix: String::new(),
+            labels: metadata.labels.unwrap_or_default(),
+            annotations: metadata.annotations.unwrap_or_default(),
+            spec,
+            unknown_fields: Vec::new(),
+        };
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let known = self.signatures.signatures(namespace, questions(&object.spec), deadline).await;
+        let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
+        let now = Timestamp::now();
+        let home = world.namespace(namespace);
+        let settings = world.settings(home);
+        let mut pod = world.pod_facts(home, &object, Stage::Entering);
+        pod.signatures = known.iter().map(|(image, signature)| (image.as_str(), signature.clone())).collect();
+        let workload = match &pod.matched {
+            Matched::One(workload) => Some(Arc::clone(workload)),
+            _ => None,
+        };
+        let facts = world.facts(now, Subject::Pod(pod), home, &settings);
+        let enforcement = Enforcement::of(home, &world.cluster, workload.as_deref(), now);
+        let name = workload.as_ref().and_then(|w| w.metadata.name.as_deref());
+        decide(evaluate(&facts), &enforcement, name, false).allowed()
+    }
+}
+
+/// An owner that creates pods and may wait for them.
+trait Waits:
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+    + Clone
+    + DeserializeOwned
+    + std::fmt::Debug
+    + Send
+    + Sync
+{
+    /// Whether it wants more pods than it has.
+    fn waits(&self) -> bool;
+    /// Its template.
+    fn template(&self) -> Option<PodTemplateSpec>;
+}
+
+impl Waits for ReplicaSet {
+    fn waits(&self) -> bool {
+        let wanted = self.spec.replicas.unwrap_or(1);
+        self.status.as_ref().map_or(0, |s| s.replicas) < wanted
+    }
+    fn template(&self) -> Option<PodTemplateSpec> {
+        self.spec.template.clone()
+    }
+}
+
+impl Waits for StatefulSet {
+    fn waits(&self) -> bool {
+        let wanted = self.spec.replicas.unwrap_or(1);
+        self.status.as_ref().map_or(0, |s| s.replicas) < wanted
+    }
+    fn template(&self) -> Option<PodTemplateSpec> {
+        Some(self.spec.template.clone())
+    }
+}
+
+impl Waits for DaemonSet {
+    fn waits(&self) -> bool {
+        self.status.as_ref().is_some_and(|s| s.current_number_scheduled < s.desired_number_scheduled)
+    }
+    fn template(&self) -> Option<PodTemplateSpec> {
+        Some(self.spec.template.clone())
+    }
+}
+
+impl Waits for Job {
+    fn waits(&self) -> bool {
+        let status = self.status.as_ref();
+        let ended = status.is_some_and(|s| {
+            s.completion_time.is_some()
+                || s.conditions.iter().flatten().any(|c| c.type_ == "Failed" && c.status == "True")
+        });
+        let suspended = self.spec.as_ref().and_then(|s| s.suspend) == Some(true);
+        !ended && !suspended && status.is_none_or(|s| s.active.unwrap_or(0) == 0)
+    }
+    fn template(&self) -> Option<PodTemplateSpec> {
+        Some(self.spec.as_ref()?.template.clone())
+    }
+}
