@@ -324,7 +324,8 @@ async fn abuse_076_a_bad_pair_leaves_the_last_good_one() {
     let other = authority();
     let named = issue::serving(&running.authority, &["other.ns.svc".to_owned()], now(), i64::MAX).unwrap();
     let past =
-        issue::serving(&running.authority, &[NAME.to_owned()], now() - issue::LEAF_LIFE - 10, i64::MAX).unwrap();
+        issue::serving(&running.authority, &[NAME.to_owned()], now() - issue::LEAF_LIFE - 10, i64::MAX)
+            .unwrap();
     let with = |certificate: &str, key: &str| Pair {
         certificate: certificate.as_bytes().to_vec(),
         key: key.as_bytes().to_vec(),
