@@ -4,19 +4,28 @@
 
 mod schemas;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::{
-    api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    api::core::v1::Namespace,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
 };
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, Client, CustomResourceExt, ResourceExt as _,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
     core::{Request, discovery::ApiResource},
     runtime::wait::{await_condition, conditions},
 };
-use portcullis::api;
+use portcullis::api::{
+    self, Environment, OverallVerdict, State,
+    common::{AssetStatus, Verification, VerificationState},
+    compliance::{AIComplianceStatus, Summary},
+    outcome::{Attempt, Blocked, Counters, HourlyCount},
+    workload::{AIWorkloadStatus, PodCounts, Row},
+};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 /// As whom the tests write.
@@ -97,6 +106,105 @@ fn version(stored: &Value) -> Option<String> {
     stored["metadata"]["resourceVersion"].as_str().map(str::to_owned)
 }
 
+/// Statuses as the operator writes them: what the types can say, the schemas keep.
+async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Value>) -> Result<()> {
+    let (at, digest) = ("2026-11-22T10:00:00Z".to_owned(), format!("sha256:{}", "a".repeat(64)));
+    let condition = Condition {
+        type_: "Ready".to_owned(),
+        status: "False".to_owned(),
+        reason: "NameTaken".to_owned(),
+        message: "the name is taken".to_owned(),
+        last_transition_time: Time(at.parse()?),
+        observed_generation: Some(1),
+    };
+    let blocked = Blocked {
+        last24h: 3,
+        total: 7,
+        hours: vec![HourlyCount { hour: at.clone(), count: 3 }],
+        attempts: vec![Attempt {
+            control: "image-signature-trusted".to_owned(),
+            object: "Pod/chat-7d9-x".to_owned(),
+            message: Some("spec.containers[0].image \"r.example/chat\": not signed".to_owned()),
+            count: 3,
+            first_seen: at.clone(),
+            last_seen: at.clone(),
+        }],
+    };
+    let workload = AIWorkloadStatus {
+        observed_generation: Some(1),
+        verdict: Some(OverallVerdict::Fail),
+        top_reason: Some("image-signature-trusted".to_owned()),
+        counters: Some(Counters { pass: 20, fail: 1, ..Counters::default() }),
+        pods: Some(PodCounts { total: 2, never_verified: 1 }),
+        rows: vec![Row {
+            control: "image-signature-trusted".to_owned(),
+            state: State::Fail,
+            provisions: vec!["CoP-5.2".to_owned(), "CoP-7.1".to_owned()],
+            message: Some("not signed".to_owned()),
+            object: Some("Deployment/chat".to_owned()),
+        }],
+        blocked: Some(blocked.clone()),
+        composition_digest: Some(digest.clone()),
+        residue: vec!["Secret/chat".to_owned()],
+        conditions: vec![condition.clone()],
+    };
+    let model = AssetStatus {
+        observed_generation: Some(1),
+        verification: Some(Verification {
+            digest: Some(digest),
+            signature_verified: Some(VerificationState::Verified),
+            signature_verified_at: Some(at.clone()),
+            authority: Some("acme-ci".to_owned()),
+            bytes_verified: Some(VerificationState::Pending),
+            ..Verification::default()
+        }),
+        consumers: vec!["chat-prod/chat".to_owned()],
+        conditions: vec![condition.clone()],
+        ..AssetStatus::default()
+    };
+    let compliance = AIComplianceStatus {
+        catalogue_version: Some(1),
+        last_audit_time: Some(at),
+        environment: Some(Environment::Production),
+        verdict: Some(OverallVerdict::Fail),
+        top_reason: Some("image-signature-trusted".to_owned()),
+        summary: Some(Summary { workloads: 1, fail: 1, unknown: 101, ..Summary::default() }),
+        blocked: Some(blocked),
+        by_principle: BTreeMap::from([("draft-5".to_owned(), Counters { fail: 1, ..Counters::default() })]),
+        conditions: vec![condition],
+        ..AIComplianceStatus::default()
+    };
+    store(client, full, "AIWorkload/support-chat", workload, |object: api::AIWorkload| object.status).await?;
+    store(client, full, "AIModel/chat-7b", model, |object: api::AIModel| object.status).await?;
+    store(client, full, "AICompliance/full", compliance, |object: api::AICompliance| object.status).await
+}
+
+/// Creates an object, writes its status and reads it back.
+async fn store<K, S>(
+    client: &Client,
+    full: &BTreeMap<String, Value>,
+    name: &str,
+    status: S,
+    of: fn(K) -> Option<S>,
+) -> Result<()>
+where
+    K: CustomResourceExt + DeserializeOwned,
+    S: PartialEq + Debug + Serialize,
+{
+    let object = full.get(name).context("object")?;
+    let kind = K::api_resource();
+    let (endpoint, name) = endpoint(client, &[kind], object)?;
+    endpoint.patch(&name, &writer(), &Patch::Apply(object)).await?;
+    let mut written =
+        json!({"apiVersion": object["apiVersion"], "kind": object["kind"], "metadata": {"name": name}});
+    written["status"] = serde_json::to_value(&status)?;
+    let stored = endpoint.patch_status(&name, &writer().validation_strict(), &Patch::Apply(&written)).await?;
+    let read = of(serde_json::from_value(serde_json::to_value(stored)?)?);
+    endpoint.delete(&name, &DeleteParams::default()).await?;
+    ensure!(read.as_ref() == Some(&status), "{name}: {read:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_definitions_are_served_and_refuse_what_they_say() -> Result<()> {
     ensure!(std::env::var_os("KUBECONFIG").is_some(), "KUBECONFIG is not set: run e2e/integration.sh");
@@ -148,6 +256,8 @@ async fn the_definitions_are_served_and_refuse_what_they_say() -> Result<()> {
             other => anyhow::bail!("{}: {other:?} instead of {}", case.object, case.refused),
         }
     }
+
+    statuses_are_stored_whole(&client, &full).await?;
 
     for file in ["1-namespace", "2-trust-policy", "3-model", "4-workload"] {
         for object in schemas::documents(&format!("manifests/samples/chat-prod/{file}.yaml"))? {
