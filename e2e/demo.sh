@@ -79,6 +79,7 @@ seconds_until() { # seconds_until TEXT COMMAND...: the tenths of seconds until C
 heading "a cluster, images and the chart"
 if [ -n "$own" ]; then
   build_program >"$work/program"
+  if [ -d "$own_state" ]; then PORTCULLIS_STATE=$own_state "$repo/e2e/cluster/down.sh"; fi # what KEEP=1 left
   KUBECONFIG=$(PORTCULLIS_STATE=$own_state PORTCULLIS_NET=${PORTCULLIS_NET:-198.18.2} "$repo/e2e/cluster/up.sh"); export KUBECONFIG
   IMAGE=$("$repo/hack/image.sh" "${PORTCULLIS_NET:-198.18.2}.1:5000/portcullis/portcullis:demo")
   printf '[%4ds] our image: %s\n' "$SECONDS" "$IMAGE"
@@ -93,7 +94,8 @@ if [ -z "${APP:-}" ] || [ -z "${MODEL:-}" ]; then
   "$repo/e2e/images/sign.sh" "$key" "$APP" "$MODEL"
   printf '[%4ds] signed with a key made now: %s and %s\n' "$SECONDS" "$APP" "$MODEL"
 fi
-fill_all "$work" "$repository" "$APP" "$MODEL" "$key.pub"
+mkdir "$work/objects"
+fill_all "$work/objects" "$repository" "$APP" "$MODEL" "$key.pub"
 
 if helm status portcullis --namespace portcullis-system >/dev/null 2>&1; then printf '[%4ds] the chart is installed already\n' "$SECONDS"
 else
@@ -111,26 +113,27 @@ else
   passed "the chart is installed and its pods are ready"
 fi
 shell kubectl -n portcullis-system get pods
+cd "$work/objects" # shown commands name files as a user would
 
 heading "before anybody governs it, a namespace holds whatever came"
 shell kubectl create namespace "$legacy"
-shell kubectl apply -f "$work/legacy.yaml"
+shell kubectl apply -f legacy.yaml
 shell kubectl -n "$legacy" rollout status deployment/legacy-chat --timeout 90s
 holds "a pod runs that nobody judged" "successfully rolled out"
 
 heading "(a) a Deployment that breaks the Code is refused at kubectl apply"
-shell kubectl apply -f "$work/trust.yaml"
+shell kubectl apply -f trust.yaml
 shell kubectl create namespace "$chat"
 shell kubectl label namespace "$chat" portcullis.dev/environment=production portcullis.dev/sensitivity=internal
-shell kubectl apply -f "$work/workload.yaml"
-shell kubectl apply -f "$work/broken.yaml"
+shell kubectl apply -f workload.yaml
+shell kubectl apply -f broken.yaml
 if [ "$status" -ne 0 ]; then passed "kubectl apply failed"; else failed "kubectl apply failed" "it was accepted"; fi
 for control in image-digest-pinned secrets-not-inline pod-hardened resource-bounds; do holds "the message names $control" "[$control"; done
 holds "and how to put it right" "fix:"
 
 heading "(b) what was there before stays, but its next pod is refused"
 shell kubectl label namespace "$legacy" portcullis.dev/environment=production portcullis.dev/sensitivity=internal
-shell kubectl apply -f "$work/legacy-workload.yaml"
+shell kubectl apply -f legacy-workload.yaml
 shell kubectl -n "$legacy" get pods
 holds "the running pod stays" "Running"
 shell kubectl -n "$legacy" delete pod -l app=legacy-chat
@@ -143,13 +146,13 @@ printf '\n$ kubectl -n %s describe aiworkload legacy-chat\n%s\n' "$legacy" "$(se
 holds "and so does the AIWorkload" "image-digest-pinned"
 
 heading "(c) the corrected Deployment runs"
-shell kubectl apply -f "$work/corrected.yaml"
+shell kubectl apply -f corrected.yaml
 shell kubectl -n "$chat" rollout status deployment/chat --timeout 90s
 holds "it is rolled out" "successfully rolled out"
 shell kubectl -n "$chat" get pods,networkpolicies,serviceaccounts
 
 heading "(d) a running workload goes bad"
-shell kubectl apply -f "$work/tools-role.yaml"
+shell kubectl apply -f tools-role.yaml
 if took=$(seconds_until fail=0 kubectl -n "$chat" get aiworkload chat -o 'jsonpath=fail={.status.counters.fail}'); then passed "nothing fails for the workload"
 else failed "nothing fails for the workload" "$(kubectl -n "$chat" get aiworkload chat -o yaml 2>&1)"; fi
 shell kubectl -n "$chat" get aiworkload chat
