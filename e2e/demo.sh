@@ -78,10 +78,10 @@ seconds_until() { # seconds_until TEXT COMMAND...: the tenths of seconds until C
 }
 heading "a cluster, images and the chart"
 if [ -n "$own" ]; then
-  build_program >"$work/program"
+  program=$(build_program)
   if [ -d "$own_state" ]; then PORTCULLIS_STATE=$own_state "$repo/e2e/cluster/down.sh"; fi # what KEEP=1 left
   KUBECONFIG=$(PORTCULLIS_STATE=$own_state PORTCULLIS_NET=${PORTCULLIS_NET:-198.18.2} "$repo/e2e/cluster/up.sh"); export KUBECONFIG
-  IMAGE=$("$repo/hack/image.sh" "${PORTCULLIS_NET:-198.18.2}.1:5000/portcullis/portcullis:demo")
+  IMAGE=$(PROGRAM=$program "$repo/hack/image.sh" "${PORTCULLIS_NET:-198.18.2}.1:5000/portcullis/portcullis:demo")
   printf '[%4ds] our image: %s\n' "$SECONDS" "$IMAGE"
 else
   export KUBECONFIG
@@ -107,7 +107,9 @@ else
   touch "$work/installed"
   shell helm install portcullis "$repo/charts/portcullis" --namespace portcullis-system --create-namespace --wait --timeout 90s "${values[@]}"
   if [ "$status" -ne 0 ]; then
-    kubectl -n portcullis-system get pods,events; kubectl -n portcullis-system logs -l app.kubernetes.io/name=portcullis --all-containers --tail 20 --prefix || true
+    kubectl -n portcullis-system get pods
+    kubectl -n portcullis-system get events --field-selector type=Warning
+    for part in webhook controller; do kubectl -n portcullis-system logs "deployment/portcullis-$part" --tail 5 | cut -c 1-400; done
     failed "the chart is installed" "$output"; exit 1
   fi
   passed "the chart is installed and its pods are ready"
