@@ -78,7 +78,7 @@ seconds_until() { # seconds_until TEXT COMMAND...: the tenths of seconds until C
 }
 heading "a cluster, images and the chart"
 if [ -n "$own" ]; then
-  program=$(build_program)
+  program=${PROGRAM:-$(build_program)}
   if [ -d "$own_state" ]; then PORTCULLIS_STATE=$own_state "$repo/e2e/cluster/down.sh"; fi # what KEEP=1 left
   KUBECONFIG=$(PORTCULLIS_STATE=$own_state PORTCULLIS_NET=${PORTCULLIS_NET:-198.18.2} "$repo/e2e/cluster/up.sh"); export KUBECONFIG
   IMAGE=$(PROGRAM=$program "$repo/hack/image.sh" "${PORTCULLIS_NET:-198.18.2}.1:5000/portcullis/portcullis:demo")

@@ -9,7 +9,7 @@ work=$(mktemp -d)
 registry=
 trap '[ -z "$registry" ] || kill "$registry"; rm -rf "$work"' EXIT
 cd "$work"
-export COSIGN_PASSWORD= HOME="$work" COSIGN_YES=true
+export COSIGN_PASSWORD='' HOME="$work" COSIGN_YES=true
 
 crane registry serve --address 127.0.0.1:0 >serve.log 2>&1 &
 registry=$!
