@@ -293,7 +293,7 @@ fn the_rules_refuse_what_is_wrong_and_say_why() -> Result<()> {
         let errors = Validator::new()
             .validate(schema, &new, old.as_ref())
             .err()
-            .map(|errors| errors.into_vec())
+            .map(kube::core::cel::ValidationErrors::into_vec)
             .unwrap_or_default();
         let messages: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
         ensure!(
