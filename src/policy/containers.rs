@@ -4,7 +4,7 @@
 
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, EnvFromSource, EnvVar, EphemeralContainer, Lifecycle, PodSpec, Probe,
-    ResourceRequirements, SecurityContext, VolumeMount,
+    ResourceRequirements, SecurityContext, VolumeDevice, VolumeMount,
 };
 
 /// The part a container plays in its pod.
@@ -47,6 +47,8 @@ pub struct ContainerView<'a> {
     pub security: Option<&'a SecurityContext>,
     /// Mounts.
     pub mounts: &'a [VolumeMount],
+    /// Volumes that it sees as raw block devices.
+    pub devices: &'a [VolumeDevice],
     /// Hooks.
     pub lifecycle: Option<&'a Lifecycle>,
     /// Probes: liveness, readiness, startup, those that are set.
@@ -77,6 +79,7 @@ impl<'a> ContainerView<'a> {
             resources: c.resources.as_ref(),
             security: c.security_context.as_ref(),
             mounts: c.volume_mounts.as_deref().unwrap_or_default(),
+            devices: c.volume_devices.as_deref().unwrap_or_default(),
             lifecycle: c.lifecycle.as_ref(),
             probes: probes(c.liveness_probe.as_ref(), c.readiness_probe.as_ref(), c.startup_probe.as_ref()),
         }
@@ -97,6 +100,7 @@ impl<'a> ContainerView<'a> {
             resources: c.resources.as_ref(),
             security: c.security_context.as_ref(),
             mounts: c.volume_mounts.as_deref().unwrap_or_default(),
+            devices: c.volume_devices.as_deref().unwrap_or_default(),
             lifecycle: c.lifecycle.as_ref(),
             probes: probes(c.liveness_probe.as_ref(), c.readiness_probe.as_ref(), c.startup_probe.as_ref()),
         }

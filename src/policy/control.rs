@@ -231,6 +231,13 @@ impl Finding {
         self
     }
 
+    /// Says that the fault lies in the declaration: judged by itself it is refused, while the template of a pod, which
+    /// is not at fault, is only warned of, because a better declaration may arrive a moment later.
+    pub fn in_declaration(&mut self, facts: &Facts<'_>) -> &mut Self {
+        self.may_arrive |= facts.pod().is_some();
+        self
+    }
+
     /// Says that what is missing may still arrive by itself.
     pub fn may_arrive(&mut self) -> &mut Self {
         self.may_arrive = true;

@@ -16,6 +16,7 @@ mod disclosure_policy_published;
 mod disposal_evidenced;
 mod downstream_notified;
 mod egress_declared;
+mod environment_boundary;
 mod exposure_declared;
 mod failover_ready;
 mod functional_validation_current;
@@ -31,6 +32,7 @@ mod log_protection;
 mod maintenance_plan_current;
 mod model_signature_trusted;
 mod namespace_classified;
+mod network_default_deny;
 mod patch_currency;
 mod pod_hardened;
 mod prompt_integrity;
@@ -58,7 +60,9 @@ use super::control::Control;
 pub const ALL: &[&Control] = &[
     &namespace_classified::CONTROL,
     &declared_workloads_only::CONTROL,
+    &environment_boundary::CONTROL,
     &dataset_boundary::CONTROL,
+    &network_default_deny::CONTROL,
     &egress_declared::CONTROL,
     &exposure_declared::CONTROL,
     &storage_encrypted::CONTROL,

@@ -4,6 +4,7 @@ pub mod code;
 pub mod containers;
 pub mod control;
 pub mod controls;
+pub mod credentials;
 pub mod dates;
 pub mod decide;
 pub mod evaluate;
@@ -12,6 +13,8 @@ pub mod fix;
 pub mod image;
 pub mod pod_security;
 pub mod selector;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use control::{Check, Control, Finding, Mode, Modes, Report, Room, Scope, Verdict};
 pub use controls::ALL;
