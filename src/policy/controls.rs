@@ -30,6 +30,8 @@ mod known_good_recovery;
 mod least_privilege_rbac;
 mod log_protection;
 mod maintenance_plan_current;
+mod metrics_exposed;
+mod model_digest_pinned;
 mod model_signature_trusted;
 mod namespace_classified;
 mod network_default_deny;
@@ -40,10 +42,12 @@ mod provenance_and_sbom;
 mod public_data_validated;
 mod purpose_and_design_recorded;
 mod rate_limit_set;
+mod resource_bounds;
 mod retention_enforced;
 mod risk_acceptance_current;
 mod robustness_evidence_current;
 mod safe_model_loading;
+mod secrets_not_inline;
 mod security_assessment_current;
 mod storage_encrypted;
 mod supplier_assured;
@@ -68,10 +72,12 @@ pub const ALL: &[&Control] = &[
     &storage_encrypted::CONTROL,
     &dedicated_service_account::CONTROL,
     &least_privilege_rbac::CONTROL,
+    &secrets_not_inline::CONTROL,
     &interactive_access_blocked::CONTROL,
     &action_scope_declared::CONTROL,
     &image_digest_pinned::CONTROL,
     &image_signature_trusted::CONTROL,
+    &model_digest_pinned::CONTROL,
     &model_signature_trusted::CONTROL,
     &safe_model_loading::CONTROL,
     &dataset_integrity::CONTROL,
@@ -82,10 +88,12 @@ pub const ALL: &[&Control] = &[
     &trust_roots_managed::CONTROL,
     &pod_hardened::CONTROL,
     &untrusted_artifact_sandboxed::CONTROL,
+    &resource_bounds::CONTROL,
     &rate_limit_set::CONTROL,
     &io_guardrails::CONTROL,
     &capability_minimised::CONTROL,
     &config_change_assessed::CONTROL,
+    &metrics_exposed::CONTROL,
     &log_protection::CONTROL,
     &behaviour_monitored::CONTROL,
     &purpose_and_design_recorded::CONTROL,

@@ -28,9 +28,10 @@ pub(crate) struct Bench {
 /// Reads a value that a test wrote.
 #[track_caller]
 pub(crate) fn read<T: DeserializeOwned>(value: Value) -> T {
-    match serde_json::from_value(value.clone()) {
+    let text = value.to_string();
+    match serde_json::from_value(value) {
         Ok(read) => read,
-        Err(error) => panic!("{error} in {value}"),
+        Err(error) => panic!("{error} in {text}"),
     }
 }
 

@@ -1,0 +1,136 @@
+//! Pinned and unpinned models of every source, and mounts that could rewrite them.
+
+use serde_json::{Value, json};
+
+use super::CONTROL;
+use crate::policy::facts::Subject;
+use crate::policy::testing::{Bench, DIGEST, assert_fixed, assert_lines, lines};
+
+#[track_caller]
+fn of_model(spec: &Value) -> Vec<String> {
+    let bench = Bench::new("production", "internal").model("m", spec);
+    lines(&bench.judge(&CONTROL, Subject::Model(&bench.namespace.models["m"])))
+}
+
+fn reference() -> String {
+    format!("registry.example/m@{DIGEST}")
+}
+
+#[test]
+fn pinned_sources_pass() {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    for source in [
+        json!({"kind": "oci", "reference": reference()}),
+        json!({"kind": "image", "reference": "registry.example/app@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"}),
+        json!({"kind": "pvc", "claimName": "models"}),
+        json!({"kind": "s3", "reference": "s3://bucket/m"}),
+        json!({"kind": "huggingface", "reference": "org/m", "revision": commit}),
+    ] {
+        assert_eq!(of_model(&json!({"source": source, "digest": DIGEST})), [""; 0]);
+    }
+    assert_eq!(of_model(&json!({"source": {"kind": "oci", "reference": reference()}})), [""; 0]);
+    assert_eq!(of_model(&json!({"source": {"kind": "api"}})), [""; 0]);
+}
+
+#[test]
+fn unpinned_sources_are_refused() {
+    for (spec, line) in [
+        (json!({"digest": DIGEST}), "spec.source: is missing, so nobody knows which bytes are meant"),
+        (
+            json!({"source": {"kind": "oci", "reference": "registry.example/m:v1"}}),
+            r#"spec.source.reference "registry.example/m:v1": names no digest and spec.digest is not set"#,
+        ),
+        (
+            json!({"source": {"kind": "oci", "reference": "Registry/UP er"}, "digest": DIGEST}),
+            r#"spec.source.reference "Registry/UP er": is no reference of an artifact: "#,
+        ),
+        (
+            json!({"source": {"kind": "pvc", "claimName": "models"}}),
+            "spec.digest: is not set, so the bytes may change unseen",
+        ),
+        (
+            json!({"source": {"kind": "s3", "reference": "s3://b/m"}, "digest": "md5:1"}),
+            r#"spec.digest "md5:1": is no sha256 digest"#,
+        ),
+        (
+            json!({"source": {"kind": "huggingface", "reference": "org/m", "revision": "main"}, "digest": DIGEST}),
+            r#"spec.source.revision "main": is no commit, and branches and tags can move"#,
+        ),
+        (
+            json!({"source": {"kind": "oci", "reference": reference()}, "digest": DIGEST.replace('a', "b")}),
+            r#"is not the digest in spec.source.reference, "sha256:aaaa"#,
+        ),
+    ] {
+        let found = of_model(&spec);
+        assert!(found.len() == 1 && found[0].contains(line), "{found:?} is not {line}");
+    }
+}
+
+#[test]
+fn own_models_are_signed_within_a_day() {
+    let spec = |signed: &str| {
+        json!({"source": {"kind": "oci", "reference": reference()}, "origin": "internal", "trainedAt": "2025-02-20T10:00:00Z",
+               "signature": {"kind": "cosign", "signedAt": signed}})
+    };
+    assert_eq!(of_model(&spec("2025-02-21T09:00:00Z")), [""; 0]);
+    assert_eq!(
+        of_model(&spec("2025-02-23T10:00:00Z")),
+        [
+            r#"AIModel chat-prod/m spec.signature.signedAt "2025-02-23T10:00:00Z": is 72 hours after spec.trainedAt, more than 24"#
+        ]
+    );
+}
+
+#[test]
+fn bytes_that_failed_verification_count_for_their_digest_only() {
+    let world = |digest: &str| {
+        let spec = json!({"source": {"kind": "pvc", "claimName": "c"}, "digest": DIGEST});
+        let mut bench = Bench::new("production", "internal")
+            .model("m", &spec)
+            .workload(&json!({"models": [{"name": "m"}]}));
+        let model = std::sync::Arc::make_mut(bench.namespace.models.get_mut("m").unwrap());
+        model.status = Some(crate::policy::testing::read(
+            json!({"verification": {"digest": digest, "bytesVerified": "Failed", "message": "weights.bin differs"}}),
+        ));
+        bench
+    };
+    let line = format!(
+        "AIModel chat-prod/m spec.digest {DIGEST:?}: is not the digest of what is stored: weights.bin differs [may arrive]"
+    );
+    assert_lines(&world(DIGEST).of_pod(&CONTROL, &json!({"containers": []})), &[&line]);
+    assert_lines(&world(&DIGEST.replace('a', "b")).of_pod(&CONTROL, &json!({"containers": []})), &[]);
+}
+
+#[test]
+fn abuse_058_the_volume_of_a_model_is_read_only_in_every_container() {
+    let bench = Bench::new("production", "internal")
+        .workload(&json!({}))
+        .model("m", &json!({"source": {"kind": "pvc", "claimName": "models"}, "digest": DIGEST}));
+    let claim = |extra: Value| {
+        let mut source = json!({"claimName": "models"});
+        json_patch::merge(&mut source, &extra);
+        json!([{"name": "v", "persistentVolumeClaim": source}, {"name": "w", "persistentVolumeClaim": {"claimName": "scratch"}}])
+    };
+    let writable = json!([{"name": "w", "mountPath": "/w"}, {"name": "v", "mountPath": "/m"}]);
+    let pod = |volumes: Value| {
+        json!({
+            "initContainers": [{"name": "i", "volumeMounts": writable}, {"name": "s", "restartPolicy": "Always", "volumeMounts": writable}],
+            "containers": [{"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/m", "readOnly": true}]},
+                           {"name": "d", "volumeDevices": [{"name": "v", "devicePath": "/dev/m"}]}],
+            "ephemeralContainers": [{"name": "e", "volumeMounts": writable}],
+            "volumes": volumes
+        })
+    };
+    let what = r#"may write to claim "models", which holds AIModel chat-prod/m"#;
+    assert_lines(
+        &bench.of_pod(&CONTROL, &pod(claim(json!({})))),
+        &[
+            &format!("spec.initContainers[0].volumeMounts[1].readOnly: {what}"),
+            &format!("spec.initContainers[1].volumeMounts[1].readOnly: {what}"),
+            &format!("spec.containers[1].volumeDevices[0]: {what}, as a raw device"),
+            &format!("spec.ephemeralContainers[0].volumeMounts[1].readOnly: {what}"),
+        ],
+    );
+    assert_fixed(&bench, &CONTROL, &pod(claim(json!({}))), &json!({}));
+    assert_lines(&bench.of_pod(&CONTROL, &pod(claim(json!({"readOnly": true})))), &[]);
+}
