@@ -16,6 +16,7 @@ mod disclosure_policy_published;
 mod disposal_evidenced;
 mod downstream_notified;
 mod egress_declared;
+mod enforcement_integrity;
 mod environment_boundary;
 mod exposure_declared;
 mod failover_ready;
@@ -26,6 +27,7 @@ mod image_signature_trusted;
 mod incident_plan_ready;
 mod interactive_access_blocked;
 mod io_guardrails;
+mod io_logging_sink;
 mod known_good_recovery;
 mod least_privilege_rbac;
 mod log_protection;
@@ -35,6 +37,7 @@ mod model_digest_pinned;
 mod model_signature_trusted;
 mod namespace_classified;
 mod network_default_deny;
+mod owners_accountable;
 mod patch_currency;
 mod pod_hardened;
 mod prompt_integrity;
@@ -94,6 +97,7 @@ pub const ALL: &[&Control] = &[
     &capability_minimised::CONTROL,
     &config_change_assessed::CONTROL,
     &metrics_exposed::CONTROL,
+    &io_logging_sink::CONTROL,
     &log_protection::CONTROL,
     &behaviour_monitored::CONTROL,
     &purpose_and_design_recorded::CONTROL,
@@ -105,6 +109,7 @@ pub const ALL: &[&Control] = &[
     &functional_validation_current::CONTROL,
     &robustness_evidence_current::CONTROL,
     &update_revalidated::CONTROL,
+    &owners_accountable::CONTROL,
     &awareness_and_training_current::CONTROL,
     &threat_model_current::CONTROL,
     &risk_acceptance_current::CONTROL,
@@ -112,6 +117,7 @@ pub const ALL: &[&Control] = &[
     &disclosure_policy_published::CONTROL,
     &incident_plan_ready::CONTROL,
     &human_oversight_designed::CONTROL,
+    &enforcement_integrity::CONTROL,
     &known_good_recovery::CONTROL,
     &failover_ready::CONTROL,
     &maintenance_plan_current::CONTROL,

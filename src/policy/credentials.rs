@@ -84,6 +84,8 @@ const HARMLESS: [&str; 40] = [
     "INPUT",
     "OUTPUT",
 ];
+/// What a shell takes off a word.
+const QUOTES: [char; 2] = ['"', '\''];
 /// Values that stand for nothing.
 const NOTHING: [&str; 5] = ["", "empty", "none", "null", "n/a"];
 
@@ -184,7 +186,7 @@ pub fn handed_over<'a>(words: &[&'a str]) -> Option<&'a str> {
     for (index, word) in words.iter().enumerate() {
         let next = words.get(index + 1).copied().unwrap_or_default();
         if let Some((name, value)) = word.split_once('=') {
-            if named(name) && literal(name, value) {
+            if named(name) && literal(name, value.trim_matches(QUOTES)) {
                 return Some(name);
             }
         } else if let Some(flag) = word.strip_prefix('-') {
@@ -204,8 +206,9 @@ pub fn handed_over<'a>(words: &[&'a str]) -> Option<&'a str> {
 
 /// The words of a shell line or an argument.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | '|' | '&' | '?' | ','))
+    text.split(|c: char| c.is_whitespace() || matches!(c, ';' | '|' | '&' | '?' | ','))
         .filter(|word| !word.is_empty())
+        .map(|word| word.trim_matches(QUOTES))
 }
 
 /// `openai.apiKey` and `OPENAI_API_KEY` alike become OPENAI, API, KEY; a word made of several, such as APIKEY, stays.

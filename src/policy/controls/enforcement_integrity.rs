@@ -1,0 +1,313 @@
+//! `enforcement-integrity`: the gate itself is whole, and whoever is let past it is let past by two people, for a time.
+
+use crate::api;
+use crate::api::exemption::AIExemptionSpec;
+use crate::policy::ALL;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
+use crate::policy::decide::{EXEMPTION_LIFE_HOURS, exemption_holds};
+use crate::policy::facts::{ExemptionFacts, Facts, Place, Subject};
+use crate::policy::fix::Fix;
+
+/// Exemptions, profiles, trust policies and the enforcement itself are sound.
+pub(super) const CONTROL: Control = Control {
+    id: "enforcement-integrity",
+    title: "exemptions are justified, approved by a second person and end, and the enforcement itself is as installed",
+    room: Room::Governance,
+    wave: 1,
+    modes: Modes::all(Mode::Enforce),
+    provisions: &["CoP-7.2.1", "CoP-3.6", "CfV-REVIEW", "NCSC-O4.4", "LTR-1", "ETSI-0"],
+    why: "a gate is worth as much as the ways around it",
+    remedy: "let one person ask for an exemption and another approve it in a second update; keep the installed webhook \
+        configuration",
+    gaps: &[
+        "the evidence behind an exemption is named and not yet read, nor is the accepted risk",
+        "findings are not yet counted as overdue after their time to mend",
+        "a report that has not been renewed is not yet marked as stale by the webhook",
+        "changes by a shared identity of a deployment tool cannot be told apart by person",
+    ],
+    check: Check::Rule(check),
+};
+
+/// The version of the catalogue that this program holds.
+const CATALOGUE: i32 = 1;
+/// Controls whose waiver needs a justification that can be shown, and something that lowers the risk.
+const JUSTIFIED: [&str; 2] = ["supplier-assured", "safe-model-loading"];
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    match &facts.subject {
+        Subject::Exemption(exemption) => of_exemption(facts, exemption, report),
+        Subject::Profile(profile) => of_profile(profile, report),
+        Subject::TrustPolicy(policy, problems) => of_trust(policy, problems, report),
+        Subject::Namespace if facts.namespace.governed() => of_namespace(facts, report),
+        Subject::Cluster => {
+            for fault in &facts.cluster.enforcement_faults {
+                report.violated(Place::object(&fault.object), fault.detail.as_str()).fix(Fix::Text(
+                    "the operator restores what was installed; find out who changed it".to_owned(),
+                ));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn exists(id: &str) -> bool {
+    ALL.iter().any(|control| control.id == id)
+}
+
+fn of_exemption(facts: &Facts<'_>, subject: &ExemptionFacts<'_>, report: &mut Report<'_>) {
+    let exemption = subject.exemption;
+    let name = exemption.metadata.name.as_deref().unwrap_or_default();
+    let object = format!("AIExemption {}/{name}", facts.namespace.name);
+    let at = |field: &str| Place::field(&object, format!("spec.{field}"));
+    controls(&exemption.spec, &at, report);
+    ends(facts, exemption, subject, &at, report);
+    let Some(user) = subject.user else { return };
+    match subject.former {
+        None => asked(&exemption.spec, user, &at, report),
+        Some(former) => approved(&exemption.spec, &former.spec, subject, user, &at, report),
+    }
+}
+
+fn controls(spec: &AIExemptionSpec, at: &dyn Fn(&str) -> Place, report: &mut Report<'_>) {
+    for (index, id) in spec.controls.iter().enumerate() {
+        let place = at(&format!("controls[{index}]")).value(id);
+        if id == CONTROL.id {
+            report
+                .violated(place, "cannot be waived: it is what makes other waivers count")
+                .fix(Fix::Text("take it out of spec.controls".to_owned()));
+        } else if !exists(id) {
+            report.violated(place, "is no control").fix(Fix::Command("portcullis explain".to_owned()));
+        }
+    }
+    for (index, id) in spec.mitigations.iter().enumerate().filter(|(_, id)| !exists(id)) {
+        report
+            .violated(at(&format!("mitigations[{index}]")).value(id), "is no control")
+            .fix(Fix::Command("portcullis explain".to_owned()));
+    }
+    if spec.reason.trim().is_empty() {
+        report
+            .violated(at("reason"), "is empty")
+            .fix(Fix::Text("say why the workload cannot keep the control now".to_owned()));
+    }
+    let Some(id) = spec.controls.iter().find(|id| JUSTIFIED.contains(&id.as_str())) else { return };
+    if spec.justification_ref.is_none() {
+        report
+            .violated(
+                at("justificationRef"),
+                format!("is missing, and a waiver of {id} has to be justified to others"),
+            )
+            .under(&["CoP-7.2.1"])
+            .fix(Fix::Text(
+                "name the AIEvidence of type ComponentJustification in spec.justificationRef".to_owned(),
+            ));
+    }
+    if spec.mitigations.is_empty() {
+        report
+            .violated(
+                at("mitigations"),
+                format!("is empty, and a waiver of {id} needs something that lowers the risk"),
+            )
+            .under(&["CoP-7.2.1"])
+            .fix(Fix::Text("name the controls that lower the risk meanwhile in spec.mitigations".to_owned()));
+    }
+}
+
+fn ends(
+    facts: &Facts<'_>,
+    exemption: &api::AIExemption,
+    subject: &ExemptionFacts<'_>,
+    at: &dyn Fn(&str) -> Place,
+    report: &mut Report<'_>,
+) {
+    let text = &exemption.spec.expires_at;
+    let place = at("expiresAt").value(text);
+    let fix = || Fix::Text("choose a day at most 90 days away".to_owned());
+    let Some(until) = dates::until(text) else {
+        report.violated(place, "is no date").fix(fix());
+        return;
+    };
+    let born = exemption.metadata.creation_timestamp.as_ref().map_or(facts.now, |time| time.0);
+    if until.duration_since(born).as_hours() > EXEMPTION_LIFE_HOURS {
+        report.violated(place, "is more than 90 days after the exemption was asked for").fix(fix());
+    } else if until < facts.now && subject.user.is_some() {
+        report.violated(place, "is past").fix(fix());
+    }
+}
+
+/// Whoever asks says so himself, and does not approve in the same breath.
+fn asked(spec: &AIExemptionSpec, user: &str, at: &dyn Fn(&str) -> Place, report: &mut Report<'_>) {
+    if spec.requested_by != user {
+        report
+            .violated(
+                at("requestedBy").value(&spec.requested_by),
+                format!("is not you, {user:?}: an exemption is asked for by the one who creates it"),
+            )
+            .fix(Fix::Text(format!(
+                "set spec.requestedBy to {user:?}, or let {:?} create it",
+                spec.requested_by
+            )));
+    }
+    if let Some(approver) = &spec.approved_by {
+        report
+            .violated(
+                at("approvedBy").value(approver),
+                "is set on creation, and approval is a second person's second step",
+            )
+            .fix(Fix::Text(
+                "leave spec.approvedBy out; somebody who may approve sets it afterwards".to_owned(),
+            ));
+    }
+}
+
+/// After creation nothing changes but the approval, and only by the one who gives it.
+fn approved(
+    spec: &AIExemptionSpec,
+    former: &AIExemptionSpec,
+    subject: &ExemptionFacts<'_>,
+    user: &str,
+    at: &dyn Fn(&str) -> Place,
+    report: &mut Report<'_>,
+) {
+    let rest = AIExemptionSpec { approved_by: former.approved_by.clone(), ..spec.clone() };
+    if rest != *former {
+        let place = Place { path: Some("spec".to_owned()), ..at("") };
+        report
+            .violated(place, "differs from what was asked for, and only approvedBy may change")
+            .fix(Fix::Text("ask for another exemption, and delete this one".to_owned()));
+    }
+    if spec.approved_by == former.approved_by {
+        return;
+    }
+    let place = || at("approvedBy").value(spec.approved_by.as_deref().unwrap_or_default());
+    if let Some(before) = &former.approved_by {
+        report
+            .violated(place(), format!("was {before:?}, and an approval is not rewritten"))
+            .fix(Fix::Text("delete the exemption to end it".to_owned()));
+        return;
+    }
+    let Some(approver) = spec.approved_by.as_deref() else { return };
+    if approver != user {
+        report
+            .violated(place(), format!("is not you, {user:?}: nobody approves in another's name"))
+            .fix(Fix::Text(format!("let {approver:?} set it")));
+    }
+    // The one who asked is also the one who created it, because creation checked that.
+    if approver == former.requested_by || user == former.requested_by {
+        report
+            .violated(place(), "asked for the exemption and cannot approve it")
+            .fix(Fix::Text("ask somebody else who holds the verb approve on aiexemptions".to_owned()));
+    }
+    match subject.may_approve {
+        Some(true) => {}
+        Some(false) => {
+            report
+                .violated(place(), "does not hold the verb approve on aiexemptions of this namespace")
+                .fix(Fix::Text("ask somebody who does (ClusterRole portcullis-approver)".to_owned()));
+        }
+        None => {
+            report.unknown(place(), "it was not asked whether this user may approve");
+        }
+    }
+}
+
+fn of_profile(profile: &api::AIProfile, report: &mut Report<'_>) {
+    let object = format!("AIProfile {}", profile.metadata.name.as_deref().unwrap_or_default());
+    for id in profile.spec.controls.keys().filter(|id| !exists(id)) {
+        report
+            .violated(
+                Place::field(&object, format!("spec.controls[{id:?}]")),
+                "is no control, so it changes nothing",
+            )
+            .fix(Fix::Text("write the name of a control; `portcullis explain` lists them".to_owned()));
+    }
+    let Some(version) = profile.spec.catalogue_version.filter(|version| *version != CATALOGUE) else {
+        return;
+    };
+    let what = if version < CATALOGUE { "older" } else { "newer" };
+    report
+        .violated(
+            Place::field(&object, "spec.catalogueVersion").value(version.to_string()),
+            format!("is {what} than the catalogue of this version, which is {CATALOGUE}"),
+        )
+        .under(&["CfV-REVIEW"])
+        .fix(Fix::Text(format!("look at what changed, and set spec.catalogueVersion to {CATALOGUE}")));
+}
+
+fn of_trust(policy: &api::AITrustPolicy, problems: &[String], report: &mut Report<'_>) {
+    let object = format!("AITrustPolicy {}", policy.metadata.name.as_deref().unwrap_or_default());
+    for problem in problems {
+        // A problem opens with the path of its field.
+        let (place, what) = match problem.split_once(": ") {
+            Some((path, what)) if path.starts_with("spec.") => (Place::field(&object, path), what),
+            _ => (Place::object(&object), problem.as_str()),
+        };
+        report.violated(place, what).fix(Fix::Text(
+            "correct the field; until then every rule that rests on it refuses what it covers".to_owned(),
+        ));
+    }
+    let known = |name: &String| policy.spec.authorities.iter().any(|authority| authority.name == *name);
+    for (index, rule) in policy.spec.rules.iter().enumerate() {
+        let of_rule =
+            rule.authorities.iter().enumerate().map(|(i, name)| (format!("authorities[{i}]"), name));
+        let of_statements = rule.attestations.iter().enumerate().flat_map(|(i, attestation)| {
+            let names = attestation.authorities.iter().enumerate();
+            names.map(move |(j, name)| (format!("attestations[{i}].authorities[{j}]"), name))
+        });
+        for (path, name) in of_rule.chain(of_statements).filter(|(_, name)| !known(name)) {
+            let path = format!("spec.rules[{index}].{path}");
+            // The compiler of policies may have said so already.
+            if problems.iter().any(|problem| problem.starts_with(&path)) {
+                continue;
+            }
+            report.violated(Place::field(&object, path).value(name), "is no entry of spec.authorities").fix(
+                Fix::Text("add the authority with its key, or take the name out of the rule".to_owned()),
+            );
+        }
+        let needed = usize::from(rule.min_signatures.unwrap_or(1));
+        if needed > rule.authorities.len() {
+            report
+                .violated(
+                    Place::field(&object, format!("spec.rules[{index}].minSignatures"))
+                        .value(needed.to_string()),
+                    format!(
+                        "is more than the {} authorities of the rule, so nothing can pass",
+                        rule.authorities.len()
+                    ),
+                )
+                .fix(Fix::Text("name more authorities, or ask for fewer signatures".to_owned()));
+        }
+    }
+}
+
+/// What the namespace relies on and what does not hold: shown on its row, because no pod is at fault.
+fn of_namespace(facts: &Facts<'_>, report: &mut Report<'_>) {
+    for entry in &facts.settings.unknown_controls {
+        let (profile, id) = entry.split_once(": ").unwrap_or(("", entry));
+        report
+            .violated(
+                Place::field(format!("AIProfile {profile}"), format!("spec.controls[{id:?}]")),
+                "is no control, so it changes nothing",
+            )
+            .of_namespace();
+    }
+    for (name, exemption) in &facts.namespace.exemptions {
+        // What waits for approval is no fault.
+        if exemption.spec.approved_by.is_none() {
+            continue;
+        }
+        if let Err(why) = exemption_holds(exemption, facts.now) {
+            report
+                .violated(
+                    Place::object(format!("AIExemption {}/{name}", facts.namespace.name)),
+                    format!("does not count any more: {why}"),
+                )
+                .fix(Fix::Command(format!("kubectl delete aiexemption {name} -n {}", facts.namespace.name)))
+                .of_namespace();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/enforcement_integrity.rs"]
+mod tests;

@@ -1,0 +1,321 @@
+//! `io-logging-sink`: what goes into a model and what comes out can be looked at afterwards.
+
+use k8s_openapi::api::core::v1::PersistentVolumeClaimVolumeSource;
+
+use crate::api;
+use crate::api::common::Audience;
+use crate::api::workload::{IoLog, IoLogMode, LogSink, Manage, Pricing, SinkKind, WorkloadType};
+use crate::policy::containers::{ContainerView, Role};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
+use crate::policy::facts::{Facts, Place, PodFacts, Subject};
+use crate::policy::fix::Fix;
+
+/// Inputs and outputs are logged to a sink that exists, or the data controller gave a reason.
+pub(super) const CONTROL: Control = Control {
+    id: "io-logging-sink",
+    title: "inputs and outputs are logged by a container of the pod or a gateway to a sink that exists, or a reason is given",
+    room: Room::Monitoring,
+    wave: 1,
+    modes: Modes::new(Mode::Enforce, Mode::Warn, Mode::Audit, Mode::Audit),
+    provisions: &["CoP-12.1", "CoP-12.2", "NCSC-P3.5"],
+    why: "without a record of what was asked and answered neither misuse nor harm can be investigated",
+    remedy: "set spec.monitoring.ioLog of the AIWorkload with mode, container and sink, and record the decision on \
+        internalStates",
+    gaps: &[
+        "whether records really arrive at the sink is not yet measured",
+        "members of the groups that are data controllers are not known, so a decision under a group is taken as theirs",
+        "the sink of internal states cannot be named yet, so its protection is not compared with the model's",
+    ],
+    check: Check::Rule(check),
+};
+
+/// How long a decision holds, in hours: 365 days.
+const DECISION_HOURS: i64 = 365 * 24;
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    if !matches!(facts.subject, Subject::Pod(_) | Subject::Workload(_)) {
+        return;
+    }
+    let Some(workload) = facts.declaration() else { return };
+    let declared = workload.spec.monitoring.as_ref().and_then(|monitoring| monitoring.io_log.as_ref());
+    let answers = matches!(workload.spec.type_, WorkloadType::Inference | WorkloadType::Agent);
+    match declared {
+        Some(log) if workload.spec.type_ != WorkloadType::Supporting => logged(facts, workload, log, report),
+        None if answers => {
+            report
+                .violated(at(workload, "spec.monitoring.ioLog"), "is missing, so nobody can see what was asked and answered")
+                .under(&["CoP-12.1"])
+                .fix(Fix::Text(
+                    "set spec.monitoring.ioLog with mode, the container that logs, and the sink; mode none with a reason by \
+                     the data controller is possible"
+                        .to_owned(),
+                ))
+                .in_declaration(facts);
+        }
+        _ => {}
+    }
+    if answers {
+        internal_states(facts, workload, report);
+        offered(facts, workload, report);
+    }
+}
+
+fn at(workload: &api::AIWorkload, path: &str) -> Place {
+    Place::field(Facts::name_of(workload), path)
+}
+
+fn logged(facts: &Facts<'_>, workload: &api::AIWorkload, log: &IoLog, report: &mut Report<'_>) {
+    justified(facts, workload, log, report);
+    if log.mode == IoLogMode::Nothing {
+        return;
+    }
+    logger(facts, workload, log, report);
+    match &log.sink {
+        Some(sink) => reachable(facts, workload, log, sink, report),
+        None => {
+            report
+                .violated(at(workload, "spec.monitoring.ioLog.sink"), "is missing, so the log goes nowhere")
+                .under(&["CoP-12.1"])
+                .fix(Fix::Text(
+                    "set sink.kind to service, externalApi, pvc or stdout, and sink.ref".to_owned(),
+                ))
+                .in_declaration(facts);
+        }
+    }
+}
+
+/// Less than everything is logged for a reason; without the content, for one that a data controller stands for.
+fn justified(facts: &Facts<'_>, workload: &api::AIWorkload, log: &IoLog, report: &mut Report<'_>) {
+    let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+    let mode = log.mode;
+    if mode == IoLogMode::Full {
+        return;
+    }
+    let without_content = mode != IoLogMode::Redacted;
+    if !given(&log.reason) && (without_content || !given(&log.lawful_basis)) {
+        let ways = if without_content { "reason" } else { "reason or lawfulBasis" };
+        report
+            .violated(
+                at(workload, "spec.monitoring.ioLog.reason"),
+                format!("is missing, and mode {:?} needs one", mode.as_str()),
+            )
+            .under(&["CoP-12.1"])
+            .fix(Fix::Text(format!("let the data controller set {ways}, or log in mode full")))
+            .in_declaration(facts);
+    }
+    if !without_content {
+        return;
+    }
+    let controllers = &workload.spec.owners.data_controllers;
+    let decided_by = log.decided_by.as_deref().unwrap_or_default();
+    let known =
+        controllers.iter().any(|party| party.group.is_some() || party.user.as_deref() == Some(decided_by));
+    if decided_by.is_empty() || !known {
+        report
+            .violated(
+                at(workload, "spec.monitoring.ioLog.decidedBy").value(decided_by),
+                "names no data controller of this workload, who alone may do without the content",
+            )
+            .under(&["CoP-12.1"])
+            .fix(Fix::Text(
+                "name one of spec.owners.dataControllers, or log in mode full or redacted".to_owned(),
+            ))
+            .in_declaration(facts);
+    }
+}
+
+/// The container that logs is there, or a gateway in front does it.
+fn logger(facts: &Facts<'_>, workload: &api::AIWorkload, log: &IoLog, report: &mut Report<'_>) {
+    let Some(name) = log.container.as_deref() else {
+        if workload.spec.exposure.iter().any(|exposure| exposure.configured_by.is_some()) {
+            return;
+        }
+        report
+            .violated(
+                at(workload, "spec.monitoring.ioLog.container"),
+                "is missing, and no exposure names a gateway in configuredBy that could log instead",
+            )
+            .under(&["CoP-12.1"])
+            .fix(Fix::Text(
+                "name the container that logs, or the gateway in spec.exposure[].configuredBy".to_owned(),
+            ))
+            .in_declaration(facts);
+        return;
+    };
+    let Some(pod) = facts.governed_pod() else { return };
+    if lasting(pod).all(|container| container.name != name) {
+        let present: Vec<String> = lasting(pod).map(|container| format!("{:?}", container.name)).collect();
+        report
+            .violated(
+                pod.at("spec.containers"),
+                format!("has no container {name:?}, which spec.monitoring.ioLog.container says logs inputs and outputs"),
+            )
+            .under(&["CoP-12.1"])
+            .fix(Fix::Text(format!(
+                "add the container, or name the one that logs in spec.monitoring.ioLog.container: {}",
+                present.join(", ")
+            )));
+    }
+}
+
+fn lasting<'p, 'a>(pod: &'p PodFacts<'a>) -> impl Iterator<Item = &'p ContainerView<'a>> {
+    pod.containers.iter().filter(|container| matches!(container.role, Role::Main | Role::Sidecar))
+}
+
+/// The sink exists, and the declaration opens the way to it.
+fn reachable(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    log: &IoLog,
+    sink: &LogSink,
+    report: &mut Report<'_>,
+) {
+    let target = sink.ref_.as_deref().unwrap_or_default();
+    let place = || at(workload, "spec.monitoring.ioLog.sink.ref").value(target);
+    match sink.kind {
+        SinkKind::Stdout => {}
+        SinkKind::Service => service(facts, workload, sink, target, report),
+        SinkKind::ExternalApi => {
+            if !workload.spec.external_apis.iter().any(|api| api.name == target) {
+                report
+                    .violated(place(), "is no entry of spec.externalApis")
+                    .under(&["CoP-12.1"])
+                    .fix(Fix::Text("declare it in spec.externalApis, with its host and addresses".to_owned()))
+                    .in_declaration(facts);
+            }
+        }
+        SinkKind::Volume => {
+            let Some(pod) = facts.governed_pod() else { return };
+            if !writes_to(pod, target, log.container.as_deref()) {
+                report
+                    .violated(place(), "is a claim that the logging container does not mount for writing")
+                    .under(&["CoP-12.1"])
+                    .fix(Fix::Text(
+                        "mount the claim in the container that logs, or name another sink".to_owned(),
+                    ))
+                    .in_declaration(facts);
+            }
+        }
+    }
+}
+
+fn service(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    sink: &LogSink,
+    target: &str,
+    report: &mut Report<'_>,
+) {
+    let own = facts.namespace.name.as_str();
+    let place = || at(workload, "spec.monitoring.ioLog.sink.ref").value(target);
+    let (namespace, name) = target.split_once('/').unwrap_or((own, target));
+    let home = if namespace == own { Some(facts.namespace) } else { facts.cluster.namespaces.get(namespace) };
+    let Some(ports) = home.and_then(|home| home.services.get(name)) else {
+        report
+            .violated(place(), format!("no Service {name:?} exists in namespace {namespace:?}"))
+            .under(&["CoP-12.1"])
+            .fix(Fix::Text("create the Service, or name another sink".to_owned()))
+            .may_arrive();
+        return;
+    };
+    if let Some(port) = sink.port.filter(|port| ports.iter().all(|known| known.port != i32::from(*port))) {
+        report
+            .violated(
+                at(workload, "spec.monitoring.ioLog.sink.port").value(port.to_string()),
+                format!("is no port of Service {namespace}/{name}"),
+            )
+            .under(&["CoP-12.1"])
+            .fix(Fix::Text("name a port of the Service".to_owned()))
+            .may_arrive();
+    }
+    // Generated policies open what spec.services declares; whoever only observes writes the policies himself.
+    let opened =
+        workload.spec.services.iter().any(|used| used.namespace.as_deref().unwrap_or(own) == namespace);
+    if workload.spec.manage == Manage::Generate && !opened {
+        report
+            .violated(
+                place(),
+                format!("no entry of spec.services opens the way to namespace {namespace:?}, so nothing would arrive there"),
+            )
+            .under(&["CoP-12.1"])
+            .fix(Fix::Text("declare the sink's pods in spec.services with namespace, podLabels and ports".to_owned()))
+            .in_declaration(facts);
+    }
+}
+
+fn writes_to(pod: &PodFacts<'_>, claim: &str, container: Option<&str>) -> bool {
+    let holds = |source: &PersistentVolumeClaimVolumeSource| {
+        source.claim_name == claim && source.read_only != Some(true)
+    };
+    let volumes = pod.spec.volumes.iter().flatten();
+    let names: Vec<&str> = volumes
+        .filter(|volume| volume.persistent_volume_claim.as_ref().is_some_and(holds))
+        .map(|volume| volume.name.as_str())
+        .collect();
+    lasting(pod).filter(|view| container.is_none_or(|name| view.name == name)).any(|view| {
+        view.mounts.iter().any(|mount| names.contains(&mount.name.as_str()) && mount.read_only != Some(true))
+    })
+}
+
+/// Whether internal states are logged is decided, with a reason, and decided again every year.
+fn internal_states(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let decided =
+        workload.spec.monitoring.as_ref().and_then(|monitoring| monitoring.internal_states.as_ref());
+    let (place, what) = match decided {
+        None => (
+            at(workload, "spec.monitoring.internalStates"),
+            "is missing: nobody decided whether to log internal states of the model".to_owned(),
+        ),
+        Some(states) if states.reason.trim().is_empty() => {
+            (at(workload, "spec.monitoring.internalStates.reason"), "is empty".to_owned())
+        }
+        Some(states) => {
+            let text = states.decided_at.as_deref().unwrap_or_default();
+            let place = at(workload, "spec.monitoring.internalStates.decidedAt").value(text);
+            match dates::from(text) {
+                None => (place, "is no date, so nobody knows whether the decision still holds".to_owned()),
+                Some(day) if facts.now.duration_since(day).as_hours() > DECISION_HOURS => {
+                    (place, "is more than 365 days ago".to_owned())
+                }
+                Some(_) => return,
+            }
+        }
+    };
+    report
+        .violated(place, what)
+        .under(&["CoP-12.2"])
+        .fix(Fix::Text(
+            "weigh it, and set spec.monitoring.internalStates with decision, reason, decidedBy and decidedAt"
+                .to_owned(),
+        ))
+        .in_declaration(facts);
+}
+
+/// Customers get the log of their own requests, as part of the service.
+fn offered(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    for (index, exposure) in workload.spec.exposure.iter().enumerate() {
+        if !matches!(exposure.audience, Some(Audience::Partner | Audience::Public)) {
+            continue;
+        }
+        let offer = exposure.audit_log.as_ref();
+        let (field, what) = if offer.and_then(|offer| offer.available) != Some(true) {
+            ("available", "is not true, so those who use the service cannot see what was done in their name")
+        } else if offer.and_then(|offer| offer.pricing) == Some(Pricing::Extra) {
+            ("pricing", "asks for a surcharge on what users need to respond to incidents")
+        } else {
+            continue;
+        };
+        report
+            .violated(at(workload, &format!("spec.exposure[{index}].auditLog.{field}")), what)
+            .under(&["NCSC-P3.5"])
+            .fix(Fix::Text(
+                "give users the log of their own requests within the price, and set auditLog".to_owned(),
+            ))
+            .in_declaration(facts);
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/io_logging_sink.rs"]
+mod tests;

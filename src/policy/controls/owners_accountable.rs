@@ -1,0 +1,184 @@
+//! `owners-accountable`: for every part that the organisation plays somebody answers.
+
+use crate::api;
+use crate::api::common::{Criticality, Party};
+use crate::api::model::{Acquisition, Origin};
+use crate::api::workload::{Role, WorkloadType};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{Facts, Place, Subject};
+use crate::policy::fix::Fix;
+
+/// Workloads and models have owners for each role that applies.
+pub(super) const CONTROL: Control = Control {
+    id: "owners-accountable",
+    title: "each workload and model has a known owner for every role that applies, and open models have a maintainer",
+    room: Room::Governance,
+    wave: 1,
+    modes: Modes::all(Mode::Enforce),
+    provisions: &["CfV-ROLES", "CoP-5.1", "NCSC-G5", "CoP-7.2.1-n1", "NCSC-G1", "FC-4"],
+    why: "a duty that nobody in particular has is done by nobody",
+    remedy: "set spec.roles of the AIWorkload and name a user or group in spec.owners for each, and spec.owners.owner of \
+        each AIModel",
+    gaps: &[
+        "owners are not yet compared with the people and groups of AIGovernance, nor confirmed again each year",
+        "who owns a dataset is not yet seen, so the part of DataController is only taken from the type of workload",
+        "consumers of a model in other namespaces are not yet told of its findings",
+        "risk acceptance of assets is not yet judged",
+    ],
+    check: Check::Rule(check),
+};
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    match &facts.subject {
+        Subject::Model(model) => of_model(facts, model, report),
+        Subject::Pod(_) | Subject::Workload(_) => {
+            let Some(workload) = facts.declaration() else { return };
+            roles(facts, workload, report);
+            owners(facts, workload, report);
+            apart(facts, workload, report);
+            // A declaration may come before its models; the pods come after both.
+            if facts.pod().is_some() {
+                let used = workload.spec.models.iter();
+                for model in used.filter_map(|used| facts.namespace.models.get(&used.name)) {
+                    of_model(facts, model, report);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a party is somebody the cluster's sign-in knows; an address alone answers for nothing.
+fn known(party: &Party) -> bool {
+    let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+    given(&party.user) || given(&party.group)
+}
+
+/// The roles that the facts imply, each with its reason.
+fn implied(facts: &Facts<'_>, workload: &api::AIWorkload) -> Vec<(Role, String)> {
+    let mut out = vec![(Role::SystemOperator, "it runs on this cluster".to_owned())];
+    let kind = workload.spec.type_;
+    if matches!(kind, WorkloadType::Training | WorkloadType::FineTuning) {
+        out.push((Role::Developer, format!("type {:?} makes a model", kind.as_str())));
+    } else {
+        let made_here = workload.spec.models.iter().find(|used| {
+            facts.namespace.models.get(&used.name).is_some_and(|model| {
+                model.spec.origin == Some(Origin::Internal)
+                    || matches!(model.spec.acquisition, Some(Acquisition::Trained | Acquisition::FineTuned))
+            })
+        });
+        if let Some(used) = made_here {
+            out.push((Role::Developer, format!("AIModel {:?} was made or adapted here", used.name)));
+        }
+    }
+    if kind == WorkloadType::DataPreparation {
+        out.push((Role::DataController, format!("type {:?} writes datasets", kind.as_str())));
+    }
+    out
+}
+
+fn roles(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    for (role, why) in implied(facts, workload) {
+        if workload.spec.roles.contains(&role) {
+            continue;
+        }
+        let claimed: Vec<&str> = workload.spec.roles.iter().map(|role| role.as_str()).collect();
+        let place = Place::field(Facts::name_of(workload), "spec.roles").value(claimed.join(", "));
+        report
+            .violated(place, format!("lacks {role}, though {why}"))
+            .under(&["CfV-ROLES"])
+            .fix(Fix::Text(format!("add {role} to spec.roles, and its owner to spec.owners.{}", field(role))))
+            .in_declaration(facts);
+    }
+}
+
+fn field(role: Role) -> &'static str {
+    match role {
+        Role::Developer => "developer",
+        Role::SystemOperator => "systemOperator",
+        Role::DataController => "dataControllers",
+    }
+}
+
+fn owners(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let owners = &workload.spec.owners;
+    let mut missing = Vec::new();
+    if !known(&owners.accountable) {
+        missing.push(("accountable", "somebody has to answer for the whole".to_owned()));
+    }
+    for role in &workload.spec.roles {
+        let named = match role {
+            Role::Developer => owners.developer.as_ref().is_some_and(known),
+            Role::SystemOperator => owners.system_operator.as_ref().is_some_and(known),
+            Role::DataController => owners.data_controllers.iter().any(known),
+        };
+        if !named {
+            missing.push((field(*role), format!("spec.roles has {role}")));
+        }
+    }
+    for (field, why) in missing {
+        report
+            .violated(
+                Place::field(Facts::name_of(workload), format!("spec.owners.{field}")),
+                format!("names no user or group, and {why}"),
+            )
+            .under(&["NCSC-G5"])
+            .fix(Fix::Text(format!("set spec.owners.{field} to a user or a group that answers for it")))
+            .in_declaration(facts);
+    }
+}
+
+/// Where a failure does serious harm, whoever builds does not sign off what he built.
+fn apart(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let owners = &workload.spec.owners;
+    let Some(developer) = &owners.developer else { return };
+    let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+    let accountable = &owners.accountable;
+    if workload.spec.criticality == Criticality::Critical
+        && (same(&accountable.user, &developer.user) || same(&accountable.group, &developer.group))
+    {
+        let who = accountable.user.as_ref().or(accountable.group.as_ref()).map_or("", String::as_str);
+        report
+            .violated(
+                Place::field(Facts::name_of(workload), "spec.owners.accountable").value(who),
+                "is the developer too, which a critical workload does not allow",
+            )
+            .under(&["NCSC-G5"])
+            .fix(Fix::Text("let somebody else be accountable".to_owned()))
+            .in_declaration(facts);
+    }
+}
+
+fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
+    let object = format!(
+        "AIModel {}/{}",
+        model.metadata.namespace.as_deref().unwrap_or_default(),
+        model.metadata.name.as_deref().unwrap_or_default()
+    );
+    let owner = model.spec.owners.as_ref().and_then(|owners| owners.owner.as_ref());
+    if !owner.is_some_and(known) {
+        report
+            .violated(
+                Place::field(&object, "spec.owners.owner"),
+                "names no user or group who answers for the model",
+            )
+            .under(&["CoP-5.1", "NCSC-G1"])
+            .fix(Fix::Text("set spec.owners.owner to a user or a group".to_owned()))
+            .in_declaration(facts);
+    }
+    let maintainer = model.spec.maintainer.as_deref().unwrap_or_default();
+    if model.spec.origin == Some(Origin::OpenSource) && matches!(maintainer, "" | "none") {
+        report
+            .violated(
+                Place::field(&object, "spec.maintainer").value(maintainer),
+                "names nobody who maintains the open model, so no fix will come",
+            )
+            .under(&["CoP-7.2.1-n1"])
+            .fix(Fix::Text("name the project that maintains it, or own where your team does".to_owned()))
+            .in_declaration(facts);
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/owners_accountable.rs"]
+mod tests;
