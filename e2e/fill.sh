@@ -7,9 +7,9 @@ fill_all() {
   case $registry in 198.18.* | 127.* | localhost*) plain=true ;; esac
   for file in "$repo"/e2e/demo/*.yaml; do
     awk -v registry="$registry" -v repository="$repository" -v plain="$plain" -v app="$app" -v tag="${app%%@*}:1" -v model="$model" \
-      -v digest="${model##*@}" -v keyfile="$key" '
+      -v digest="${model##*@}" -v keyfile="$key" -v today="$(date -u +%F)" '
       /^\$\{KEY\}$/ { while ((getline line <keyfile) > 0) print "        " line; next }
       { gsub(/\$\{REGISTRY\}/, registry); gsub(/\$\{REPOSITORY\}/, repository); gsub(/\$\{PLAIN\}/, plain); gsub(/\$\{APP\}/, app)
-        gsub(/\$\{APP_TAG\}/, tag); gsub(/\$\{MODEL\}/, model); gsub(/\$\{MODEL_DIGEST\}/, digest); print }' "$file" >"$folder/${file##*/}"
+        gsub(/\$\{APP_TAG\}/, tag); gsub(/\$\{MODEL\}/, model); gsub(/\$\{MODEL_DIGEST\}/, digest); gsub(/\$\{TODAY\}/, today); print }' "$file" >"$folder/${file##*/}"
   done
 }

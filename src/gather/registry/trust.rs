@@ -286,7 +286,8 @@ impl CompiledTrust {
             if let Some(reason) = revoked {
                 authority.disable(format!("revoked: {reason}"));
             }
-            if let Some(problem) = authority.problem() {
+            // What is revoked on purpose is no mistake: whoever revokes in a hurry must not be refused for it.
+            if let Some(problem) = authority.problem().filter(|_| revoked.is_none()) {
                 self.problem(policy, format!("authorities[{index}]"), problem.to_owned());
             }
             authorities.insert(spec.name.clone(), Arc::new(authority));
