@@ -20,6 +20,7 @@ fi
 
 # The chart, its guards, tenants and administrators, upgrade and uninstall; it counts for itself.
 tests/guards.sh || guards_failed=1
+tests/accounts.sh || guards_failed=1
 
 # Test targets with `test = false` in Cargo.toml: left out of a plain `cargo test`, as they need this API server.
 if [ -e tests/api_server.rs ]; then

@@ -251,7 +251,10 @@ impl Webhooks {
             return Ok(left);
         }
         let Some(owner) = self.owner().await? else { return Ok(LOOK_AGAIN) };
-        let desired = self.desired().await?;
+        let desired = match self.newest().await {
+            Some(newest) => newest,
+            None => self.desired().await?,
+        };
         let entries = with_bundle(&desired, bundle.as_deref(), &[]);
         self.patch(INSTALLER, &Patch::Apply(self.object(&entries, Some(&owner)))).await?;
         let created = self.patch(MANAGER, &Patch::Apply(self.object(&bundles(&entries), None))).await?;
