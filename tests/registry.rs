@@ -11,8 +11,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use portcullis::gather::registry::{
-    Artifact, AuthoritySpec, Cause, CompiledTrust, ImageRef, PolicySpec, ProofSpec, Refusal, RegistrySpec,
-    RevokedKind, RevokedSpec, RuleSpec, SignatureFormat, Verification, Verifier, VerifierConfig,
+    Artifact, AuthoritySpec, Cause, CompiledTrust, ImageRef, PolicySpec, ProofSpec, Question, Refusal,
+    RegistrySpec, RevokedKind, RevokedSpec, RootSpec, RuleSpec, SignatureFormat, Verification, Verifier,
+    VerifierConfig,
 };
 use server::Registry;
 
@@ -31,7 +32,8 @@ fn authority(name: &str, pem: &str) -> AuthoritySpec {
         not_before: None,
         not_after: None,
         require_log: false,
-        trusted_root: None,
+        trusted_root: RootSpec::Public,
+        formats: Vec::new(),
     }
 }
 
@@ -43,12 +45,13 @@ fn policy(host: &str, authorities: Vec<AuthoritySpec>) -> PolicySpec {
             host: host.to_owned(),
             plain_http: true,
             allow_private_addresses: true,
-            companions: Vec::new(),
+            ..RegistrySpec::default()
         }],
         rules: vec![RuleSpec {
             artifact: Artifact::Image,
             repositories: vec![format!("{host}/*")],
             authorities: authorities.iter().map(|authority| authority.name.clone()).collect(),
+            ..RuleSpec::default()
         }],
         authorities,
         revoked: Vec::new(),
@@ -74,7 +77,7 @@ fn verifier() -> Verifier {
 
 /// One question to a fresh verifier.
 async fn ask(image: &ImageRef, trust: &Arc<CompiledTrust>) -> Verification {
-    verifier().verify(image, trust, None, soon()).await.as_ref().clone()
+    verifier().verify(Question::image(image), trust, None, soon()).await.as_ref().clone()
 }
 
 #[tokio::test]
@@ -241,6 +244,7 @@ async fn every_rule_that_covers_a_repository_must_be_satisfied() {
         artifact: Artifact::Image,
         repositories: vec![format!("{host}/team/*")],
         authorities: vec!["release".to_owned()],
+        ..RuleSpec::default()
     });
     let answer = ask(&subject, &Arc::new(CompiledTrust::compile(&[strict.clone()]))).await;
     let Verification::Untrusted { reasons } = &answer else { panic!("{answer:?}") };
@@ -251,6 +255,60 @@ async fn every_rule_that_covers_a_repository_must_be_satisfied() {
         ask(&image(&registry, "two-signers", &digest), &Arc::new(CompiledTrust::compile(&[strict]))).await;
     let Verification::Verified(proof) = &answer else { panic!("{answer:?}") };
     assert_eq!(proof.authorities, ["ci", "release"]);
+}
+
+#[tokio::test]
+async fn several_signatures_mean_several_keys() {
+    let registry = Registry::start(true).await;
+    let host = registry.host();
+    let digest = registry.load("two-signers");
+    let subject = image(&registry, "two-signers", &digest);
+    let two = |keys: [&str; 2]| {
+        let authorities = vec![authority("first", &public(keys[0])), authority("second", &public(keys[1]))];
+        let mut spec = policy(&host, authorities);
+        spec.rules[0].min_signatures = 2;
+        Arc::new(CompiledTrust::compile(&[spec]))
+    };
+    let answer = ask(&subject, &two(["ecdsa-p256", "other"])).await;
+    let Verification::Verified(proof) = &answer else { panic!("{answer:?}") };
+    assert_eq!(proof.authorities, ["first", "second"]);
+    let answer = ask(&subject, &two(["ecdsa-p256", "ed25519"])).await;
+    let wanted = "1 of 2 signatures are there, and none by authority \"second\"";
+    assert!(matches!(&answer, Verification::Untrusted { reasons } if reasons[0] == wanted), "{answer:?}");
+    // One key under two names is one signer.
+    let answer = ask(&subject, &two(["ecdsa-p256", "ecdsa-p256"])).await;
+    assert!(matches!(&answer, Verification::Untrusted { .. }), "{answer:?}");
+}
+
+#[tokio::test]
+async fn abuse_056_a_way_of_signing_that_the_policy_does_not_name_does_not_count() {
+    let registry = Registry::start(true).await;
+    for (name, format, other) in [
+        ("v2-ecdsa-p256", SignatureFormat::Bundle, "simple-signing"),
+        ("v3-ecdsa-p256", SignatureFormat::SimpleSigning, "bundle"),
+    ] {
+        let digest = registry.load(name);
+        let mut spec = policy(&registry.host(), vec![authority("ci", &public("ecdsa-p256"))]);
+        spec.authorities[0].formats = vec![format];
+        let answer = ask(&image(&registry, name, &digest), &Arc::new(CompiledTrust::compile(&[spec]))).await;
+        let wanted = format!(
+            "a signature does not count for \"ci\": its policy does not accept signatures attached as {other}"
+        );
+        assert!(matches!(&answer, Verification::Untrusted { reasons } if reasons[1] == wanted), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn abuse_048_an_authority_that_needs_a_log_does_not_count_without() {
+    let registry = Registry::start(true).await;
+    for name in ["v2-ecdsa-p256", "v3-ecdsa-p256"] {
+        let digest = registry.load(name);
+        let mut spec = policy(&registry.host(), vec![authority("ci", &public("ecdsa-p256"))]);
+        spec.authorities[0].require_log = true;
+        let answer = ask(&image(&registry, name, &digest), &Arc::new(CompiledTrust::compile(&[spec]))).await;
+        let wanted = "a signature does not count for \"ci\": no transparency log recorded it";
+        assert!(matches!(&answer, Verification::Untrusted { reasons } if reasons[1] == wanted), "{answer:?}");
+    }
 }
 
 #[tokio::test]
@@ -285,13 +343,13 @@ async fn requests_are_few_cold_and_none_warm() {
         let subject = image(&registry, name, &digest);
         let trust = trust(&registry.host(), &["ecdsa-p256"]);
         let verifier = verifier();
-        assert_eq!(verifier.peek(&subject, Artifact::Image, &trust, None), None);
-        assert!(verifier.verify(&subject, &trust, None, soon()).await.is_verified());
+        assert_eq!(verifier.peek(Question::image(&subject), &trust, None), None);
+        assert!(verifier.verify(Question::image(&subject), &trust, None, soon()).await.is_verified());
         let first = registry.paths();
         assert!(first.len() <= 4, "{name}: {first:?}");
         for _ in 0..3 {
-            assert!(verifier.verify(&subject, &trust, None, soon()).await.is_verified());
-            assert!(verifier.peek(&subject, Artifact::Image, &trust, None).unwrap().is_verified());
+            assert!(verifier.verify(Question::image(&subject), &trust, None, soon()).await.is_verified());
+            assert!(verifier.peek(Question::image(&subject), &trust, None).unwrap().is_verified());
         }
         assert_eq!(registry.paths(), Vec::<String>::new(), "warm");
         // The same repository under a changed policy: what is known of the registry spares detours.
@@ -299,7 +357,10 @@ async fn requests_are_few_cold_and_none_warm() {
             &registry.host(),
             vec![authority("renamed", &public("ecdsa-p256"))],
         )]));
-        assert!(verifier.verify(&subject, &changed, None, soon()).await.is_verified(), "abuse_055");
+        assert!(
+            verifier.verify(Question::image(&subject), &changed, None, soon()).await.is_verified(),
+            "abuse_055"
+        );
         let second = registry.paths();
         assert_eq!(second.len(), again, "{name} {referrers}: {second:?} {}", hex(&digest));
         assert_eq!(verifier.stats().hits.load(Ordering::Relaxed), 3);
@@ -316,19 +377,19 @@ async fn a_denial_is_remembered_briefly() {
         negative_ttl: Duration::from_millis(300),
         ..VerifierConfig::default()
     });
-    let first = verifier.verify(&subject, &trust, None, soon()).await;
+    let first = verifier.verify(Question::image(&subject), &trust, None, soon()).await;
     assert_eq!(first.name(), "NotSigned");
     assert_eq!(registry.paths().len(), 2, "referrers and tag");
-    verifier.verify(&subject, &trust, None, soon()).await;
+    verifier.verify(Question::image(&subject), &trust, None, soon()).await;
     assert_eq!(registry.paths().len(), 0, "denied again");
     let forgotten = async {
-        while verifier.peek(&subject, Artifact::Image, &trust, None).is_some() {
+        while verifier.peek(Question::image(&subject), &trust, None).is_some() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(5), forgotten).await.unwrap();
     // Signed in the meantime.
-    assert_eq!(verifier.verify(&subject, &trust, None, soon()).await.name(), "NotSigned");
+    assert_eq!(verifier.verify(Question::image(&subject), &trust, None, soon()).await.name(), "NotSigned");
     assert_eq!(registry.paths().len(), 2, "asked anew");
 }
 
@@ -339,8 +400,10 @@ async fn many_who_ask_at_once_share_one_look_up() {
     let subject = image(&registry, "v3-ecdsa-p256", &digest);
     let trust = trust(&registry.host(), &["ecdsa-p256"]);
     let verifier = verifier();
-    let all =
-        futures::future::join_all((0..50).map(|_| verifier.verify(&subject, &trust, None, soon()))).await;
+    let all = futures::future::join_all(
+        (0..50).map(|_| verifier.verify(Question::image(&subject), &trust, None, soon())),
+    )
+    .await;
     assert!(all.iter().all(|answer| answer.is_verified()));
     assert_eq!(registry.paths().len(), 3);
     let stats = verifier.stats();
@@ -356,8 +419,8 @@ async fn a_look_up_outlives_its_caller_and_answers_the_next() {
     let subject = image(&registry, "v3-ecdsa-p256", &digest);
     let trust = trust(&registry.host(), &["ecdsa-p256"]);
     let verifier = verifier();
-    let hurried = verifier.verify(&subject, &trust, None, Instant::now()).await;
+    let hurried = verifier.verify(Question::image(&subject), &trust, None, Instant::now()).await;
     assert!(matches!(hurried.as_ref(), Verification::Unknown { cause: Cause::Timeout, .. }), "{hurried:?}");
-    assert!(verifier.verify(&subject, &trust, None, soon()).await.is_verified());
+    assert!(verifier.verify(Question::image(&subject), &trust, None, soon()).await.is_verified());
     assert_eq!(registry.paths().len(), 3, "one look-up served both");
 }

@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LINK, LOCATION, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse as _, Response};
 use portcullis::gather::registry::{
-    Cause, CompiledTrust, ImageRef, PolicySpec, RegistryCredentials, Verification, Verifier, VerifierConfig,
+    Cause, CompiledTrust, ImageRef, PolicySpec, Question, RegistryCredentials, Verification, Verifier,
+    VerifierConfig,
 };
 use serde_json::json;
 
@@ -71,7 +72,8 @@ async fn abuse_054_a_slow_drip_ends_with_the_deadline() {
     let (subject, trust) = (image(&registry, NAME, &digest), trust(&registry.host(), &["ecdsa-p256"]));
     let verifier = verifier();
     let start = Instant::now();
-    let answer = verifier.verify(&subject, &trust, None, start + Duration::from_millis(400)).await;
+    let answer =
+        verifier.verify(Question::image(&subject), &trust, None, start + Duration::from_millis(400)).await;
     assert!(
         (Duration::from_millis(390)..Duration::from_millis(900)).contains(&start.elapsed()),
         "the caller's"
@@ -79,7 +81,8 @@ async fn abuse_054_a_slow_drip_ends_with_the_deadline() {
     let wanted = format!("registry \"{}\" did not answer in time", registry.host());
     assert_eq!(*answer, Verification::Unknown { cause: Cause::Timeout, reason: wanted.clone() });
     // And the look-up's own, for whoever waits longer.
-    let answer = verifier.verify(&subject, &trust, None, start + Duration::from_secs(20)).await;
+    let answer =
+        verifier.verify(Question::image(&subject), &trust, None, start + Duration::from_secs(20)).await;
     assert!(start.elapsed() < Duration::from_millis(3600), "{:?}", start.elapsed());
     assert_eq!(*answer, Verification::Unknown { cause: Cause::Timeout, reason: wanted });
 }
@@ -94,7 +97,7 @@ async fn abuse_054_a_registry_that_accepts_and_is_silent_ends_with_the_deadline(
         lookup_timeout: Duration::from_millis(300),
         ..VerifierConfig::default()
     });
-    let answer = verifier.verify(&subject, &trust(&host, &["other"]), None, soon()).await;
+    let answer = verifier.verify(Question::image(&subject), &trust(&host, &["other"]), None, soon()).await;
     assert!(start.elapsed() < Duration::from_secs(2));
     assert!(matches!(answer.as_ref(), Verification::Unknown { cause: Cause::Timeout, .. }), "{answer:?}");
 }
@@ -255,7 +258,7 @@ async fn abuse_081_credentials_go_to_no_other_host() {
 
     let realm = format!("http://{}/token", trap.host());
     registry.twist(move |_| Some(bearer(&realm)));
-    let answer = verifier().verify(&subject, &trust, Some(&mine), soon()).await;
+    let answer = verifier().verify(Question::image(&subject), &trust, Some(&mine), soon()).await;
     let wanted = format!(
         "registry \"{}\" sends token requests to a place that is not allowed: another host, which its entry does not list",
         registry.host()
@@ -268,7 +271,7 @@ async fn abuse_081_credentials_go_to_no_other_host() {
     let own = format!("http://{}/token", registry.host());
     registry.twist(move |seen| (!seen.path.starts_with("/token")).then(|| bearer(&own)));
     registry.seen();
-    let answer = verifier().verify(&subject, &trust, Some(&other), soon()).await;
+    let answer = verifier().verify(Question::image(&subject), &trust, Some(&other), soon()).await;
     assert!(matches!(answer.as_ref(), Verification::Unknown { .. }), "{answer:?}");
     assert!(registry.seen().iter().all(|seen| authorization(seen).is_none()));
     assert!(!format!("{other:?}").contains("hunter2"));
@@ -290,7 +293,7 @@ async fn abuse_081_credentials_go_to_no_other_host() {
         let hit = seen.path.contains("/blobs/");
         hit.then(|| (StatusCode::FOUND, [(LOCATION, "/elsewhere")]).into_response())
     });
-    let answer = verifier().verify(&subject, &trust, Some(&mine), soon()).await;
+    let answer = verifier().verify(Question::image(&subject), &trust, Some(&mine), soon()).await;
     assert!(matches!(answer.as_ref(), Verification::Unknown { cause: Cause::Malformed, .. }), "{answer:?}");
     assert_eq!(*stolen.lock().unwrap(), [false]);
 }
@@ -314,13 +317,13 @@ async fn a_token_is_fetched_once_with_the_narrowest_scope() {
         (authorization(seen) != Some("Bearer t0k3n")).then(|| bearer(&format!("http://{host}/token")))
     });
     let verifier = verifier();
-    assert!(verifier.verify(&subject, &trust, Some(&mine), soon()).await.is_verified());
+    assert!(verifier.verify(Question::image(&subject), &trust, Some(&mine), soon()).await.is_verified());
     let paths = registry.paths();
     assert_eq!(paths.len(), 5, "challenge, token, and three: {paths:?}");
     assert_eq!(paths[1], "/token?service=reg&scope=repository%3Ateam%2Fv3-ecdsa-p256%3Apull");
     // Proofs are true for everybody, failures only for who had them.
-    assert!(verifier.verify(&subject, &trust, None, soon()).await.is_verified());
-    let anonymous = self::verifier().verify(&subject, &trust, None, soon()).await;
+    assert!(verifier.verify(Question::image(&subject), &trust, None, soon()).await.is_verified());
+    let anonymous = self::verifier().verify(Question::image(&subject), &trust, None, soon()).await;
     let wanted = format!("registry \"{}\" refuses to answer without credentials", registry.host());
     assert_eq!(*anonymous, Verification::Unknown { cause: Cause::Unauthorised, reason: wanted });
 }
@@ -339,10 +342,10 @@ async fn failures_with_bad_credentials_are_not_handed_to_others() {
             .then(|| (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Basic realm=\"r\"")]).into_response())
     });
     let verifier = verifier();
-    let answer = verifier.verify(&subject, &trust, Some(&bad), soon()).await;
+    let answer = verifier.verify(Question::image(&subject), &trust, Some(&bad), soon()).await;
     let wanted = format!("registry \"{}\" refuses to answer with these credentials", registry.host());
     assert_eq!(*answer, Verification::Unknown { cause: Cause::Unauthorised, reason: wanted });
-    assert!(verifier.verify(&subject, &trust, Some(&good), soon()).await.is_verified());
+    assert!(verifier.verify(Question::image(&subject), &trust, Some(&good), soon()).await.is_verified());
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! One authority, compiled: a key or an identity, the time it counts, and whether a transparency log must agree.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use regex::Regex;
 use sha2::{Digest, Sha256};
@@ -9,6 +12,8 @@ use sigstore_verify::types::DerPublicKey;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
+
+use super::verification::SignatureFormat;
 
 const MAX_PEM: usize = 16 * 1024;
 const MAX_ROOT: usize = 1024 * 1024;
@@ -28,8 +33,22 @@ pub struct AuthoritySpec {
     pub not_after: Option<Timestamp>,
     /// Whether a transparency log must have recorded the signature. Always so for keyless authorities.
     pub require_log: bool,
-    /// A sigstore trusted root (`trusted_root.json`) for logs and certificates; the public one where absent.
-    pub trusted_root: Option<String>,
+    /// Which logs and certificate authorities are believed.
+    pub trusted_root: RootSpec,
+    /// How its signatures may be attached; empty for every way.
+    pub formats: Vec<SignatureFormat>,
+}
+
+/// A sigstore trusted root: the transparency logs and certificate authorities that are believed.
+#[derive(Debug, Clone, Default)]
+pub enum RootSpec {
+    /// That of the public instance, as it was when this version was built.
+    #[default]
+    Public,
+    /// A `trusted_root.json`.
+    Inline(String),
+    /// It could not be had; why.
+    Unavailable(String),
 }
 
 /// How an authority proves a signature to be its own.
@@ -49,6 +68,8 @@ pub enum ProofSpec {
     },
     /// A kind that this version does not verify.
     Unsupported(&'static str),
+    /// It says something that cannot be right; what.
+    Unusable(String),
 }
 
 /// A signer's identity. Both parts must match whole.
@@ -77,6 +98,8 @@ pub(super) struct Authority {
     not_before: Option<Timestamp>,
     not_after: Option<Timestamp>,
     fingerprint: Option<String>,
+    formats: Vec<SignatureFormat>,
+    revoked_identities: Arc<BTreeMap<String, String>>,
 }
 
 /// What a signature is checked against.
@@ -147,7 +170,7 @@ impl Matcher {
 
 impl Authority {
     /// Compiles one authority; what is wrong with it is kept as its [`Self::problem`].
-    pub(super) fn compile(spec: &AuthoritySpec) -> Self {
+    pub(super) fn compile(spec: &AuthoritySpec, revoked_identities: Arc<BTreeMap<String, String>>) -> Self {
         let mut fingerprint = None;
         let proof = match &spec.proof {
             ProofSpec::Key { pem, algorithm } => {
@@ -155,15 +178,16 @@ impl Authority {
                     fingerprint = Some(hex::encode(Sha256::digest(key.as_bytes())));
                     let log = spec
                         .require_log
-                        .then(|| compile_root(spec.trusted_root.as_deref()).map(Box::new))
+                        .then(|| compile_root(&spec.trusted_root).map(Box::new))
                         .transpose()?;
                     Ok(Proof::Key { key, schemes, log })
                 })
             }
             ProofSpec::Keyless { identities } => compile_identities(identities).and_then(|identities| {
-                let root = Box::new(compile_root(spec.trusted_root.as_deref())?);
+                let root = Box::new(compile_root(&spec.trusted_root)?);
                 Ok(Proof::Keyless { identities, root })
             }),
+            ProofSpec::Unusable(problem) => Err(problem.clone()),
             ProofSpec::Unsupported(kind) => Err(format!("{kind} authorities are not supported")),
         };
         let mut authority = Self {
@@ -172,6 +196,8 @@ impl Authority {
             not_before: spec.not_before,
             not_after: spec.not_after,
             fingerprint,
+            formats: spec.formats.clone(),
+            revoked_identities,
         };
         if let (Some(start), Some(end)) = (spec.not_before, spec.not_after)
             && end <= start
@@ -189,6 +215,8 @@ impl Authority {
             not_before: None,
             not_after: None,
             fingerprint: None,
+            formats: Vec::new(),
+            revoked_identities: Arc::default(),
         }
     }
 
@@ -205,6 +233,21 @@ impl Authority {
 
     pub(super) fn not_after(&self) -> Option<Timestamp> {
         self.not_after
+    }
+
+    /// What makes two authorities different when signatures are counted: the same key under two names is one.
+    pub(super) fn person(&self) -> &str {
+        self.fingerprint.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Whether its policy lets signatures be attached in this way.
+    pub(super) fn accepts(&self, format: SignatureFormat) -> bool {
+        self.formats.is_empty() || self.formats.contains(&format)
+    }
+
+    /// Why an identity no longer counts.
+    pub(super) fn revoked(&self, identity: &str) -> Option<&str> {
+        self.revoked_identities.get(identity).map(String::as_str)
     }
 
     /// SHA-256 of the key's DER form, in hexadecimal.
@@ -306,8 +349,12 @@ fn compile_identities(specs: &[IdentitySpec]) -> Result<Vec<Identity>, String> {
         .collect()
 }
 
-fn compile_root(json: Option<&str>) -> Result<Root, String> {
-    let json = json.unwrap_or(SIGSTORE_PRODUCTION_TRUSTED_ROOT);
+fn compile_root(spec: &RootSpec) -> Result<Root, String> {
+    let json = match spec {
+        RootSpec::Public => SIGSTORE_PRODUCTION_TRUSTED_ROOT,
+        RootSpec::Inline(json) => json,
+        RootSpec::Unavailable(why) => return Err(why.clone()),
+    };
     if json.len() > MAX_ROOT {
         return Err(format!("the trusted root is longer than {MAX_ROOT} bytes"));
     }

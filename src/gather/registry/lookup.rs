@@ -1,10 +1,9 @@
 //! Finding signatures: the tag of the older style, the referrers of the newer one, and the tag that stands in for
 //! them where a registry has no referrers interface.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use sigstore_verify::types::Sha256Hash;
 
 use super::client::{Answer, Kind, Session};
@@ -13,9 +12,10 @@ use super::oci::{
     BUNDLE_TYPE, DOCKER_MANIFEST_TYPE, Descriptor, INDEX_TYPE, Index, MANIFEST_TYPE, Manifest,
     SIMPLE_SIGNING_TYPE, object,
 };
-use super::signature::{Candidate, cut};
-use super::trust::{CompiledTrust, Demand};
-use super::verification::{Proof, SignatureFormat, Verification};
+use super::signature::Candidate;
+use super::tally::Tally;
+use super::trust::Demand;
+use super::verification::{SignatureFormat, Verification};
 
 const MANIFEST: Kind = Kind { what: "a manifest", limit: 4 << 20, redirects: false };
 const REFERRERS: Kind = Kind { what: "the list of referrers", limit: 4 << 20, redirects: false };
@@ -32,7 +32,6 @@ const MAX_REFERRERS: usize = 20;
 const MAX_PAGES: usize = 4;
 const MAX_LAYERS: usize = 32;
 const MAX_BUNDLES_PER_REFERRER: usize = 4;
-const MAX_REASONS: usize = 6;
 
 /// What is remembered of registries to spare requests. Never decides anything: a wrong hint costs a request.
 #[derive(Debug)]
@@ -59,16 +58,13 @@ pub(super) async fn look(
     session: &mut Session<'_>,
     hints: &Hints,
     name: &str,
-    digest: &str,
     demand: &Demand<'_>,
 ) -> Verification {
-    let Some(hex) = digest.strip_prefix("sha256:") else {
-        return FetchError::Internal("the digest is no sha256".to_owned()).into_verification();
-    };
+    let hex = demand.digest.trim_start_matches("sha256:");
     let Ok(hash) = Sha256Hash::from_hex(hex) else {
         return FetchError::Internal("the digest is no sha256".to_owned()).into_verification();
     };
-    let mut judge = Judge::new(demand, digest, hash);
+    let mut tally = Tally::new(demand, hash);
     let mut order = [SignatureFormat::Bundle, SignatureFormat::SimpleSigning];
     if hints.last_format.get(name) == Some(SignatureFormat::SimpleSigning) {
         order.reverse();
@@ -76,12 +72,12 @@ pub(super) async fn look(
     let mut obstacle = None;
     for format in order {
         let result = match format {
-            SignatureFormat::Bundle => bundles(session, hints, hex, &mut judge).await,
-            SignatureFormat::SimpleSigning => simple(session, hex, &mut judge).await,
+            SignatureFormat::Bundle => bundles(session, hints, hex, &mut tally).await,
+            SignatureFormat::SimpleSigning => simple(session, hex, &mut tally).await,
         };
-        if judge.is_satisfied() {
+        if tally.is_satisfied() {
             hints.last_format.insert(name.to_owned(), format);
-            return judge.verdict();
+            return tally.verdict();
         }
         if let Err(error) = result {
             if error.is_final() {
@@ -91,11 +87,11 @@ pub(super) async fn look(
         }
     }
     // With a part unseen, neither "not signed" nor "untrusted" would be known.
-    obstacle.map_or_else(|| judge.verdict(), FetchError::into_verification)
+    obstacle.map_or_else(|| tally.verdict(), FetchError::into_verification)
 }
 
 /// Signatures under the tag `sha256-<hex>.sig`.
-async fn simple(session: &mut Session<'_>, hex: &str, judge: &mut Judge<'_>) -> Result<(), FetchError> {
+async fn simple(session: &mut Session<'_>, hex: &str, tally: &mut Tally<'_>) -> Result<(), FetchError> {
     let path = format!("manifests/sha256-{hex}.sig");
     let Some(answer) = session.get(&path, ACCEPT_MANIFEST, MANIFEST).await? else { return Ok(()) };
     let manifest = read_manifest(session, &answer)?;
@@ -108,8 +104,8 @@ async fn simple(session: &mut Session<'_>, hex: &str, judge: &mut Judge<'_>) -> 
         }
         let payload = payloads.get(layer.digest.as_str()).cloned().unwrap_or_default();
         let annotations = layer.annotations.clone().unwrap_or_default();
-        judge.consider(Candidate::simple(payload, &annotations, judge.digest));
-        if judge.is_satisfied() {
+        tally.consider(Candidate::simple(payload, &annotations, tally.demand.digest));
+        if tally.is_satisfied() {
             return Ok(());
         }
     }
@@ -121,7 +117,7 @@ async fn bundles(
     session: &mut Session<'_>,
     hints: &Hints,
     hex: &str,
-    judge: &mut Judge<'_>,
+    tally: &mut Tally<'_>,
 ) -> Result<(), FetchError> {
     let (mut referrers, complete) = referrers(session, hints, hex).await?;
     referrers.sort_by_key(Descriptor::rank);
@@ -140,8 +136,8 @@ async fn bundles(
         let layers = manifest.layers.iter().filter(|layer| layer.media_type.starts_with(BUNDLE_TYPE));
         for layer in layers.take(MAX_BUNDLES_PER_REFERRER) {
             let bytes = blob(session, layer, BUNDLE).await?;
-            judge.consider(Candidate::bundle(&bytes, &judge.hash));
-            if judge.is_satisfied() {
+            tally.consider(Candidate::bundle(&bytes, &tally.hash));
+            if tally.is_satisfied() {
                 return Ok(());
             }
         }
@@ -230,103 +226,4 @@ fn bounded(session: &Session<'_>, what: &'static str, found: usize, limit: usize
         return Err(FetchError::TooMany { registry: session.registry().to_owned(), what, limit });
     }
     Ok(())
-}
-
-/// Collects what signatures prove, rule by rule.
-struct Judge<'a> {
-    demand: &'a Demand<'a>,
-    digest: &'a str,
-    hash: Sha256Hash,
-    now: Timestamp,
-    /// For each rule, the index of the authority that satisfied it.
-    satisfied: Vec<Option<usize>>,
-    signed_at: Option<Timestamp>,
-    format: SignatureFormat,
-    reasons: Vec<String>,
-}
-
-impl<'a> Judge<'a> {
-    fn new(demand: &'a Demand<'a>, digest: &'a str, hash: Sha256Hash) -> Self {
-        Self {
-            demand,
-            digest,
-            hash,
-            now: Timestamp::now(),
-            satisfied: vec![None; demand.rules.len()],
-            signed_at: None,
-            format: SignatureFormat::Bundle,
-            reasons: Vec::new(),
-        }
-    }
-
-    fn is_satisfied(&self) -> bool {
-        self.satisfied.iter().all(Option::is_some)
-    }
-
-    /// Judges one signature under every authority that could still help.
-    fn consider(&mut self, candidate: Result<Candidate, String>) {
-        let candidate = match candidate {
-            Ok(candidate) => candidate,
-            Err(reason) => return self.reason(format!("a signature does not count: {reason}")),
-        };
-        for (index, rule) in self.demand.rules.iter().enumerate() {
-            for (position, authority) in rule.authorities.iter().enumerate() {
-                if self.satisfied.get(index).is_some_and(Option::is_some) {
-                    break;
-                }
-                match candidate.check(authority, &self.hash, self.now) {
-                    Ok(signed_at) => {
-                        if let Some(slot) = self.satisfied.get_mut(index) {
-                            *slot = Some(position);
-                        }
-                        self.signed_at = self.signed_at.into_iter().chain(signed_at).min();
-                        self.format = candidate.format();
-                    }
-                    Err(reason) => {
-                        self.reason(format!(
-                            "a signature does not count for {:?}: {reason}",
-                            authority.name()
-                        ));
-                    }
-                }
-            }
-        }
-    }
-
-    fn reason(&mut self, reason: String) {
-        if self.reasons.len() < MAX_REASONS && !self.reasons.contains(&reason) {
-            self.reasons.push(reason);
-        }
-    }
-
-    fn verdict(self) -> Verification {
-        let mut proven = Vec::new();
-        let mut missing = Vec::new();
-        for (rule, satisfied) in self.demand.rules.iter().zip(&self.satisfied) {
-            if let Some(authority) = satisfied.and_then(|position| rule.authorities.get(position)) {
-                proven.push(authority.as_ref());
-            } else {
-                let names: Vec<_> = rule.authorities.iter().map(|a| format!("{:?}", a.name())).collect();
-                missing.push(format!("no signature by authority {}", cut(&names.join(" or "))));
-            }
-        }
-        if missing.is_empty() && !proven.is_empty() {
-            let valid_until = CompiledTrust::earliest_end(proven.iter().copied());
-            let authorities: BTreeSet<_> =
-                proven.iter().map(|authority| authority.name().to_owned()).collect();
-            return Verification::Verified(Proof {
-                authorities: authorities.into_iter().collect(),
-                signed_at: self.signed_at,
-                format: self.format,
-                valid_until,
-            });
-        }
-        missing.dedup();
-        if self.reasons.is_empty() && proven.is_empty() {
-            let reason = format!("{}: no signature is attached to it", missing.join(", "));
-            return Verification::NotSigned { reason };
-        }
-        missing.extend(self.reasons);
-        Verification::Untrusted { reasons: missing }
-    }
 }

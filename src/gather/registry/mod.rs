@@ -9,20 +9,22 @@ mod address;
 mod auth;
 mod authority;
 mod client;
+mod convert;
 mod error;
 mod lookup;
 mod oci;
 mod signature;
 mod stats;
+mod tally;
 mod trust;
 mod verification;
 mod verifier;
 
 pub use auth::RegistryCredentials;
-pub use authority::{AuthoritySpec, IdentitySpec, MatchSpec, ProofSpec};
+pub use authority::{AuthoritySpec, IdentitySpec, MatchSpec, ProofSpec, RootSpec};
 pub use stats::Stats;
 pub use trust::{
-    Artifact, CompiledTrust, PolicySpec, Problem, RegistrySpec, RevokedKind, RevokedSpec, RuleSpec,
+    Artifact, CompiledTrust, PolicySpec, Problem, Question, RegistrySpec, RevokedKind, RevokedSpec, RuleSpec,
 };
 pub use verification::{Cause, Proof, Refusal, SignatureFormat, Verification};
 pub use verifier::{Verifier, VerifierConfig};

@@ -134,6 +134,12 @@ impl Candidate {
         digest: &Sha256Hash,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, String> {
+        if !authority.accepts(self.format()) {
+            return Err(format!(
+                "its policy does not accept signatures attached as {}",
+                self.format().name()
+            ));
+        }
         let signed_at = match (authority.proof_at(now)?, self) {
             (Proof::Key { key, schemes, log: None }, _) => {
                 self.check_key(key, schemes)?;
@@ -148,11 +154,11 @@ impl Candidate {
                 Some(check_logged_key(root, bundle, simple.payload.as_slice(), key)?)
             }
             (Proof::Keyless { identities, root }, Self::Bundle(bundle)) => {
-                Some(check_keyless(root, identities, bundle, *digest)?)
+                Some(check_keyless(root, identities, authority, bundle, *digest)?)
             }
             (Proof::Keyless { identities, root }, Self::Simple(simple)) => {
                 let bundle = simple.logged.as_ref().map_err(Clone::clone)?;
-                Some(check_keyless(root, identities, bundle, simple.payload.as_slice())?)
+                Some(check_keyless(root, identities, authority, bundle, simple.payload.as_slice())?)
             }
         };
         if let Some(moment) = signed_at {
@@ -208,6 +214,7 @@ fn check_logged_key<'a>(
 fn check_keyless<'a>(
     root: &Root,
     identities: &[Identity],
+    authority: &Authority,
     bundle: &Bundle,
     artifact: impl Into<sigstore_verify::types::Artifact<'a>>,
 ) -> Result<Timestamp, String> {
@@ -228,6 +235,9 @@ fn check_keyless<'a>(
     };
     if !identities.iter().any(|identity| identity.matches(issuer, subject.as_str())) {
         return Err(format!("it was made by {:?} of {:?}", cut(subject.as_str()), cut(issuer)));
+    }
+    if let Some(reason) = authority.revoked(subject.as_str()) {
+        return Err(format!("identity {:?} is revoked: {}", cut(subject.as_str()), cut(reason)));
     }
     earliest(&result)
 }

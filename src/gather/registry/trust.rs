@@ -37,6 +37,8 @@ pub struct RegistrySpec {
     pub allow_private_addresses: bool,
     /// Other hosts (`host` or `host:port`) that belong to it: a token service, a blob store.
     pub companions: Vec<String>,
+    /// The registry it mirrors: rules are read as if its repositories stood there.
+    pub mirror_of: Option<String>,
 }
 
 /// What needs whose signature. Every rule that covers a repository must be satisfied, each by one of its authorities.
@@ -44,10 +46,16 @@ pub struct RegistrySpec {
 pub struct RuleSpec {
     /// What kind of artifact the rule is about.
     pub artifact: Artifact,
-    /// Patterns of repositories; see [`RepositoryPattern`].
+    /// Patterns of repositories; see [`RepositoryPattern`]. None means all.
     pub repositories: Vec<String>,
-    /// Names of authorities of the same policy; one signature by any of them satisfies the rule.
+    /// Names of namespaces that use the artifact, a star at the end for anything. None means all.
+    pub namespaces: Vec<String>,
+    /// Names of authorities of the same policy.
     pub authorities: Vec<String>,
+    /// How many different ones of them must have signed; zero counts as one.
+    pub min_signatures: u16,
+    /// Demands of the rule that this version does not enforce, for the policy's status.
+    pub unsupported: Vec<String>,
 }
 
 /// The kinds of artifacts that rules tell apart.
@@ -60,6 +68,8 @@ pub enum Artifact {
     Model,
     /// A data set in an OCI artifact.
     Dataset,
+    /// A prompt or policy in an OCI artifact.
+    Prompt,
 }
 
 /// Something that no longer counts.
@@ -67,7 +77,7 @@ pub enum Artifact {
 pub struct RevokedSpec {
     /// What the value is.
     pub kind: RevokedKind,
-    /// A digest, an authority's name, or a key's SHA-256 fingerprint.
+    /// A digest, a key's SHA-256 fingerprint, an authority's name, or an identity.
     pub value: String,
     /// Why.
     pub reason: String,
@@ -78,10 +88,29 @@ pub struct RevokedSpec {
 pub enum RevokedKind {
     /// An artifact's digest, in whatever repository.
     Digest,
-    /// An authority of the same policy.
-    Authority,
-    /// A public key, by the SHA-256 of its DER form, in whatever policy.
+    /// A public key by the SHA-256 of its DER form in whatever policy, or an authority of the same policy by name.
     Key,
+    /// The subject of keyless certificates, in whatever policy.
+    Identity,
+}
+
+/// What is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The reference, as it would be pulled.
+    pub image: &'a ImageRef,
+    /// What it is used as.
+    pub artifact: Artifact,
+    /// Which namespace uses it; where that is open, the rules of all namespaces apply.
+    pub namespace: Option<&'a str>,
+}
+
+impl<'a> Question<'a> {
+    /// About a container image, whoever uses it.
+    #[must_use]
+    pub const fn image(image: &'a ImageRef) -> Self {
+        Self { image, artifact: Artifact::Image, namespace: None }
+    }
 }
 
 /// A registry that may be asked, ready for the client.
@@ -92,6 +121,7 @@ pub(super) struct Registry {
     pub(super) plain_http: bool,
     pub(super) allow_private: bool,
     pub(super) companions: BTreeSet<String>,
+    mirror_of: Option<String>,
 }
 
 /// All trust policies together, ready to be asked.
@@ -108,9 +138,25 @@ pub struct CompiledTrust {
 struct Rule {
     label: String,
     artifact: Artifact,
+    /// Empty for all.
     patterns: Vec<RepositoryPattern>,
+    /// Empty for all.
+    namespaces: Vec<String>,
     authorities: Vec<Arc<Authority>>,
+    min: usize,
     broken: Option<String>,
+}
+
+impl Rule {
+    fn covers(&self, image: &ImageRef, namespace: Option<&str>) -> bool {
+        let here = |pattern: &String| match (pattern.strip_suffix('*'), namespace) {
+            (_, None) => true,
+            (Some(start), Some(name)) => name.starts_with(start),
+            (None, Some(name)) => name == pattern,
+        };
+        (self.patterns.is_empty() || self.patterns.iter().any(|pattern| pattern.matches(image)))
+            && (self.namespaces.is_empty() || self.namespaces.iter().any(here))
+    }
 }
 
 /// Something in a policy that could not be used.
@@ -124,16 +170,20 @@ pub struct Problem {
     pub message: String,
 }
 
-/// What an artifact must prove: for each rule, one of its authorities.
+/// What an artifact must prove: for each rule, enough of its authorities.
 #[derive(Debug)]
 pub(super) struct Demand<'a> {
-    pub(super) registry: Arc<Registry>,
+    pub(super) registry: &'a Arc<Registry>,
+    pub(super) digest: &'a str,
     pub(super) rules: Vec<RuleDemand<'a>>,
 }
 
 #[derive(Debug)]
 pub(super) struct RuleDemand<'a> {
+    /// Position among all rules: with the generation it says what was demanded.
+    pub(super) index: usize,
     pub(super) authorities: &'a [Arc<Authority>],
+    pub(super) min: usize,
 }
 
 impl CompiledTrust {
@@ -150,10 +200,18 @@ impl CompiledTrust {
             .filter(|revoked| revoked.kind == RevokedKind::Key)
             .map(|revoked| (normalise_fingerprint(&revoked.value), revoked.reason.as_str()))
             .collect();
+        let revoked_identities: Arc<BTreeMap<String, String>> = Arc::new(
+            policies
+                .iter()
+                .flat_map(|policy| &policy.revoked)
+                .filter(|revoked| revoked.kind == RevokedKind::Identity)
+                .map(|revoked| (revoked.value.clone(), revoked.reason.clone()))
+                .collect(),
+        );
         for policy in policies {
             trust.add_registries(policy);
             trust.add_revoked_digests(policy);
-            let authorities = trust.compile_authorities(policy, &revoked_keys);
+            let authorities = trust.compile_authorities(policy, &revoked_keys, &revoked_identities);
             trust.add_rules(policy, &authorities);
         }
         trust
@@ -178,7 +236,8 @@ impl CompiledTrust {
     }
 
     /// What the artifact must prove, or why it is refused without looking.
-    pub(super) fn demand(&self, image: &ImageRef, artifact: Artifact) -> Result<Demand<'_>, Refusal> {
+    pub(super) fn demand<'a>(&'a self, question: &Question<'a>) -> Result<Demand<'a>, Refusal> {
+        let image = question.image;
         if self.registries.is_empty() {
             return Err(Refusal::NoPolicy);
         }
@@ -190,12 +249,21 @@ impl CompiledTrust {
         if let Some(reason) = self.revoked.get(digest) {
             return Err(Refusal::Revoked { digest: digest.to_owned(), reason: reason.clone() });
         }
+        let original = registry.mirror_of.as_ref().map(|host| {
+            ImageRef::parse(&format!("{host}/{}", image.repository()))
+                .map_err(|_| Refusal::RegistryNotAllowed(image.registry().to_owned()))
+        });
+        let original = original.transpose()?;
+        let named = original.as_ref().unwrap_or(image);
         let mut rules = Vec::new();
-        for rule in self.rules.iter().filter(|rule| rule.artifact == artifact) {
+        for (index, rule) in self.rules.iter().enumerate() {
+            if rule.artifact != question.artifact {
+                continue;
+            }
             if let Some(problem) = &rule.broken {
                 return Err(Refusal::BrokenRule { rule: rule.label.clone(), problem: problem.clone() });
             }
-            if !rule.patterns.iter().any(|pattern| pattern.matches(image)) {
+            if !rule.covers(named, question.namespace) {
                 continue;
             }
             if rule.authorities.iter().all(|authority| authority.problem().is_some()) {
@@ -204,12 +272,12 @@ impl CompiledTrust {
                     if problems.is_empty() { "it names none".to_owned() } else { problems.join("; ") };
                 return Err(Refusal::NoUsableAuthority { rule: rule.label.clone(), problems });
             }
-            rules.push(RuleDemand { authorities: &rule.authorities });
+            rules.push(RuleDemand { index, authorities: &rule.authorities, min: rule.min });
         }
         if rules.is_empty() {
             return Err(Refusal::NoRule(image.name().to_owned()));
         }
-        Ok(Demand { registry: Arc::clone(registry), rules })
+        Ok(Demand { registry, digest, rules })
     }
 
     fn problem(&mut self, policy: &PolicySpec, path: String, message: String) {
@@ -244,17 +312,32 @@ impl CompiledTrust {
                     }
                 }
             }
+            let mirror_of = match spec.mirror_of.as_deref().map(normalise_registry).transpose() {
+                Ok(mirror_of) => mirror_of,
+                Err(error) => {
+                    // Without it nobody could say which rules apply.
+                    self.problem(policy, format!("registries[{index}].mirrorOf"), error.to_string());
+                    continue;
+                }
+            };
             let mut registry = Registry {
                 host: host.clone(),
                 plain_http: spec.plain_http,
                 allow_private: spec.allow_private_addresses,
                 companions,
+                mirror_of,
             };
             // Where two policies list one registry, the stricter word counts.
             if let Some(other) = self.registries.get(&host) {
                 registry.plain_http &= other.plain_http;
                 registry.allow_private &= other.allow_private;
                 registry.companions = registry.companions.intersection(&other.companions).cloned().collect();
+                if registry.mirror_of != other.mirror_of {
+                    let message =
+                        "another policy says otherwise, so the registry is read by its own name".to_owned();
+                    self.problem(policy, format!("registries[{index}].mirrorOf"), message);
+                    registry.mirror_of = None;
+                }
             }
             self.registries.insert(host, Arc::new(registry));
         }
@@ -270,17 +353,18 @@ impl CompiledTrust {
         &mut self,
         policy: &PolicySpec,
         revoked_keys: &BTreeMap<String, &str>,
+        revoked_identities: &Arc<BTreeMap<String, String>>,
     ) -> BTreeMap<String, Arc<Authority>> {
         let mut authorities: BTreeMap<String, Arc<Authority>> = BTreeMap::new();
         for (index, spec) in policy.authorities.iter().enumerate() {
-            let mut authority = Authority::compile(spec);
+            let mut authority = Authority::compile(spec, Arc::clone(revoked_identities));
             if authorities.contains_key(&spec.name) {
                 authority.disable("the policy has two authorities of this name".to_owned());
             }
             let revoked = policy
                 .revoked
                 .iter()
-                .find(|revoked| revoked.kind == RevokedKind::Authority && revoked.value == spec.name)
+                .find(|revoked| revoked.kind == RevokedKind::Key && revoked.value == spec.name)
                 .map(|revoked| revoked.reason.as_str())
                 .or_else(|| revoked_keys.get(authority.fingerprint()?).copied());
             if let Some(reason) = revoked {
@@ -301,9 +385,18 @@ impl CompiledTrust {
                 label: format!("{}[{index}]", policy.name),
                 artifact: spec.artifact,
                 patterns: Vec::new(),
+                namespaces: spec.namespaces.clone(),
                 authorities: Vec::new(),
+                min: usize::from(spec.min_signatures.max(1)),
                 broken: None,
             };
+            for demand in &spec.unsupported {
+                self.problem(
+                    policy,
+                    format!("rules[{index}].{demand}"),
+                    "it is not enforced by this version".to_owned(),
+                );
+            }
             for (number, pattern) in spec.repositories.iter().enumerate() {
                 match RepositoryPattern::parse(pattern) {
                     Ok(pattern) => rule.patterns.push(pattern),
@@ -326,6 +419,10 @@ impl CompiledTrust {
                     self.problem(policy, format!("rules[{index}].authorities[{number}]"), message.clone());
                     rule.authorities.push(Arc::new(Authority::disabled(name, message)));
                 }
+            }
+            if rule.min > rule.authorities.len() {
+                let message = "it asks for more signatures than the rule names authorities".to_owned();
+                self.problem(policy, format!("rules[{index}].minSignatures"), message);
             }
             self.rules.push(rule);
         }

@@ -18,7 +18,7 @@ use super::client::{ClientConfig, GuardedClient};
 use super::error::FetchError;
 use super::lookup::{Hints, look};
 use super::stats::Stats;
-use super::trust::{Artifact, CompiledTrust};
+use super::trust::{CompiledTrust, Demand, Question};
 use super::verification::{Cause, Verification};
 use crate::policy::image::ImageRef;
 
@@ -86,7 +86,8 @@ type Flight = Shared<BoxFuture<'static, Arc<Verification>>>;
 struct Key {
     /// `registry/repository@digest`, never a tag.
     subject: String,
-    artifact: Artifact,
+    /// Positions of the rules that were asked about, within their generation.
+    rules: Vec<usize>,
     generation: u64,
     /// Whose question it was. A proof is true for everybody and kept without; a failure may be due to the
     /// credentials and must not be handed to others.
@@ -145,50 +146,39 @@ impl Verifier {
     #[must_use]
     pub fn peek(
         &self,
-        image: &ImageRef,
-        artifact: Artifact,
+        question: Question<'_>,
         trust: &CompiledTrust,
         credentials: Option<&RegistryCredentials>,
     ) -> Option<Arc<Verification>> {
-        match trust.demand(image, artifact) {
+        match trust.demand(&question) {
             Err(refusal) => Some(Arc::new(Verification::Refused(refusal))),
-            Ok(_) => self.0.remembered(&Key::new(image, artifact, trust, credentials)),
+            Ok(demand) => self.0.remembered(&Key::new(question.image, &demand, trust, credentials)),
         }
     }
 
-    /// Verifies a container image; see [`Self::verify_artifact`].
-    pub async fn verify(
-        &self,
-        image: &ImageRef,
-        trust: &Arc<CompiledTrust>,
-        credentials: Option<&RegistryCredentials>,
-        deadline: Instant,
-    ) -> Arc<Verification> {
-        self.verify_artifact(image, Artifact::Image, trust, credentials, deadline).await
-    }
-
-    /// Verifies an artifact: from memory if it is known, else by one look-up shared by all who ask.
+    /// Verifies an artifact: from memory if the answer is known, else by one look-up shared by all who ask.
     ///
     /// Guarantees: returns by the deadline. A look-up that takes longer goes on without its callers, within
     /// [`VerifierConfig::lookup_timeout`], and its answer is there for the next question.
     ///
     /// Assumes a tokio runtime with its timer.
-    pub async fn verify_artifact(
+    pub async fn verify(
         &self,
-        image: &ImageRef,
-        artifact: Artifact,
+        question: Question<'_>,
         trust: &Arc<CompiledTrust>,
         credentials: Option<&RegistryCredentials>,
         deadline: Instant,
     ) -> Arc<Verification> {
         let stats = &self.0.stats;
         stats.lookups.fetch_add(1, Ordering::Relaxed);
-        if let Err(refusal) = trust.demand(image, artifact) {
-            let verification = Verification::Refused(refusal);
-            stats.count(&verification);
-            return Arc::new(verification);
-        }
-        let key = Key::new(image, artifact, trust, credentials);
+        let key = match trust.demand(&question) {
+            Ok(demand) => Key::new(question.image, &demand, trust, credentials),
+            Err(refusal) => {
+                let verification = Verification::Refused(refusal);
+                stats.count(&verification);
+                return Arc::new(verification);
+            }
+        };
         let flight = {
             let mut flights = self.0.flights();
             // Under the lock, so that an answer cannot slip in between looking for it and starting a look-up.
@@ -203,13 +193,15 @@ impl Verifier {
                 let error = FetchError::Internal("too many look-ups are under way".to_owned());
                 return Arc::new(error.into_verification());
             } else {
-                let flight = self.take_off(key.clone(), image, trust, credentials);
+                let flight = self.take_off(key.clone(), question, trust, credentials);
                 flights.insert(key, flight.clone());
                 flight
             }
         };
         timeout_at(deadline.into(), flight).await.unwrap_or_else(|_| {
-            Arc::new(FetchError::Timeout { registry: image.registry().to_owned() }.into_verification())
+            Arc::new(
+                FetchError::Timeout { registry: question.image.registry().to_owned() }.into_verification(),
+            )
         })
     }
 
@@ -217,18 +209,20 @@ impl Verifier {
     fn take_off(
         &self,
         key: Key,
-        image: &ImageRef,
+        question: Question<'_>,
         trust: &Arc<CompiledTrust>,
         credentials: Option<&RegistryCredentials>,
     ) -> Flight {
         let inner = Arc::clone(&self.0);
-        let (image, trust, credentials) = (image.clone(), Arc::clone(trust), credentials.cloned());
+        let (image, artifact) = (question.image.clone(), question.artifact);
+        let namespace = question.namespace.map(str::to_owned);
+        let (trust, credentials) = (Arc::clone(trust), credentials.cloned());
         let task = tokio::spawn(async move {
             let landing = Landing { inner: &inner, key: &key };
             inner.stats.in_flight.fetch_add(1, Ordering::Relaxed);
             let end = tokio::time::Instant::now() + inner.config.lookup_timeout;
-            let looked =
-                timeout_at(end, inner.look_up(&image, key.artifact, &trust, credentials.as_ref())).await;
+            let question = Question { image: &image, artifact, namespace: namespace.as_deref() };
+            let looked = timeout_at(end, inner.look_up(&question, &trust, credentials.as_ref())).await;
             let verification = looked.unwrap_or_else(|_| {
                 FetchError::Timeout { registry: image.registry().to_owned() }.into_verification()
             });
@@ -299,25 +293,20 @@ impl Inner {
 
     async fn look_up(
         &self,
-        image: &ImageRef,
-        artifact: Artifact,
+        question: &Question<'_>,
         trust: &CompiledTrust,
         credentials: Option<&RegistryCredentials>,
     ) -> Verification {
-        let demand = match trust.demand(image, artifact) {
+        let demand = match trust.demand(question) {
             Ok(demand) => demand,
             Err(refusal) => return Verification::Refused(refusal),
         };
         let Ok(_slot) = self.slots.acquire().await else {
             return FetchError::Internal("look-ups have ended".to_owned()).into_verification();
         };
-        let registry = Arc::clone(&demand.registry);
-        match self.client.session(&registry, image.repository(), credentials) {
+        match self.client.session(demand.registry, question.image.repository(), credentials) {
             Err(error) => error.into_verification(),
-            Ok(mut session) => {
-                let digest = image.digest().unwrap_or_default();
-                look(&mut session, &self.hints, image.name(), digest, &demand).await
-            }
+            Ok(mut session) => look(&mut session, &self.hints, question.image.name(), &demand).await,
         }
     }
 }
@@ -325,14 +314,14 @@ impl Inner {
 impl Key {
     fn new(
         image: &ImageRef,
-        artifact: Artifact,
+        demand: &Demand<'_>,
         trust: &CompiledTrust,
         credentials: Option<&RegistryCredentials>,
     ) -> Self {
         let credentials = credentials.filter(|credentials| credentials.is_for(image.registry()));
         Self {
-            subject: format!("{}@{}", image.name(), image.digest().unwrap_or_default()),
-            artifact,
+            subject: format!("{}@{}", image.name(), demand.digest),
+            rules: demand.rules.iter().map(|rule| rule.index).collect(),
             generation: trust.generation(),
             credentials: credentials.map(RegistryCredentials::fingerprint),
         }
