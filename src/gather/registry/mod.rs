@@ -9,7 +9,6 @@ mod address;
 mod auth;
 mod authority;
 mod client;
-mod convert;
 mod error;
 mod lookup;
 mod oci;

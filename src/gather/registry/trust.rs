@@ -54,7 +54,7 @@ pub struct RuleSpec {
     pub authorities: Vec<String>,
     /// How many different ones of them must have signed; zero counts as one.
     pub min_signatures: u16,
-    /// Demands of the rule that this version does not enforce, for the policy's status.
+    /// Demands of the rule that this version cannot verify. The rule then refuses what it covers.
     pub unsupported: Vec<String>,
 }
 
@@ -145,6 +145,7 @@ struct Rule {
     authorities: Vec<Arc<Authority>>,
     min: usize,
     broken: Option<String>,
+    unsupported: Option<String>,
 }
 
 impl Rule {
@@ -265,6 +266,9 @@ impl CompiledTrust {
             }
             if !rule.covers(named, question.namespace) {
                 continue;
+            }
+            if let Some(demand) = &rule.unsupported {
+                return Err(Refusal::Unsupported { rule: rule.label.clone(), demand: demand.clone() });
             }
             if rule.authorities.iter().all(|authority| authority.problem().is_some()) {
                 let problems: Vec<_> = rule.authorities.iter().filter_map(|a| a.describe_problem()).collect();
@@ -389,12 +393,13 @@ impl CompiledTrust {
                 authorities: Vec::new(),
                 min: usize::from(spec.min_signatures.max(1)),
                 broken: None,
+                unsupported: (!spec.unsupported.is_empty()).then(|| spec.unsupported.join(" and ")),
             };
             for demand in &spec.unsupported {
                 self.problem(
                     policy,
                     format!("rules[{index}].{demand}"),
-                    "it is not enforced by this version".to_owned(),
+                    "this version cannot verify it, so the rule refuses what it covers".to_owned(),
                 );
             }
             for (number, pattern) in spec.repositories.iter().enumerate() {

@@ -18,7 +18,7 @@ fn compile(specs: &[serde_json::Value]) -> CompiledTrust {
         .map(|spec| {
             let policy = json!({ "apiVersion": "portcullis.dev/v1alpha1", "kind": "AITrustPolicy",
                 "metadata": { "name": "default" }, "spec": spec });
-            PolicySpec::from(&serde_json::from_value::<api::AITrustPolicy>(policy).unwrap())
+            crate::gather::trust::spec(&serde_json::from_value::<api::AITrustPolicy>(policy).unwrap())
         })
         .collect();
     CompiledTrust::compile(&policies)
@@ -140,7 +140,7 @@ fn two_policies_that_list_one_registry_take_the_stricter_word() {
 #[test]
 fn what_is_not_enforced_is_said() {
     let trust = compile(&[json!({
-        "registries": [{ "host": "not a host" }],
+        "registries": [{ "host": "not a host" }, { "host": "r.example" }],
         "authorities": [
             { "name": "ca", "certificate": { "caPem": "x" } },
             { "name": "cm", "keyless": { "issuer": "https://i.example", "subject": "a@b.example",
@@ -157,11 +157,13 @@ fn what_is_not_enforced_is_said() {
             "authorities[0]: certificate authorities are not supported",
             "authorities[1]: trust roots are not read from ConfigMaps such as \"roots\" by this version: give it inline",
             "authorities[2]: notBefore or notAfter is no date",
-            "rules[0].signWithin: it is not enforced by this version",
-            "rules[0].attestations: it is not enforced by this version",
+            "rules[0].signWithin: this version cannot verify it, so the rule refuses what it covers",
+            "rules[0].attestations: this version cannot verify it, so the rule refuses what it covers",
             "rules[0].minSignatures: it asks for more signatures than the rule names authorities",
         ]
     );
+    let wanted = "rule default[0] asks for signWithin and attestations, which this version cannot verify";
+    assert_eq!(ask(&trust, "r.example/app", None), Err(wanted.to_owned()));
 }
 
 #[test]

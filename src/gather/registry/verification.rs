@@ -95,6 +95,14 @@ pub enum Refusal {
         /// What is wrong with each.
         problems: String,
     },
+    /// A rule asks for more than this version can verify; less would not do.
+    #[error("rule {rule} asks for {demand}, which this version cannot verify")]
+    Unsupported {
+        /// The rule, `<policy>[<index>]`.
+        rule: String,
+        /// The field of the rule.
+        demand: String,
+    },
     /// A rule cannot be read, so nobody can say what it covers.
     #[error("rule {rule} cannot be read: {problem}")]
     BrokenRule {
@@ -116,6 +124,7 @@ impl Refusal {
             Self::NoRule(_) => "NoRule",
             Self::Revoked { .. } => "Revoked",
             Self::NoUsableAuthority { .. } => "NoUsableAuthority",
+            Self::Unsupported { .. } => "Unsupported",
             Self::BrokenRule { .. } => "BrokenRule",
         }
     }
