@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use k8s_openapi::api::rbac::v1::{RoleRef, Subject as BoundSubject};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -33,6 +34,17 @@ struct LabelledMeta {
     name: String,
     #[serde(default)]
     labels: Labels,
+}
+
+/// What a `RoleBinding` and a `ClusterRoleBinding` have in common: whom they give what.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Binding {
+    #[serde(default)]
+    metadata: ObjectMeta,
+    role_ref: RoleRef,
+    #[serde(default)]
+    subjects: Option<Vec<BoundSubject>>,
 }
 
 fn read<T: DeserializeOwned>(raw: &RawValue) -> Result<T, serde_json::Error> {
@@ -95,8 +107,7 @@ impl Judge {
     /// A binding that names the identity of an AI workload.
     pub(super) fn role_binding(&self, request: &Request<'_>) -> Answer {
         let Some(raw) = request.object else { return Answer::allow() };
-        // A RoleBinding has the same fields; its namespace is the request's.
-        let binding: ClusterRoleBinding = match read(raw) {
+        let binding: Binding = match read(raw) {
             Ok(binding) => binding,
             Err(error) => return unreadable(request, &error),
         };
@@ -379,4 +390,24 @@ fn weakened(old: &Labels, new: &Labels) -> Option<String> {
     let enforce = format!("{POD_SECURITY}enforce");
     (was(&enforce) == Some("restricted") && is(&enforce) != Some("restricted"))
         .then(|| format!("label {enforce} may not be lowered or removed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_binding_are_read() -> anyhow::Result<()> {
+        for kind in ["RoleBinding", "ClusterRoleBinding"] {
+            let raw = RawValue::from_string(format!(
+                r#"{{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "{kind}", "metadata": {{"name": "b"}},
+                "roleRef": {{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"}},
+                "subjects": [{{"kind": "ServiceAccount", "name": "chat", "namespace": "shop"}}]}}"#
+            ))?;
+            let binding: Binding = read(&raw)?;
+            assert_eq!(binding.role_ref.name, "admin");
+            assert_eq!(binding.subjects.map(|subjects| subjects.len()), Some(1));
+        }
+        Ok(())
+    }
 }
