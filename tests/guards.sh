@@ -269,9 +269,11 @@ false tenant approve $p aiexemptions - team-a
 false tenant patch $p aiworkloads/status - team-a
 false tenant create $p aitrustpolicies
 false tenant trust $p aitrustpolicies
+true controller list apps replicasets - team-a
+false webhook list apps replicasets - team-a
+false webhook create - secrets - $ns
 false tenant classify - namespaces team-a team-a
 false tenant guard $a validatingwebhookconfigurations portcullis
-false tenant break-glass $p aiworkloads - team-a
 TABLE
 
 section 'Roles stay below the ceiling'
@@ -313,6 +315,16 @@ refused 'case 84: a label of a row' 'kubernetes-admin may not write the audit' a
 allowed 'case 84: the status of a row, by the operator' controller patch aicompliance team-a --subresource=status --type=merge -p '{"status":{"observedGeneration":1}}'
 refused 'case 84: a tenant deletes it' 'cannot delete resource "aicompliances"' tenant delete aicompliance team-a
 allowed 'an administrator deletes a stale row' administrator delete aicompliance team-a
+kubectl create -f - >/dev/null <<'YAML'
+{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: writer}, rules: [{apiGroups: [portcullis.dev], resources: ["*"], verbs: [get, create, update, patch, delete]}]}
+YAML
+kubectl create clusterrolebinding writer --clusterrole=writer --user=writer >/dev/null
+kubectl create clusterrolebinding trusted --clusterrole=portcullis-trust-admin --user=trusted >/dev/null
+echo '{apiVersion: portcullis.dev/v1alpha1, kind: AIProfile, metadata: {name: lax}, spec: {}}' >"$work/profile.yaml"
+refused 'trust is not a matter of plain rights' '[trust-roots-managed] AIProfile "lax": writer may not create it; why: it decides for every namespace' as writer create --validate=false -f "$work/profile.yaml"
+allowed 'but of the verb' as trusted create --validate=false -f "$work/profile.yaml"
+refused 'nor is taking it away' '[trust-roots-managed] AIProfile "lax": writer may not delete it' as writer delete aiprofile lax
+allowed 'which the verb allows' as trusted delete aiprofile lax
 allowed 'a tenant declares' tenant create --validate=false -f "$declaration"
 refused 'case 84: the status of a declaration, by the tenant' 'resource "aiworkloads/status"' \
   tenant patch aiworkload chat -n team-a --subresource=status --type=merge -p '{"status":{"observedGeneration":1}}'
@@ -350,7 +362,7 @@ allowed 'and goes again' helm uninstall portcullis -n $ns
 allowed 'the definitions can go' sh -c 'kubectl get crds -o name | grep portcullis.dev | xargs kubectl delete --timeout=60s'
 allowed 'its namespace goes' kubectl delete namespace $ns --timeout=90s
 kubectl delete namespace team-b elsewhere cluster --wait=false >/dev/null
-kubectl delete clusterrolebinding careless classifiers breakers >/dev/null; kubectl delete clusterrole careless >/dev/null
+kubectl delete clusterrolebinding careless classifiers breakers writer trusted >/dev/null; kubectl delete clusterrole careless writer >/dev/null
 
 printf '\n%s passed, %s failed\n' "$passed" "$failed"
 [ -z "${PORTCULLIS_TALLY:-}" ] || echo "$passed $failed" >>"$PORTCULLIS_TALLY"

@@ -37,3 +37,14 @@
   resources: [events]
   verbs: [create, patch]
 {{- end }}
+
+{{/* Both verify signatures: the webhook what is asked for, the controller what is declared and what runs */}}
+{{- define "portcullis.pullSecretRule" -}}
+{{- if .Values.registry.readPullSecrets -}}
+# credentials of private registries
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: {{ required "registry.readPullSecrets needs registry.pullSecretNames: without names it would be every Secret" (.Values.registry.pullSecretNames | default "") | toJson }}
+  verbs: [get]
+{{- end -}}
+{{- end }}
