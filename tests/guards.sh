@@ -290,6 +290,8 @@ refused 'another configuration' 'forbidden' apply_configuration another
 
 section 'with the configuration gone, as in an emergency'
 refused 'an administrator'\''s hands too, while it does not answer' 'failed calling webhook "environment.portcullis.dev"' kubectl delete networkpolicy chat -n team-a
+allowed 'break-glass: the controller steps aside' as glass-breaker patch deployment portcullis-controller -n $ns --subresource=scale --type=merge -p '{"spec":{"replicas":0}}'
+refused 'and no other Deployment' 'cannot' as glass-breaker patch deployment portcullis-webhook -n $ns --subresource=scale --type=merge -p '{"spec":{"replicas":0}}'
 allowed 'break-glass deletes it' as glass-breaker delete validatingwebhookconfiguration portcullis
 allowed 'an administrator may take a generated policy away' kubectl delete networkpolicy chat -n team-a
 allowed 'pods start at once' as tenant run emergency --image=registry.example/c -n team-a
