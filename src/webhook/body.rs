@@ -154,7 +154,15 @@ impl ByteBudget {
             let length = u64::try_from(length).unwrap_or(u64::MAX);
             return Err(BodyError::Oversized { length, limit, prefix: Bytes::from(first) });
         }
-        let reservation = self.reserve(length, until).await?;
+        // The last quarter is kept for telling the client: one that is still sending does not read the answer.
+        let patience = until.saturating_duration_since(Instant::now()) * 3 / 4;
+        let reservation = match self.reserve(length, Instant::now() + patience).await {
+            Ok(reservation) => reservation,
+            Err(error) => {
+                reader.discard().await;
+                return Err(error);
+            }
+        };
         // Reserved in one piece: growing by doubling would hold up to three times the body for a moment.
         first.reserve_exact(length.saturating_sub(first.len()));
         reader.fill(&mut first, length).await?;

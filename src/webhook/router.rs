@@ -16,6 +16,7 @@ use futures::future::BoxFuture;
 use hyper::body::Bytes;
 use tokio::time::{Instant, timeout_at};
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
 
 use super::body::{BodyError, ByteBudget};
 use super::envelope::{Unjudged, refuse, uid_of_prefix};
@@ -132,12 +133,15 @@ async fn validate(
     let handler = Arc::clone(&state.handler);
     let copy = body.clone();
     // A task of its own: a handler that computes without pausing, or panics, cannot keep this one from answering in time.
-    let mut task = tokio::spawn(async move {
+    let judging = async move {
         let answer = handler.handle(copy, peer, until).await;
         // The memory is in use until here, also when nobody waits any more.
         drop(reservation);
         answer
-    });
+    };
+    // Every line that is logged on the way carries the request's id.
+    let span = tracing::info_span!("review", uid = uid_of_prefix(&body));
+    let mut task = tokio::spawn(judging.instrument(span));
     let response = match timeout_at(until, &mut task).await {
         Ok(Ok(answer)) => json(answer),
         Ok(Err(error)) => {

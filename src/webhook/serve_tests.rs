@@ -413,8 +413,8 @@ async fn draining_serves_on_and_finishes_what_runs() {
     let mut running = started(limits(), Duration::from_millis(500), None).await;
     let mut open = running.connect().await;
     ask(&mut open, &post(REVIEW)).await.unwrap();
-    let mut held = running.connect().await;
-    held.write_all(post(r#"{"request":{"uid":"hold"}}"#).as_bytes()).await.unwrap();
+    let mut waiting = running.connect().await;
+    waiting.write_all(post(r#"{"request":{"uid":"hold"}}"#).as_bytes()).await.unwrap();
     running.handler.holding.subscribe().wait_for(|holding| *holding).await.unwrap();
     running.stop();
     while running.readiness.missing().is_empty() {
@@ -435,7 +435,7 @@ async fn draining_serves_on_and_finishes_what_runs() {
     }
     assert!(!running.task.is_finished());
     running.handler.release.send_replace(true);
-    let (_, body) = answer(&mut held).await.unwrap();
+    let (_, body) = answer(&mut waiting).await.unwrap();
     assert_eq!(body, "Anonymous");
     running.task.await.unwrap();
 }
