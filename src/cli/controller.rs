@@ -16,7 +16,7 @@ use crate::controllers::collect::{Replicas, collect};
 use crate::controllers::dirty::Dirty;
 use crate::controllers::leader;
 use crate::controllers::pods::Pods;
-use crate::controllers::wake::Waker;
+use crate::controllers::wake::{Waiting, Waker};
 use crate::controllers::watch_pods::watch_pods;
 use crate::controllers::webhooks::{self, Drifts, Webhooks};
 use crate::gather::cluster::Feed;
@@ -178,6 +178,7 @@ impl Known {
         metrics: &Arc<Metrics>,
     ) -> (Auditor, Waker) {
         let book = Arc::new(Mutex::new(Book::default()));
+        let waiting = Arc::new(Mutex::new(Waiting::default()));
         let signatures = Arc::clone(&self.signatures) as Arc<dyn SignatureSource>;
         let auditor = Auditor {
             client: client.clone(),
@@ -186,10 +187,19 @@ impl Known {
             dirty: Arc::clone(&self.dirty),
             signatures: Arc::clone(&signatures),
             book: Arc::clone(&book),
+            waiting: Arc::clone(&waiting),
             drifts: gate.drifts.subscribe(),
             recorder: recorder.clone(),
             metrics: Arc::clone(metrics),
         };
-        (auditor, Waker { client: client.clone(), world: Arc::clone(&self.world), signatures, book })
+        let waker = Waker {
+            client: client.clone(),
+            world: Arc::clone(&self.world),
+            signatures,
+            book,
+            waiting,
+            dirty: Arc::clone(&self.dirty),
+        };
+        (auditor, waker)
     }
 }

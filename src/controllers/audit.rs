@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::pods::{Pods, RunningPod};
+use super::wake::Waiting;
 use crate::api::common::{OverallVerdict, State};
 use crate::api::outcome::Counters;
 use crate::api::workload::Row;
@@ -198,7 +199,8 @@ pub struct AuditedNamespace {
 
 /// Audits one governed namespace.
 ///
-/// In: the world, the running pods, what is known of signatures, since when the namespace is governed, and the clock.
+/// In: the world, the running pods, what is known of signatures, since when the namespace is governed, the decisions on
+/// templates whose pods wait outside, and the clock.
 /// Out: states; the same facts give the same states as the webhook and the command line.
 #[must_use]
 pub fn audit_namespace(
@@ -207,6 +209,7 @@ pub fn audit_namespace(
     signatures: &Signatures,
     name: &str,
     governed_since: Timestamp,
+    waiting: &Waiting,
     now: Timestamp,
 ) -> AuditedNamespace {
     let namespace = world.namespace(name);
@@ -263,6 +266,12 @@ pub fn audit_namespace(
             out.undeclared_pods += total;
             let object = format!("{name}/Pod/{}", pod_names.first().map_or("", |n| n.0));
             note_all(&mut own, &mut out.findings, decision, &object);
+        }
+    }
+    for (workload, audited) in &mut out.workloads {
+        for decision in waiting.get(&(name.to_owned(), workload.clone())).into_iter().flatten() {
+            audited.blocked = true;
+            audited.states.take(decision.clone());
         }
     }
     out.own = Some(own);

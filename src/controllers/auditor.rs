@@ -20,6 +20,7 @@ use super::compliance::{cluster_status, namespace_status, seconds, workload_stat
 use super::dirty::Dirty;
 use super::generate::{self, Desired};
 use super::pods::Pods;
+use super::wake::Waiting;
 use super::webhooks::Drifts;
 use crate::api::common::MANAGER;
 use crate::api::compliance::AIComplianceStatus;
@@ -55,6 +56,8 @@ pub struct Auditor {
     pub signatures: Arc<dyn SignatureSource>,
     /// Refused attempts.
     pub book: Arc<Mutex<Book>>,
+    /// Templates whose pods wait outside.
+    pub waiting: Arc<Mutex<Waiting>>,
     /// Repairs of the webhook configuration.
     pub drifts: watch::Receiver<Drifts>,
     /// Events.
@@ -231,7 +234,7 @@ impl Auditor {
         let (audited, statuses, mut row, uid) = {
             let world = self.world();
             let pods = lock(&self.pods);
-            let audited = audit_namespace(&world, &pods, &known, name, since, now);
+            let audited = audit_namespace(&world, &pods, &known, name, since, &lock(&self.waiting), now);
             let namespace = world.namespace(name);
             let book = lock(&self.book);
             let statuses: Vec<(Arc<AIWorkload>, AIWorkloadStatus)> = audited
@@ -320,6 +323,8 @@ impl Auditor {
         let failing = |s: &AIWorkloadStatus| matches!(s.verdict, Some(OverallVerdict::Fail));
         let was = former.is_some_and(failing);
         let running = status.pods.is_some_and(|pods| pods.total > 0);
+        let turned =
+            if former.is_some() { "runs, and is no longer compliant" } else { "runs, and is not compliant" };
         let event = match (was, failing(status)) {
             (false, true) if running => {
                 let row = status.rows.first();
@@ -330,7 +335,7 @@ impl Auditor {
                         .map_or_else(|| "NonCompliant".to_owned(), crate::policy::Control::reason),
                     note: Some(words::cut(
                         format!(
-                            "running, and no longer compliant: [{id}] {}",
+                            "{turned}: [{id}] {}",
                             row.and_then(|r| r.message.clone()).unwrap_or_default()
                         ),
                         1000,

@@ -3,7 +3,7 @@
 //! ReplicaSets and their like wait minutes after refusals. One annotation on the owner makes its controller try at once;
 //! it is written only where the template would be admitted now, and never often.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -19,10 +19,11 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::blocked::Book;
+use super::dirty::Dirty;
 use crate::gather::objects::PodObject;
-use crate::gather::world::World;
+use crate::gather::world::{Touched, World};
 use crate::policy::facts::{Matched, Stage, Subject};
-use crate::policy::{Enforcement, decide, evaluate};
+use crate::policy::{Decision, Enforcement, decide, evaluate};
 use crate::webhook::judge::{SignatureSource, questions};
 
 /// Annotation that wakes an owner; its value is the time.
@@ -44,7 +45,14 @@ pub struct Waker {
     pub signatures: Arc<dyn SignatureSource>,
     /// Which namespaces had refusals.
     pub book: Arc<Mutex<Book>>,
+    /// What waits and why, for the audit.
+    pub waiting: Arc<Mutex<Waiting>>,
+    /// Hears of namespaces where what waits has changed.
+    pub dirty: Arc<Dirty>,
 }
+
+/// Decisions on templates whose pods do not come in, by namespace and workload.
+pub type Waiting = BTreeMap<(String, String), Vec<Decision>>;
 
 type Woken = HashMap<String, (Instant, Duration)>;
 
@@ -70,10 +78,12 @@ impl Waker {
                 );
                 match result {
                     Ok((replica_sets, stateful_sets, daemon_sets, jobs)) => {
-                        self.wake(&namespace, replica_sets, &mut woken).await;
-                        self.wake(&namespace, stateful_sets, &mut woken).await;
-                        self.wake(&namespace, daemon_sets, &mut woken).await;
-                        self.wake(&namespace, jobs, &mut woken).await;
+                        let mut waiting = Waiting::new();
+                        self.wake(&namespace, replica_sets, &mut woken, &mut waiting).await;
+                        self.wake(&namespace, stateful_sets, &mut woken, &mut waiting).await;
+                        self.wake(&namespace, daemon_sets, &mut woken, &mut waiting).await;
+                        self.wake(&namespace, jobs, &mut woken, &mut waiting).await;
+                        self.report(&namespace, waiting);
                     }
                     Err(error) => tracing::warn!(namespace, %error, "owners that wait could not be listed"),
                 }
@@ -87,18 +97,29 @@ impl Waker {
         Ok(all.items.into_iter().filter(Waits::waits).collect())
     }
 
-    async fn wake<K: Waits>(&self, namespace: &str, owners: Vec<K>, woken: &mut Woken) {
+    async fn wake<K: Waits>(
+        &self,
+        namespace: &str,
+        owners: Vec<K>,
+        woken: &mut Woken,
+        waiting: &mut Waiting,
+    ) {
         for owner in owners {
+            let Some(template) = owner.template() else { continue };
+            let Some((workload, decision)) = self.judged(namespace, template).await else { continue };
+            let admitted = decision.allowed();
+            if let Some(workload) = workload.filter(|_| !admitted) {
+                waiting.entry((namespace.to_owned(), workload)).or_default().push(decision);
+            }
+            if !admitted {
+                continue;
+            }
             let uid = owner.uid().unwrap_or_default();
             let pause = match woken.get(&uid) {
                 Some((at, pause)) if at.elapsed() < *pause => continue,
                 Some((_, pause)) => (*pause * 2).min(LONGEST),
                 None => Duration::from_secs(4),
             };
-            let Some(template) = owner.template() else { continue };
-            if !self.admitted(namespace, template).await {
-                continue;
-            }
             woken.insert(uid, (Instant::now(), pause));
             let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
             let patch = json!({"metadata": {"annotations": {ANNOTATION: Timestamp::now().to_string()}}});
@@ -112,11 +133,30 @@ impl Waker {
         }
     }
 
-    /// Whether a pod of this template would be admitted now.
-    async fn admitted(&self, namespace: &str, template: PodTemplateSpec) -> bool {
-        let (Some(spec), metadata) = (template.spec, template.metadata.unwrap_or_default()) else {
-            return false;
+    /// Keeps what waits in a namespace, and tells the audit where that has changed.
+    fn report(&self, namespace: &str, now: Waiting) {
+        let names = |waiting: &Waiting| -> Vec<(String, Vec<&'static str>)> {
+            let of = waiting.iter().filter(|((ns, _), _)| ns == namespace);
+            of.map(|((_, workload), decisions)| {
+                let ids =
+                    decisions.iter().flat_map(|d| crate::render::words::control_ids(&d.refused)).collect();
+                (workload.clone(), ids)
+            })
+            .collect()
         };
+        let mut known = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = names(&known) != names(&now);
+        known.retain(|(ns, _), _| ns != namespace);
+        known.extend(now);
+        drop(known);
+        if changed {
+            self.dirty.add(Touched::namespace(namespace));
+        }
+    }
+
+    /// What would become of a pod of this template now, and the workload it belongs to; `None` without a specification.
+    async fn judged(&self, namespace: &str, template: PodTemplateSpec) -> Option<(Option<String>, Decision)> {
+        let (spec, metadata) = (template.spec?, template.metadata.unwrap_or_default());
         let object = PodObject {
             prefix: String::new(),
             labels: metadata.labels.unwrap_or_default(),
@@ -139,7 +179,8 @@ impl Waker {
         let facts = world.facts(now, Subject::Pod(pod), home, &settings);
         let enforcement = Enforcement::of(home, &world.cluster, workload.as_deref(), now);
         let name = workload.as_ref().and_then(|w| w.metadata.name.as_deref());
-        decide(evaluate(&facts), &enforcement, name, false).allowed()
+        let decision = decide(evaluate(&facts), &enforcement, name, false);
+        Some((name.map(str::to_owned), decision))
     }
 }
 

@@ -221,7 +221,7 @@ fn subject_matches(subject: &api::evidence::Subject, finding: &Finding, workload
 }
 
 /// What becomes of a subject.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Decision {
     /// Findings that refuse it.
     pub refused: Vec<Finding>,

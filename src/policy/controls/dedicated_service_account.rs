@@ -82,12 +82,11 @@ fn token(pod: &PodFacts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
         .automount_service_account_token
         .unwrap_or_else(|| pod.identity.account.and_then(|account| account.automount).unwrap_or(true));
     if automatic {
+        let place = pod.at("spec.automountServiceAccountToken");
+        let place =
+            if pod.spec.automount_service_account_token.is_some() { place.value("true") } else { place };
         report
-            .violated(
-                pod.at("spec.automountServiceAccountToken")
-                    .value(pod.spec.automount_service_account_token.map_or("", |_| "true")),
-                "mounts an API token into every container",
-            )
+            .violated(place, "mounts an API token into every container")
             .fix(Fix::set(format!("{}spec.automountServiceAccountToken", pod.prefix), false));
     }
     for (volume_index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
