@@ -8,12 +8,12 @@ use std::path::PathBuf;
 
 use k8s_openapi::api::core::v1::Namespace as CoreNamespace;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::core::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::objects::{self, PodObject};
+use super::rbac::AnyBinding;
 use super::world::{Object, World, generated};
 use crate::api::{self, Environment, Sensitivity};
 use definitions::{definition, kinds, nearest};
@@ -98,8 +98,8 @@ pub enum Content {
     Exemption(Box<api::AIExemption>),
     /// A network policy.
     NetworkPolicy(Box<NetworkPolicy>),
-    /// A role binding; one of a namespace has the same fields.
-    Binding(Box<ClusterRoleBinding>),
+    /// A role binding of a namespace or of the cluster.
+    Binding(Box<AnyBinding>),
 }
 
 impl Manifests {

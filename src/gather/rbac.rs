@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use k8s_openapi::api::rbac::v1::{PolicyRule, RoleRef, Subject};
+use kube::core::ObjectMeta;
+use serde::Deserialize;
 
 use crate::policy::facts::{BindingRef, Grant, Via};
 
@@ -14,6 +16,19 @@ use crate::policy::facts::{BindingRef, Grant, Via};
 type RoleKey = (Option<String>, String);
 /// Namespace (absent for cluster-wide) and name of a binding.
 pub type BindingKey = (Option<String>, String);
+
+/// A RoleBinding or ClusterRoleBinding: both say the same, and the types of the API insist on their own kind.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnyBinding {
+    /// Name and the like.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    /// The role that it hands out.
+    pub role_ref: RoleRef,
+    /// To whom.
+    pub subjects: Option<Vec<Subject>>,
+}
 
 /// Something that a binding names and that an identity may be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

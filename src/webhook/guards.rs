@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::rbac::v1::{RoleRef, Subject as BoundSubject};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -12,7 +10,7 @@ use serde_json::value::RawValue;
 use super::judge::{Access, Judge, concluded, unreadable};
 use super::wire::{Answer, Request};
 use crate::api::{self, Environment, Sensitivity};
-use crate::gather::rbac::{Reach, reaches};
+use crate::gather::rbac::{AnyBinding, Reach, reaches};
 use crate::gather::world::generated;
 use crate::policy::facts::{BindingFacts, BindingRef, ExemptionFacts, Labels, Subject};
 use crate::policy::{Enforcement, decide, evaluate};
@@ -34,17 +32,6 @@ struct LabelledMeta {
     name: String,
     #[serde(default)]
     labels: Labels,
-}
-
-/// What a `RoleBinding` and a `ClusterRoleBinding` have in common: whom they give what.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Binding {
-    #[serde(default)]
-    metadata: ObjectMeta,
-    role_ref: RoleRef,
-    #[serde(default)]
-    subjects: Option<Vec<BoundSubject>>,
 }
 
 fn read<T: DeserializeOwned>(raw: &RawValue) -> Result<T, serde_json::Error> {
@@ -107,7 +94,7 @@ impl Judge {
     /// A binding that names the identity of an AI workload.
     pub(super) fn role_binding(&self, request: &Request<'_>) -> Answer {
         let Some(raw) = request.object else { return Answer::allow() };
-        let binding: Binding = match read(raw) {
+        let binding: AnyBinding = match read(raw) {
             Ok(binding) => binding,
             Err(error) => return unreadable(request, &error),
         };
@@ -404,7 +391,7 @@ mod tests {
                 "roleRef": {{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"}},
                 "subjects": [{{"kind": "ServiceAccount", "name": "chat", "namespace": "shop"}}]}}"#
             ))?;
-            let binding: Binding = read(&raw)?;
+            let binding: AnyBinding = read(&raw)?;
             assert_eq!(binding.role_ref.name, "admin");
             assert_eq!(binding.subjects.map(|subjects| subjects.len()), Some(1));
         }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::signatures::Signatures;
 use crate::gather::files::{Content, Manifests, Subject};
-use crate::gather::rbac::{Reach, reaches};
+use crate::gather::rbac::{AnyBinding, Reach, reaches};
 use crate::gather::trust;
 use crate::policy::containers::images;
 use crate::policy::facts::{self, BindingFacts, BindingRef, ExemptionFacts, Matched, Namespace, Stage};
@@ -141,11 +141,7 @@ impl<'m> Judge<'m, '_> {
     }
 
     /// A binding that names the identity of a declaration; others concern nobody here.
-    fn binding(
-        &self,
-        subject: &'m Subject,
-        binding: &k8s_openapi::api::rbac::v1::ClusterRoleBinding,
-    ) -> Option<Judgement<'m>> {
+    fn binding(&self, subject: &'m Subject, binding: &AnyBinding) -> Option<Judgement<'m>> {
         let world = &self.manifests.world;
         let namespace = subject.namespace.as_deref();
         let direct: Vec<Reach> = reaches(namespace, binding.subjects.as_deref().unwrap_or_default())
