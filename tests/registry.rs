@@ -19,6 +19,10 @@ use server::Registry;
 
 #[path = "registry/hostile.rs"]
 mod hostile;
+#[path = "registry/keyless.rs"]
+mod keyless;
+#[path = "registry/sigstore.rs"]
+mod sigstore;
 
 /// The public key of a committed fixture.
 fn public(name: &str) -> String {

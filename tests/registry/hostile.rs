@@ -494,3 +494,63 @@ async fn a_registry_without_tls_is_not_spoken_to_in_the_clear_unasked() {
     assert_eq!(answer, Verification::Unknown { cause: Cause::Unreachable, reason });
     assert!(registry.seen().is_empty());
 }
+
+/// A policy for a registry behind TLS on loopback.
+fn secure(host: &str) -> Arc<CompiledTrust> {
+    let mut spec = policy(host, vec![authority("ci", &public("ecdsa-p256"))]);
+    spec.registries[0].plain_http = false;
+    Arc::new(CompiledTrust::compile(&[spec]))
+}
+
+#[tokio::test]
+async fn tls_is_checked_and_further_authorities_can_be_given() {
+    let (registry, issuer) = Registry::start_tls().await;
+    let signed = registry.load(NAME);
+    let host = format!("localhost:{}", registry.address.port());
+    let subject = ImageRef::parse(&format!("{host}/team/{NAME}@{signed}")).unwrap();
+    let answer = ask(&subject, &secure(&host)).await;
+    let reason =
+        format!("registry \"{host}\" cannot be trusted on TLS: its certificate is by an unknown issuer");
+    assert_eq!(answer, Verification::Unknown { cause: Cause::Unreachable, reason });
+
+    let config =
+        VerifierConfig { extra_roots: vec![issuer.clone().into_bytes()], ..VerifierConfig::default() };
+    let verifier = Verifier::new(config.clone());
+    let answer = verifier.verify(Question::image(&subject), &secure(&host), None, soon()).await;
+    assert!(answer.is_verified(), "{answer:?}");
+
+    let host = registry.host();
+    let subject = ImageRef::parse(&format!("{host}/team/{NAME}@{signed}")).unwrap();
+    let answer = Verifier::new(config).verify(Question::image(&subject), &secure(&host), None, soon()).await;
+    let reason = format!("registry \"{host}\" cannot be trusted on TLS: its certificate is for another name");
+    assert_eq!(*answer, Verification::Unknown { cause: Cause::Unreachable, reason });
+}
+
+#[tokio::test]
+async fn without_certificate_authorities_it_is_said_and_nothing_panics() {
+    const CHILD: &str = "PORTCULLIS_TEST_WITHOUT_ROOTS";
+    if std::env::var_os(CHILD).is_none() {
+        // An image FROM scratch has none: this very test again, in a process that cannot find any.
+        let name = "hostile::without_certificate_authorities_it_is_said_and_nothing_panics";
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .envs([(CHILD, "1"), ("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/dev/null")])
+            .output()
+            .unwrap();
+        let output = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && output.contains("1 passed"), "{output}");
+        return;
+    }
+    let host = "registry.example";
+    let subject = ImageRef::parse(&format!("{host}/team/app@{}", digest(b"x"))).unwrap();
+    let answer = ask(&subject, &secure(host)).await;
+    let reason =
+        "no CA certificates could be loaded, so no registry's TLS certificate can be checked".to_owned();
+    assert_eq!(answer, Verification::Unknown { cause: Cause::Internal, reason });
+    // What needs none still works.
+    let registry = Registry::start(true).await;
+    let signed = registry.load(NAME);
+    assert!(
+        ask(&image(&registry, NAME, &signed), &trust(&registry.host(), &["ecdsa-p256"])).await.is_verified()
+    );
+}

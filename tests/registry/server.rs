@@ -67,6 +67,36 @@ impl Registry {
         Self::start_on("127.0.0.1", referrers).await
     }
 
+    /// Starts behind TLS with a certificate for `localhost`; the answer's second part is its issuer in PEM.
+    pub(crate) async fn start_tls() -> (Self, String) {
+        let issuer = {
+            let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().unwrap()).unwrap()
+        };
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        let leaf = params.signed_by(&key, &issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![leaf.der().clone()],
+                rustls_pki_types::PrivateKeyDer::try_from(key).unwrap(),
+            )
+            .unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let content = Arc::new(Mutex::new(Content { referrers: true, ..Content::default() }));
+        let app = Router::new().fallback(answer).with_state(Arc::clone(&content));
+        let listener = Tls { listener, acceptor: Arc::new(config).into() };
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        (Self { address, content }, issuer.pem())
+    }
+
     pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
@@ -158,6 +188,30 @@ impl Registry {
             });
         }
         image.unwrap()
+    }
+}
+
+struct Tls {
+    listener: tokio::net::TcpListener,
+    acceptor: tokio_rustls::TlsAcceptor,
+}
+
+impl axum::serve::Listener for Tls {
+    type Io = tokio_rustls::server::TlsStream<tokio::net::TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            if let Ok((stream, address)) = self.listener.accept().await
+                && let Ok(stream) = self.acceptor.accept(stream).await
+            {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.listener.local_addr()
     }
 }
 

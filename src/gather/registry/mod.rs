@@ -13,6 +13,7 @@ mod error;
 mod lookup;
 mod oci;
 mod signature;
+mod specs;
 mod stats;
 mod tally;
 mod trust;
@@ -21,10 +22,9 @@ mod verifier;
 
 pub use auth::RegistryCredentials;
 pub use authority::{AuthoritySpec, IdentitySpec, MatchSpec, ProofSpec, RootSpec};
+pub use specs::{Artifact, PolicySpec, Question, RegistrySpec, RevokedKind, RevokedSpec, RuleSpec};
 pub use stats::Stats;
-pub use trust::{
-    Artifact, CompiledTrust, PolicySpec, Problem, Question, RegistrySpec, RevokedKind, RevokedSpec, RuleSpec,
-};
+pub use trust::{CompiledTrust, Problem};
 pub use verification::{Cause, Proof, Refusal, SignatureFormat, Verification};
 pub use verifier::{Verifier, VerifierConfig};
 

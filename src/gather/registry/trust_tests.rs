@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::{ProofSpec, RootSpec};
+use super::super::{AuthoritySpec, ProofSpec, RootSpec};
 use super::*;
 use crate::api;
 

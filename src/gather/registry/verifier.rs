@@ -17,8 +17,9 @@ use super::auth::RegistryCredentials;
 use super::client::{ClientConfig, GuardedClient};
 use super::error::FetchError;
 use super::lookup::{Hints, look};
+use super::specs::Question;
 use super::stats::Stats;
-use super::trust::{CompiledTrust, Demand, Question};
+use super::trust::{CompiledTrust, Demand};
 use super::verification::{Cause, Verification};
 use crate::policy::image::ImageRef;
 
