@@ -43,6 +43,21 @@ check() { # WHAT COMMAND...
 is() { local said; said=$(webhooks "$1"); [ "$said" = "$2" ] || { echo "$1 is $said, not $2"; return 1; }; }
 
 expect 'the chart is installed' 'STATUS: deployed' chart install --create-namespace
+# Nobody can reach the webhook here, so what it would judge is made before its configuration is there.
+kubectl delete validatingwebhookconfiguration portcullis >/dev/null
+kubectl create namespace team-a >/dev/null
+kubectl label namespace team-a portcullis.dev/environment=production portcullis.dev/sensitivity=confidential >/dev/null
+kubectl create -f - >/dev/null <<'YAML'
+apiVersion: portcullis.dev/v1alpha1
+kind: AIWorkload
+metadata: {name: chat, namespace: team-a}
+spec:
+  type: supporting
+  selector: {matchLabels: {app: chat}}
+  owners: {accountable: {user: j.doe}, systemOperator: {group: ops}}
+  identity: {permissions: [{apiGroups: [""], resources: [configmaps], verbs: [get]}]}
+YAML
+expect 'the configuration is there' 'STATUS: deployed' chart upgrade
 # The file stays as it was, as a mounted one does for a while after an upgrade.
 kubectl get configmap portcullis-webhooks -n $ns -o jsonpath='{.data.webhooks\.yaml}' >"$work/webhooks.yaml"
 controller_port=$(port) webhook_port=$(port)
@@ -53,6 +68,17 @@ check 'it leads' kubectl get lease portcullis-controller -n $ns
 check 'it publishes its authority in every entry' is '[.webhooks[].clientConfig.caBundle] | unique | length == 1 and .[0] != null' true
 check 'and owns nothing else of them' is '[.metadata.managedFields[] | select(.manager == "portcullis").fieldsV1["f:webhooks"][] | keys[]] | unique' '[".","f:clientConfig","f:name"]'
 check 'the webhook has its certificate and its caches' answers "http://127.0.0.1:$webhook_port/readyz"
+
+written() { [ "$(kubectl get "$@" -o jsonpath='{.metadata.labels.app\.kubernetes\.io/managed-by}' 2>&1)" = portcullis ] || { kubectl get "$@"; return 1; }; }
+for object in serviceaccount/chat role/chat rolebinding/chat networkpolicy/portcullis-default-deny; do check "it generates $object" written "$object" -n team-a; done
+verdict() { [ -n "$(kubectl get "$@" -o jsonpath='{.status.verdict}')" ]; }
+check 'it writes the status of the AIWorkload' verdict aiworkload chat -n team-a
+check 'and the row of the namespace' verdict aicompliance team-a
+check 'and the row of the cluster' verdict aicompliance cluster
+kubectl delete networkpolicy portcullis-default-deny -n team-a --as system:serviceaccount:portcullis-system:portcullis-controller >/dev/null
+check 'a generated policy that vanished comes back' written networkpolicy/portcullis-default-deny -n team-a
+kubectl delete aicompliance team-a >/dev/null
+check 'so does a row' verdict aicompliance team-a
 
 kubectl patch validatingwebhookconfiguration portcullis --type=json --field-manager=somebody -p '[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"Ignore"},{"op":"remove","path":"/webhooks/3"}]' >/dev/null
 check 'case 71: a weakened configuration is repaired' is '[.webhooks[] | [.name, .failurePolicy] | join(" ")]' '["pods.portcullis.dev Fail","workloads.portcullis.dev Fail","namespaces.portcullis.dev Fail","environment.portcullis.dev Fail","kinds.portcullis.dev Fail","rbac.portcullis.dev Ignore"]'
