@@ -9,6 +9,16 @@ tally=${PORTCULLIS_TALLY:-/dev/null}
 
 heading() { printf '\n==> [%4ds] %s\n' "$SECONDS" "$*"; }
 
+# need PROGRAM...: each is on PATH; what is missing is installed from Debian's package of the same name.
+need() {
+  local missing=() name
+  for name in "$@"; do command -v "$name" >/dev/null || missing+=("$name"); done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then echo "not found on this machine: ${missing[*]}" >&2; return 1; fi
+  echo "installing Debian's packages ${missing[*]}"
+  apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
+}
+
 # build_program: builds it with the profile $PROFILE and prints where the portcullis program lies.
 build_program() {
   local profile=${PROFILE:-dev} folder

@@ -30,6 +30,8 @@ finish() {
 }
 trap finish EXIT
 
+need openssl jq
+command -v go >/dev/null || { echo "Go is not installed: https://go.dev/dl/" >&2; exit 1; }
 for step in "${steps[@]}"; do
   heading "$step"
   case $step in

@@ -6,9 +6,9 @@
     case $answer in *declared-workloads-only*) ;; *) failures=$((failures + 1)); echo "$answer" >>"$walk_work/upgrade.answers" ;; esac
     sleep 0.1
   done
-  echo "$failures" >"$walk_work/upgrade.failures" ) &
+  echo "failures: $failures." >"$walk_work/upgrade.failures" ) &
 asking=$!
 expect "helm upgrade, every pod ready" "STATUS: deployed" release upgrade portcullis charts/portcullis --wait --timeout 120s "${values[@]}" --set log.level=debug
 wait "$asking"
-expect "during the upgrade every wrong pod was refused for its reason" "0" cat "$walk_work/upgrade.failures"
+expect "during the upgrade every wrong pod was refused for its reason" "failures: 0." cat "$walk_work/upgrade.failures"
 [ ! -s "$walk_work/upgrade.answers" ] || sort "$walk_work/upgrade.answers" | uniq -c | head -n 5
