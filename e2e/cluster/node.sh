@@ -112,12 +112,18 @@ cgroup_folders() { # the control group of the cluster in every hierarchy of the 
 }
 
 make_cgroups() {
-  local folder
+  local folder controller
   for folder in $(cgroup_folders); do
+    # In the second version a group has the controllers that its parent hands down, and kubelet wants them all.
+    if [ -e "${folder%/*}/cgroup.subtree_control" ]; then
+      for controller in $(cat "${folder%/*}/cgroup.controllers"); do
+        echo "+$controller" 2>/dev/null >"${folder%/*}/cgroup.subtree_control" || true
+      done
+    fi
     mkdir -p "$folder"
     # The first version wants processors and memory nodes written before a process may enter.
     if [ -e "$folder/cpuset.mems" ] && [ -e "$folder/cgroup.clone_children" ]; then
-      cat "$folder/../cpuset.cpus" >"$folder/cpuset.cpus"; cat "$folder/../cpuset.mems" >"$folder/cpuset.mems"
+      cat "${folder%/*}/cpuset.cpus" >"$folder/cpuset.cpus"; cat "${folder%/*}/cpuset.mems" >"$folder/cpuset.mems"
     fi
   done
 }

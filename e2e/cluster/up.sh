@@ -59,6 +59,7 @@ undo() {
     rm -rf "$state-failed"; [ ! -d "$logs" ] || cp -r "$logs" "$state-failed"
     say "taking it down again; the logs stay in $state-failed"
     PORTCULLIS_LOCKED=1 "$cluster_dir/down.sh" "$state" || true
+    rm -f "$state.lock"
   fi
   exit "$status"
 }
