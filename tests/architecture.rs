@@ -181,3 +181,15 @@ fn documents_name_files_and_tests_that_exist() -> io::Result<()> {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }
+
+#[test]
+fn the_readme_shows_the_sample_and_counts_what_is_there() -> io::Result<()> {
+    let readme = fs::read_to_string(root().join("README.md"))?;
+    let sample = fs::read_to_string(root().join("manifests/samples/chat-prod/4-workload.yaml"))?;
+    let object: Vec<&str> = sample.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(readme.contains(&object.join("\n")), "README.md shows another first workload than the samples");
+    let running = ALL.iter().filter(|control| control.implemented()).count();
+    let said = format!("{running} of the {} controls of the catalogue have a check", ALL.len());
+    assert!(readme.contains(&said), "README.md does not say: {said}");
+    Ok(())
+}
