@@ -329,6 +329,27 @@ async fn a_token_is_fetched_once_with_the_narrowest_scope() {
 }
 
 #[tokio::test]
+async fn a_token_service_that_the_entry_lists_is_asked_and_gets_no_more_than_it_needs() {
+    let service = Registry::start_on("127.0.0.2", false).await;
+    let registry = Registry::start(true).await;
+    let signed = registry.load(NAME);
+    let mine = RegistryCredentials::new(&registry.host(), "robot", "hunter2").unwrap();
+    let realm = format!("http://{}/token", service.host());
+    service.twist(|_| Some(json!({ "token": "t0k3n" }).to_string().into_response()));
+    registry.twist(move |seen| (authorization(seen) != Some("Bearer t0k3n")).then(|| bearer(&realm)));
+    let mut spec = policy(&registry.host(), vec![authority("ci", &public("ecdsa-p256"))]);
+    spec.registries[0].companions = vec![service.host()];
+    let (subject, trust) = (image(&registry, NAME, &signed), Arc::new(CompiledTrust::compile(&[spec])));
+    let answer = verifier().verify(Question::image(&subject), &trust, Some(&mine), soon()).await;
+    assert!(answer.is_verified(), "{answer:?}");
+    let asked: Vec<_> = service.seen().iter().map(|seen| authorization(seen).map(str::to_owned)).collect();
+    assert_eq!(asked, [Some("Basic cm9ib3Q6aHVudGVyMg==".to_owned())]);
+    let basic =
+        |seen: &super::server::Seen| authorization(seen).is_some_and(|text| text.starts_with("Basic"));
+    assert!(!registry.seen().iter().any(basic), "the registry asked for a token, not for the password");
+}
+
+#[tokio::test]
 async fn failures_with_bad_credentials_are_not_handed_to_others() {
     let registry = Registry::start(true).await;
     let signed = registry.load(NAME);

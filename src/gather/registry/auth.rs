@@ -231,3 +231,90 @@ fn key(
     let who = credentials.map_or([0; 32], RegistryCredentials::fingerprint);
     (format!("{}/{repository}", registry.host), who)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry(plain_http: bool, companions: &[&str]) -> Registry {
+        let policy = super::super::PolicySpec {
+            registries: vec![super::super::RegistrySpec {
+                host: "registry.example".to_owned(),
+                plain_http,
+                companions: companions.iter().map(|host| (*host).to_owned()).collect(),
+                ..super::super::RegistrySpec::default()
+            }],
+            ..super::super::PolicySpec::default()
+        };
+        let trust = super::super::CompiledTrust::compile(&[policy]);
+        trust.registry("registry.example").unwrap().as_ref().clone()
+    }
+
+    #[test]
+    fn challenges_are_read_as_the_protocol_has_them() {
+        let bearer = |realm: &str, service: Option<&str>| {
+            Some(Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) })
+        };
+        for (value, wanted) in [
+            ("Basic realm=\"x\"", Some(Challenge::Basic)),
+            ("BASIC", Some(Challenge::Basic)),
+            ("Bearer realm=\"https://a/t\",service=\"s\",scope=\"a,b\"", bearer("https://a/t", Some("s"))),
+            ("bearer scope=\"a=b,c\", realm=\"https://a/t?x=y\"", bearer("https://a/t?x=y", None)),
+            ("Bearer realm=https://a/t, service=s", bearer("https://a/t", Some("s"))),
+            ("Bearer service=\"s\"", None),
+            ("Bearer realm=\"open", None),
+            ("Negotiate", None),
+            ("", None),
+        ] {
+            assert_eq!(Challenge::parse(value), wanted, "{value}");
+        }
+        assert_eq!(Challenge::parse(&format!("Bearer realm=\"{}\"", "x".repeat(5000))), None);
+    }
+
+    #[test]
+    fn abuse_081_a_realm_is_the_registry_or_one_that_its_entry_lists() {
+        let base: Url = "https://registry.example/".parse().unwrap();
+        let ask = |companions: &[&str], realm: &str| {
+            let url = token_url(&registry(false, companions), &base, realm, Some("s p"), "team/app");
+            url.map(|url| url.to_string())
+        };
+        let query = "service=s+p&scope=repository%3Ateam%2Fapp%3Apull";
+        assert_eq!(ask(&[], "https://registry.example/t"), Ok(format!("https://registry.example/t?{query}")));
+        assert_eq!(
+            ask(&["auth.example"], "https://AUTH.example/t?a=b#c"),
+            Ok(format!("https://auth.example/t?a=b&{query}"))
+        );
+        let elsewhere = "another host, which its entry does not list";
+        for (realm, wanted) in [
+            ("https://auth.example/t", elsewhere),
+            ("https://registry.example.evil/t", elsewhere),
+            ("https://registry.example:8443/t", elsewhere),
+            ("https://evil.example/registry.example", elsewhere),
+            ("http://registry.example/t", "not over TLS"),
+            ("ftp://registry.example/t", "not over TLS"),
+            ("https://registry.example@evil.example/t", "the address carries credentials"),
+            ("https://u:p@registry.example/t", "the address carries credentials"),
+            ("/t", "its realm is no address"),
+        ] {
+            assert_eq!(ask(&[], realm), Err(wanted), "{realm}");
+        }
+        let plain = token_url(
+            &registry(true, &[]),
+            &"http://registry.example/".parse().unwrap(),
+            "http://registry.example/t",
+            None,
+            "a",
+        );
+        assert_eq!(plain.unwrap().as_str(), "http://registry.example/t?scope=repository%3Aa%3Apull");
+    }
+
+    #[test]
+    fn tokens_that_cannot_be_sent_are_none() {
+        assert!(Token::parse(br#"{"token":"abc"}"#).is_some());
+        assert!(Token::parse(br#"{"access_token":"abc","expires_in":9999999999}"#).is_some());
+        let long = format!(r#"{{"token":"{}"}}"#, "x".repeat(MAX_TOKEN + 1));
+        for body in [r#"{"token":""}"#, r#"{"token":"a\nb"}"#, "{}", r#"["abc"]"#, "abc", &long] {
+            assert!(Token::parse(body.as_bytes()).is_none(), "{}", &body[..body.len().min(20)]);
+        }
+    }
+}

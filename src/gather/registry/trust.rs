@@ -183,6 +183,11 @@ impl CompiledTrust {
         Ok(Demand { registry, digest, rules })
     }
 
+    #[cfg(test)]
+    pub(super) fn registry(&self, host: &str) -> Option<&Arc<Registry>> {
+        self.registries.get(host)
+    }
+
     fn problem(&mut self, policy: &PolicySpec, path: String, message: String) {
         self.problems.push(Problem { policy: policy.name.clone(), path, message });
     }
