@@ -77,14 +77,14 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
                 Arc::clone(&auditor.book),
                 Arc::clone(&auditor.dirty),
             );
-            let wakes = arguments.wake;
-            async move {
+            let wakes_owners = arguments.wake;
+            Box::pin(async move {
                 tokio::join!(certificates.run(), webhooks.run(), auditor.run(), collecting, async {
-                    if wakes {
+                    if wakes_owners {
                         waker.run().await;
                     }
                 });
-            }
+            })
         })
         .await;
     // An election that panicked has said so already; the process ends either way.
