@@ -1,14 +1,16 @@
 //! Every control against its fixtures: what passes, what is refused, what stays open, and in which words.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its input has failed")]
+
+#[expect(unreachable_pub, reason = "several tests share it")]
 mod fixtures;
 
 use std::collections::BTreeSet;
 
-use fixtures::{Documented, Fixture, Said, Verdict, all, base, folder, names};
+use fixtures::{Fixture, Said, Verdict, all, base, carried, folder, names};
 use portcullis::gather::objects::CARRIERS;
 use portcullis::policy::control::Verdict as Found;
 use portcullis::policy::{ALL, Finding};
-use serde_json::json;
 
 /// Set to write the snapshots instead of comparing them.
 const BLESS: &str = "PORTCULLIS_BLESS";
@@ -115,45 +117,11 @@ fn the_words_are_those_of_the_snapshots() {
     assert_none(&wrong);
 }
 
-/// The template of the Deployment as a pod, and inside every kind that carries templates.
-fn carried(world: &Documented) -> Documented {
-    let mut world = world.clone();
-    let template = world.get("Deployment/chat")["spec"]["template"].clone();
-    world.objects.retain(|object| object["kind"] != "Deployment");
-    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": template["spec"]});
-    pod["metadata"] = template["metadata"].clone();
-    pod["metadata"]["name"] = "chat".into();
-    pod["metadata"]["namespace"] = "chat-prod".into();
-    world.objects.push(pod);
-    for carrier in CARRIERS.iter().filter(|carrier| !carrier.templates.is_empty()) {
-        let version =
-            if carrier.group.is_empty() { "v1".to_owned() } else { format!("{}/v1", carrier.group) };
-        let mut object = json!({"apiVersion": version, "kind": carrier.kind});
-        object["metadata"] = json!({"name": "chat", "namespace": "chat-prod"});
-        for path in carrier.templates {
-            let mut at = &mut object;
-            for step in path.split('.') {
-                at = match step.strip_suffix("[*]") {
-                    Some("pytorchReplicaSpecs") => &mut at["pytorchReplicaSpecs"]["Master"],
-                    Some(list) => {
-                        at[list] = json!([{}]);
-                        &mut at[list][0]
-                    }
-                    None => &mut at[step],
-                };
-            }
-            *at = template.clone();
-        }
-        world.objects.push(object);
-    }
-    world
-}
-
 /// What a finding says, with its place inside the pod.
 fn inside(finding: &Finding) -> String {
     let path = finding.place.path.as_deref().unwrap_or_default();
     let ends = ["template.", "Template.", "Master.template."];
-    let inner = ends.iter().filter_map(|end| path.rfind(end).map(|at| &path[at + end.len()..])).next();
+    let inner = ends.iter().find_map(|end| path.rfind(end).map(|at| &path[at + end.len()..]));
     let path = if finding.place.object.is_some() { path } else { inner.unwrap_or(path) };
     format!(
         "{} {:?} {:?} {path} {:?} {}",

@@ -8,7 +8,7 @@ use crate::gather::rbac::{AnyBinding, Reach, reaches};
 use crate::gather::trust;
 use crate::policy::containers::images;
 use crate::policy::facts::{self, BindingFacts, BindingRef, ExemptionFacts, Matched, Namespace, Stage};
-use crate::policy::{Decision, Enforcement, Verdict, decide, evaluate};
+use crate::policy::{Decision, Enforcement, Verdict, decide, evaluate, selector};
 use crate::render::words::{self, Title};
 
 /// How one object came out, from best to worst.
@@ -36,6 +36,8 @@ pub struct Judgement<'m> {
     pub denial: Option<String>,
     /// The findings, sorted by what happens on them.
     pub decision: Decision,
+    /// What is worth knowing although no control asks for it.
+    pub notes: Vec<String>,
 }
 
 /// Judges everything in `manifests`. Objects of namespaces that are not governed and hold no AI are left out.
@@ -80,6 +82,7 @@ impl<'m> Judge<'m, '_> {
                         outcome: Outcome::Refused,
                         denial: Some(denial),
                         decision,
+                        notes: Vec::new(),
                     });
                 }
                 None => self.decide(namespace, facts::Subject::Profile(profile), None),
@@ -103,7 +106,22 @@ impl<'m> Judge<'m, '_> {
                 self.decide(namespace, written, None)
             }
         };
-        Some(concluded(subject, None, decision))
+        let mut judgement = concluded(subject, None, decision);
+        if let Content::Workload(workload) = &subject.content
+            && !self.selects(subject, &workload.spec.selector.match_labels)
+        {
+            judgement.notes.push(format!(
+                "AIWorkload {}/{}: spec.selector.matchLabels select no pod in these files",
+                namespace.name, subject.name
+            ));
+        }
+        Some(judgement)
+    }
+
+    /// Whether any pod in the files carries `wanted`, in the namespace of `workload`.
+    fn selects(&self, workload: &Subject, wanted: &facts::Labels) -> bool {
+        let neighbours = self.manifests.subjects.iter().filter(|s| s.namespace == workload.namespace);
+        neighbours.flat_map(Subject::pods).any(|pod| selector::contains(wanted, &pod.labels))
     }
 
     fn decide(&self, namespace: &Namespace, subject: facts::Subject<'_>, workload: Option<&str>) -> Decision {
@@ -174,7 +192,13 @@ fn unstated<'m>(subject: &'m Subject, namespace: &str) -> Judgement<'m> {
          --sensitivity SENSITIVITY",
         title(subject, None).owner
     );
-    Judgement { subject, outcome: Outcome::Unknown, denial: Some(denial), decision: Decision::default() }
+    Judgement {
+        subject,
+        outcome: Outcome::Unknown,
+        denial: Some(denial),
+        decision: Decision::default(),
+        notes: Vec::new(),
+    }
 }
 
 fn title(subject: &Subject, workload: Option<&str>) -> Title {
@@ -200,7 +224,7 @@ fn concluded<'m>(subject: &'m Subject, workload: Option<&str>, decision: Decisio
     };
     let denial = (!decision.allowed())
         .then(|| words::denial(&title(subject, workload), &decision, crate::policy::evaluate::judged()));
-    Judgement { subject, outcome, denial, decision }
+    Judgement { subject, outcome, denial, decision, notes: Vec::new() }
 }
 
 /// The worst of some outcomes.

@@ -26,7 +26,7 @@ pub(super) fn text(manifests: &Manifests, judgements: &[Judgement<'_>], audit: b
     let mut out = String::new();
     for judgement in judgements {
         let decision = &judgement.decision;
-        let said = judgement.denial.is_some() || !decision.warned.is_empty();
+        let said = judgement.denial.is_some() || !decision.warned.is_empty() || !judgement.notes.is_empty();
         if !said && (decision.audited.is_empty() || !audit) {
             continue;
         }
@@ -39,6 +39,9 @@ pub(super) fn text(manifests: &Manifests, judgements: &[Judgement<'_>], audit: b
         }
         for finding in decision.audited.iter().filter(|_| audit) {
             let _ = writeln!(out, "audit: {}", words::one_line(finding));
+        }
+        for note in &judgement.notes {
+            let _ = writeln!(out, "note: {note}");
         }
         out.push('\n');
     }
@@ -119,6 +122,8 @@ struct OutObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
     findings: Vec<OutFinding<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    notes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -183,6 +188,7 @@ fn object<'a>(judgement: &'a Judgement<'_>) -> OutObject<'a> {
         outcome: judgement.outcome,
         message: judgement.denial.as_deref(),
         findings,
+        notes: &judgement.notes,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::policy::facts::Signature;
 use crate::webhook::judge::{ImageQuestion, SignatureSource as _, questions};
 
 /// The longest time that all look-ups of a namespace take together.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// What is said of an image that nobody looked up.
 const NOT_LOOKED_UP: &str = "its signature was not looked up: run `portcullis check` with --verify";
 

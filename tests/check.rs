@@ -1,0 +1,208 @@
+//! `portcullis check` as people run it: exit codes, words, and what it makes of bad input.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its input has failed")]
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const BASE: &str = include_str!("controls/base.yaml");
+
+/// The base without what is no object of a cluster.
+fn base() -> String {
+    BASE.split("---\n# What is known of signatures").next().unwrap().to_owned()
+}
+
+fn run(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// Exit code, and both outputs.
+fn check(arguments: &[&str], input: &str) -> (i32, String) {
+    let output = run(&[&["check", "-f", "-"], arguments].concat(), input);
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+}
+
+fn signatures() -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let images = BASE.rsplit_once("images:").unwrap().1;
+    write!(file, "images:{images}").unwrap();
+    file
+}
+
+/// With the signatures that the base needs.
+fn verified(input: &str) -> (i32, String) {
+    let file = signatures();
+    check(&["--signatures", file.path().to_str().unwrap()], input)
+}
+
+#[track_caller]
+fn assert_says(got: &(i32, String), code: i32, words: &str) {
+    assert!(got.0 == code && got.1.contains(words), "wanted {code} and {words:?}, got {}:\n{}", got.0, got.1);
+}
+
+#[test]
+fn a_workload_that_keeps_the_code_passes() {
+    assert_eq!(verified(&base()), (0, "6 objects judged: 6 pass\n".to_owned()),);
+}
+
+#[test]
+fn the_samples_pass() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/samples");
+    let file = signatures();
+    let arguments = ["check", "-f", samples.to_str().unwrap(), "--signatures", file.path().to_str().unwrap()];
+    let output = run(&arguments, "");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn what_nobody_looked_up_is_unknown() {
+    let got = check(&[], &base());
+    assert_says(
+        &got,
+        3,
+        "cannot tell: its signature was not looked up: run `portcullis check` with --verify",
+    );
+    assert_says(&got, 3, "6 objects judged: 1 unknown, 5 pass");
+}
+
+#[test]
+fn what_breaks_a_control_is_refused() {
+    let input = base().replace("runAsNonRoot: true", "runAsNonRoot: false");
+    let got = verified(&input);
+    assert_says(&got, 1, "AIWorkload chat-prod/chat: 1 of 16 controls refuses this Deployment: pod-hardened");
+    let json = check(&["-o", "json"], &input);
+    assert_eq!(json.0, 1);
+    let value: serde_json::Value = serde_json::from_str(&json.1).unwrap();
+    assert_eq!(value["outcome"], "refused");
+    let deployment = value["objects"].as_array().unwrap().iter().find(|o| o["kind"] == "Deployment").unwrap();
+    assert!(deployment["findings"].as_array().unwrap().iter().any(|f| f["control"] == "pod-hardened"));
+}
+
+#[test]
+fn a_stricter_profile_is_asked_for_by_name() {
+    let (code, text) = check(&["--profile", "strict"], &base().replace("production", "research"));
+    assert_ne!(code, 0, "{text}");
+}
+
+#[test]
+fn a_namespace_that_nobody_describes_is_unknown_until_it_is_stated() {
+    let (_, rest) = base().split_once("---\n").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    assert_says(&verified(&rest), 3, "namespace \"chat-prod\" is not in the files");
+    let file = signatures();
+    let stated = ["-n", "chat-prod", "--environment", "production", "--sensitivity", "internal"];
+    let got = check(&[&stated[..], &["--signatures", file.path().to_str().unwrap()]].concat(), &rest);
+    assert_says(&got, 0, "5 objects judged: 5 pass");
+}
+
+#[test]
+fn a_field_that_does_not_exist_makes_the_input_unusable() {
+    let got = verified(&base().replace("systemOperator:", "systemOperater:"));
+    assert_says(
+        &got,
+        2,
+        "standard input document 6: AIWorkload \"chat\": spec.owners.systemOperater: there is no such field; did you mean \
+         \"systemOperator\"?",
+    );
+    assert_says(&got, 2, "the input cannot be used, so nothing was judged: 1 error");
+}
+
+#[test]
+fn an_object_that_is_too_large_makes_the_input_unusable() {
+    let large = format!(
+        "{}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{a: {}}}\n",
+        base(),
+        "x".repeat(3 << 20)
+    );
+    assert_says(&verified(&large), 2, "and the API server takes no object of more than 3145728");
+}
+
+#[test]
+fn a_path_that_does_not_exist_makes_the_input_unusable() {
+    let output = run(&["check", "-f", "/no/such/file.yaml"], "");
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.starts_with("/no/such/file.yaml: cannot be read: No such file or directory"), "{text}");
+}
+
+#[test]
+fn a_model_that_is_nowhere_is_named() {
+    let got = verified(&base().replace("  - name: chat-7b", "  - name: chat-7b\n  - name: chat-8b"));
+    assert_says(
+        &got,
+        1,
+        "spec.models[1].name \"chat-8b\": no AIModel of namespace \"chat-prod\" has this name",
+    );
+}
+
+#[test]
+fn two_declarations_of_one_pod_are_both_named() {
+    let twin = "---\napiVersion: portcullis.dev/v1alpha1\nkind: AIWorkload\nmetadata: {name: twin, namespace: chat-prod}\n\
+                spec: {type: supporting, selector: {matchLabels: {app: chat}}, roles: [SystemOperator], owners: \
+                {accountable: {user: j.doe}, systemOperator: {group: chat-ops}}}\n";
+    assert_says(&verified(&format!("{}{twin}", base())), 1, "2 AIWorkloads select this pod: chat, twin");
+}
+
+#[test]
+fn a_selector_that_matches_nothing_is_noted_and_its_pod_refused() {
+    let got = verified(&base().replace(
+        "selector: {matchLabels: {app: chat}}\n  roles",
+        "selector: {matchLabels: {app: caht}}\n  roles",
+    ));
+    assert_says(
+        &got,
+        1,
+        "note: AIWorkload chat-prod/chat: spec.selector.matchLabels select no pod in these files",
+    );
+    assert_says(&got, 1, "no AIWorkload of namespace \"chat-prod\" selects this pod");
+}
+
+#[test]
+fn a_malformed_image_name_is_told_with_its_place() {
+    let image = "registry.example/chat@sha256:1111111111111111111111111111111111111111111111111111111111111111\n        args";
+    let got = verified(&base().replace(image, "registry.example/Chat App\n        args"));
+    assert_says(
+        &got,
+        1,
+        "spec.template.spec.containers[0].image \"registry.example/Chat App\": is no image reference: ",
+    );
+}
+
+#[test]
+fn a_key_that_nobody_can_read_is_told_where_it_stands() {
+    let got = verified(&base().replace("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE", "AAAA"));
+    assert_says(&got, 1, "AITrustPolicy default spec.authorities[0]: the key is no valid public key");
+}
+
+#[test]
+fn a_profile_that_names_no_control_is_told_so() {
+    let profile = "---\napiVersion: portcullis.dev/v1alpha1\nkind: AIProfile\nmetadata: {name: house}\n\
+                   spec: {controls: {images-signed: {production: audit}}}\n";
+    let got = verified(&format!("{}{profile}", base()));
+    assert_says(
+        &got,
+        1,
+        "AIProfile house spec.controls[\"images-signed\"]: is no control, so it changes nothing",
+    );
+}
+
+#[test]
+fn a_registry_that_does_not_answer_leaves_the_verdict_open() {
+    // Nothing listens on port 9 of this machine.
+    let here = base().replace("registry.example/", "127.0.0.1:9/").replace(
+        "- host: registry.example",
+        "- {host: \"127.0.0.1:9\", plainHTTP: true, allowPrivateAddresses: true}",
+    );
+    let got = check(&["--verify"], &here);
+    assert_says(&got, 3, "cannot tell: ");
+    assert!(!got.1.contains("was not looked up"), "{}", got.1);
+}
