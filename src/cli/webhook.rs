@@ -21,6 +21,7 @@ use crate::webhook::body::{BodyLimits, ByteBudget};
 use crate::webhook::connections::{ConnectionLimits, Connections};
 use crate::webhook::handler::Handler;
 use crate::webhook::judge::{Judge, RefusalSink};
+use crate::webhook::published::until_published;
 use crate::webhook::router::{self, Admission};
 use crate::webhook::serve::{Drain, serve_tls};
 use crate::webhook::tls::{ApiServerCertificates, TlsStore};
@@ -41,6 +42,9 @@ pub(super) struct Arguments {
     /// Accept only client certificates with this common name (may be repeated)
     #[arg(long, env = "PORTCULLIS_CLIENT_NAME", value_delimiter = ',', requires = "client_ca_file")]
     client_name: Vec<String>,
+    /// Name of the webhook configuration by which the API server calls this webhook
+    #[arg(long, env = "PORTCULLIS_WEBHOOK_CONFIGURATION", default_value = "portcullis")]
+    webhook_configuration: String,
     /// Seconds to keep serving after being asked to stop, while the endpoints of the Service are updated
     #[arg(long, env = "PORTCULLIS_DRAIN_SECONDS", default_value = "5")]
     drain_seconds: u64,
@@ -69,6 +73,13 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     let namespace = common.pod_namespace.clone();
     let watched = Arc::clone(&store);
     let watching = client.clone();
+    tokio::spawn(until_published(
+        client.clone(),
+        namespace.clone(),
+        SECRET,
+        arguments.webhook_configuration.clone(),
+        readiness.condition("authority published"),
+    ));
     tokio::spawn(async move { watched.watch(watching, &namespace, SECRET).await });
 
     let world = Arc::new(RwLock::new(World::default()));

@@ -36,7 +36,7 @@ use crate::webhook::judge::{ImageQuestion, SignatureSource};
 /// How long the audit rests when nothing changes: then expiries are looked at.
 const REST: Duration = Duration::from_secs(30);
 /// Everything is looked at again this often, whatever the watches said.
-const FULL: Duration = Duration::from_secs(300);
+const FULL: Duration = Duration::from_mins(5);
 /// How long signatures may take to be looked up for one namespace.
 const LOOK_UP: Duration = Duration::from_secs(8);
 /// Writes to the API server at the same time.
@@ -73,7 +73,7 @@ struct Written {
     workloads: HashMap<(String, String), AIWorkloadStatus>,
     cluster: AIComplianceStatus,
     faults: HashMap<(String, String), String>,
-    cluster_written: Option<Instant>,
+    cluster_at: Option<Instant>,
 }
 
 /// An object of ours could not be read or written.
@@ -201,7 +201,7 @@ impl Auditor {
                 changed |= self.namespace(name, now, written).await;
             }
         }
-        let stale = written.cluster_written.is_none_or(|at| at.elapsed() > Duration::from_secs(60));
+        let stale = written.cluster_at.is_none_or(|at| at.elapsed() > Duration::from_mins(1));
         if changed || stale {
             self.cluster(now, written, stale).await;
         }
@@ -249,6 +249,7 @@ impl Auditor {
                     let status = workload_status(
                         result,
                         workload.metadata.generation,
+                        crate::policy::composition::digest(workload),
                         generated,
                         blocked,
                         &former,
@@ -482,7 +483,7 @@ impl Auditor {
         match self.put_row("cluster", "Cluster", None, &status).await {
             Ok(()) => {
                 written.cluster = status;
-                written.cluster_written = Some(Instant::now());
+                written.cluster_at = Some(Instant::now());
             }
             Err(error) => self.failed(&AuditError::Row("cluster".to_owned(), error)).await,
         }

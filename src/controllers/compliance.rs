@@ -24,6 +24,7 @@ const FINDINGS: usize = 64;
 pub fn workload_status(
     audited: &AuditedWorkload,
     generation: Option<i64>,
+    composition: String,
     generated: Result<(), String>,
     blocked: Option<Blocked>,
     former: &AIWorkloadStatus,
@@ -71,7 +72,7 @@ pub fn workload_status(
         pods: Some(PodCounts { total: audited.pods, never_verified: audited.never_verified }),
         rows: states.rows().into_iter().take(16).collect(),
         blocked,
-        composition_digest: former.composition_digest.clone(),
+        composition_digest: Some(composition),
         residue: former.residue.clone(),
         conditions: [compliant, generated, selects]
             .into_iter()

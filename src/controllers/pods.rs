@@ -118,14 +118,13 @@ impl Pods {
         object.labels.hash(&mut hasher);
         object.annotations.hash(&mut hasher);
         let key = hasher.finish();
-        if let Some(known) = self.interned.get(&key).and_then(Weak::upgrade) {
-            if known.spec == object.spec
+        if let Some(known) = self.interned.get(&key).and_then(Weak::upgrade)
+            && known.spec == object.spec
                 && known.labels == object.labels
                 && known.annotations == object.annotations
             {
                 return known;
             }
-        }
         let object = Arc::new(object);
         self.interned.insert(key, Arc::downgrade(&object));
         object
@@ -152,7 +151,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn pod(name: &str, node: &str, limits: serde_json::Value) -> Pod {
+    fn pod(name: &str, node: &str, limits: &serde_json::Value) -> Pod {
         serde_json::from_value(json!({
             "metadata": {"name": name, "namespace": "a", "labels": {"app": "x"}},
             "spec": {"nodeName": node, "containers": [{"name": "c", "resources": {"limits": limits}}]},
@@ -164,9 +163,9 @@ mod tests {
     #[test]
     fn pods_that_are_alike_are_kept_once() {
         let mut pods = Pods::default();
-        assert!(pods.apply(pod("one", "n1", json!({}))));
-        assert!(pods.apply(pod("two", "n2", json!({}))));
-        assert!(!pods.apply(pod("two", "n2", json!({}))), "nothing new");
+        assert!(pods.apply(pod("one", "n1", &json!({}))));
+        assert!(pods.apply(pod("two", "n2", &json!({}))));
+        assert!(!pods.apply(pod("two", "n2", &json!({}))), "nothing new");
         let objects: Vec<_> = pods.of("a").map(|(_, p)| Arc::as_ptr(&p.object)).collect();
         assert_eq!(objects[0], objects[1]);
         assert!(pods.remove("a", "one") && pods.remove("a", "two"));
@@ -176,7 +175,7 @@ mod tests {
     #[test]
     fn a_pod_with_an_accelerator_is_noted() {
         let mut pods = Pods::default();
-        pods.apply(pod("gpu", "n", json!({"nvidia.com/gpu": "1"})));
+        pods.apply(pod("gpu", "n", &json!({"nvidia.com/gpu": "1"})));
         assert_eq!(pods.undeclared().collect::<Vec<_>>(), [("a", "Pod a/gpu requests nvidia.com/gpu")]);
     }
 }

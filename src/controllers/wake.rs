@@ -1,6 +1,6 @@
 //! Wakes owners whose pods were refused for something that has come since.
 //!
-//! ReplicaSets and their like wait minutes after refusals. One annotation on the owner makes its controller try at once;
+//! `ReplicaSets` and their like wait minutes after refusals. One annotation on the owner makes its controller try at once;
 //! it is written only where the template would be admitted now, and never often.
 
 use std::collections::{BTreeMap, HashMap};
@@ -33,7 +33,7 @@ const EVERY: Duration = Duration::from_secs(2);
 /// A refusal older than this no longer keeps its namespace on the list.
 const FRESH: i64 = 3600;
 /// Pauses between two wakings of one owner: doubled each time, at most this.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_mins(2);
 
 /// Wakes owners until it is dropped.
 pub struct Waker {
@@ -126,7 +126,7 @@ impl Waker {
             let name = owner.name_any();
             match api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
                 Ok(_) => {
-                    tracing::info!(namespace, kind = %K::kind(&()), name, "woken: what its pods were refused for has come")
+                    tracing::info!(namespace, kind = %K::kind(&()), name, "woken: what its pods were refused for has come");
                 }
                 Err(error) => tracing::warn!(namespace, name, %error, "an owner could not be woken"),
             }

@@ -111,7 +111,7 @@ impl Feed {
         self.spawn(kind, events.default_backoff(), wrap);
     }
 
-    /// PodMonitors exist only where the Prometheus operator is installed; their absence is an answer too.
+    /// `PodMonitors` exist only where the Prometheus operator is installed; their absence is an answer too.
     fn pod_monitors(&self, client: &Client) {
         let resource =
             ApiResource::from_gvk(&GroupVersionKind::gvk("monitoring.coreos.com", "v1", "PodMonitor"));

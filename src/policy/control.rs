@@ -38,7 +38,7 @@ impl Control {
         matches!(self.check, Check::Rule(_))
     }
 
-    /// The id in PascalCase, as it stands in the reason of an Event.
+    /// The id in `PascalCase`, as it stands in the reason of an Event.
     #[must_use]
     pub fn reason(&self) -> String {
         self.id

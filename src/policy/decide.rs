@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::code::{self, Effect};
+use super::composition;
 use super::control::{Control, Finding, Mode, Scope};
 use super::dates;
 use super::facts::{Cluster, Namespace};
@@ -37,6 +38,8 @@ pub struct Enforcement<'a> {
     profiles: Vec<&'a api::AIProfile>,
     floor: Option<Base>,
     exemptions: Vec<&'a api::AIExemption>,
+    namespace: &'a Namespace,
+    composition: Option<String>,
 }
 
 impl<'a> Enforcement<'a> {
@@ -53,8 +56,16 @@ impl<'a> Enforcement<'a> {
     ) -> Self {
         let environment = namespace.environment().unwrap_or(Environment::Production);
         let criticality = workload.map(|w| w.spec.criticality).unwrap_or_default();
+        let exemptions: Vec<&api::AIExemption> = namespace
+            .exemptions
+            .values()
+            .map(AsRef::as_ref)
+            .filter(|e| exemption_holds(e, now).is_ok())
+            .collect();
         Self {
             environment,
+            namespace,
+            composition: workload.filter(|_| !exemptions.is_empty()).map(composition::digest),
             profiles: cluster
                 .profiles
                 .values()
@@ -62,12 +73,7 @@ impl<'a> Enforcement<'a> {
                 .filter(|p| applies(p, &namespace.name, environment, criticality))
                 .collect(),
             floor: (criticality == api::common::Criticality::Critical).then_some(Base::Strict),
-            exemptions: namespace
-                .exemptions
-                .values()
-                .map(AsRef::as_ref)
-                .filter(|e| exemption_holds(e, now).is_ok())
-                .collect(),
+            exemptions,
         }
     }
 
@@ -115,8 +121,28 @@ impl<'a> Enforcement<'a> {
         self.exemptions.iter().copied().find(|exemption| {
             let spec = &exemption.spec;
             spec.controls.iter().any(|c| c == finding.control.id)
-                && subject_matches(&spec.subject, finding, workload)
+                && self.covers(&spec.subject, finding, workload)
         })
+    }
+}
+
+impl Enforcement<'_> {
+    /// Whether an exemption's subject is what the finding is about, in exactly the state that was exempted: an
+    /// AIWorkload by the digest in its status, an AIModel by its own, an image by the one in its reference.
+    fn covers(&self, subject: &api::evidence::Subject, finding: &Finding, workload: Option<&str>) -> bool {
+        let Some(digest) = subject.digest.as_deref() else { return false };
+        match subject.kind.as_str() {
+            "AIWorkload" => workload == Some(subject.name.as_str()) && self.composition.as_deref() == Some(digest),
+            "AIModel" => {
+                let about = finding.place.object.as_deref().and_then(|object| object.strip_prefix("AIModel "));
+                about.is_some_and(|name| name.rsplit('/').next() == Some(subject.name.as_str()))
+                    && self.namespace.models.get(&subject.name).and_then(|m| m.spec.digest.as_deref()) == Some(digest)
+            }
+            "Image" => {
+                finding.place.value.as_deref().is_some_and(|value| value.rsplit_once('@').is_some_and(|(_, d)| d == digest))
+            }
+            _ => false,
+        }
     }
 }
 
@@ -200,24 +226,6 @@ pub fn exemption_holds(exemption: &api::AIExemption, now: Timestamp) -> Result<(
         return Err("it would last more than 90 days".to_owned());
     }
     Ok(())
-}
-
-fn subject_matches(subject: &api::evidence::Subject, finding: &Finding, workload: Option<&str>) -> bool {
-    if let Some(digest) = subject.digest.as_deref() {
-        let at = finding.place.value.as_deref().unwrap_or_default();
-        let named = at.split('@').any(|part| part == digest);
-        if !named {
-            return false;
-        }
-    }
-    if subject.kind == "AIWorkload" {
-        return workload == Some(subject.name.as_str());
-    }
-    finding.place.object.as_deref().is_some_and(|object| {
-        object.split_once(' ').is_some_and(|(kind, name)| {
-            kind == subject.kind && name.rsplit('/').next() == Some(subject.name.as_str())
-        })
-    })
 }
 
 /// What becomes of a subject.

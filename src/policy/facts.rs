@@ -348,13 +348,13 @@ pub struct Namespace {
     pub service_accounts: BTreeMap<String, ServiceAccount>,
     /// NetworkPolicies by name.
     pub network_policies: BTreeMap<String, NetworkPolicy>,
-    /// PodMonitors by name.
+    /// `PodMonitors` by name.
     pub pod_monitors: BTreeMap<String, PodMonitor>,
     /// Services by name, with their ports.
     pub services: BTreeMap<String, Vec<ServicePort>>,
-    /// Names of ResourceQuotas.
+    /// Names of `ResourceQuotas`.
     pub resource_quotas: BTreeSet<String>,
-    /// Names of LimitRanges.
+    /// Names of `LimitRanges`.
     pub limit_ranges: BTreeSet<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Asks the cluster whether a user may do something: one SubjectAccessReview, for rare requests only.
+//! Asks the cluster whether a user may do something: one `SubjectAccessReview`, for rare requests only.
 
 use futures::future::BoxFuture;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};

@@ -156,7 +156,7 @@ struct Skeleton<'a> {
 impl Judge {
     /// Answers one review.
     ///
-    /// Guarantees: always an AdmissionReview with the request's uid where one could be read; an error while deciding is a
+    /// Guarantees: always an `AdmissionReview` with the request's uid where one could be read; an error while deciding is a
     /// denial that says so. Returns by `deadline` as far as waiting goes.
     pub async fn review(&self, body: &[u8], deadline: Instant) -> (Answer, Vec<u8>) {
         match serde_json::from_slice::<Review<'_>>(body) {
@@ -179,14 +179,15 @@ impl Judge {
         match (group, request.resource.resource.as_ref(), request.sub_resource.as_ref()) {
             ("", "pods", "" | "ephemeralcontainers" | "resize") => self.pod(request, deadline).await,
             ("", "pods", "binding") => binding(request),
-            // Access to running pods is recorded by the audit log; no control decides on it yet.
-            ("", "pods", "exec" | "attach" | "portforward" | "proxy") => Answer::allow(),
             ("", "namespaces", _) => self.namespace_labels(request).await,
             ("networking.k8s.io", "networkpolicies", "") => self.network_policy(request),
             ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings", "") => {
                 self.role_binding(request)
             }
-            ("rbac.authorization.k8s.io", _, "")
+            // Access to running pods is recorded by the audit log, and no control decides on it yet; roles and what is
+            // mounted are judged where they meet a pod.
+            ("", "pods", "exec" | "attach" | "portforward" | "proxy")
+            | ("rbac.authorization.k8s.io", _, "")
             | ("", "serviceaccounts" | "persistentvolumeclaims" | "configmaps", "") => Answer::allow(),
             (api::common::GROUP, _, "") => self.own_kind(request).await,
             (_, _, "") if objects::carrier(group, &request.kind.kind).is_some() => {

@@ -8,6 +8,7 @@ pub mod envelope;
 pub mod guards;
 pub mod handler;
 pub mod judge;
+pub mod published;
 pub mod router;
 pub mod serve;
 pub mod tls;

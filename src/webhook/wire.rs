@@ -1,4 +1,4 @@
-//! AdmissionReview as it comes and goes (admission.k8s.io/v1): what is not needed is never parsed.
+//! `AdmissionReview` as it comes and goes (admission.k8s.io/v1): what is not needed is never parsed.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -34,10 +34,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             Some(Signature::Trusted(_)) => {
                 report.unknown(place(), "the verification named no authority");
             }
-            Some(Signature::Missing(why)) => {
-                report.violated(place(), why.as_str()).fix(sign());
-            }
-            Some(Signature::Untrusted(why)) => {
+            Some(Signature::Missing(why) | Signature::Untrusted(why)) => {
                 report.violated(place(), why.as_str()).fix(sign());
             }
             Some(Signature::Refused(why)) => {

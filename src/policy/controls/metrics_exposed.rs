@@ -103,7 +103,7 @@ fn served(
 
 fn add_port(pod: &PodFacts<'_>, container: &ContainerView<'_>, name: &str) -> Fix {
     let number =
-        (9090..).find(|n| container.ports.iter().all(|port| port.container_port != *n)).unwrap_or(9090);
+        (9090..=9999).find(|n| container.ports.iter().all(|port| port.container_port != *n)).unwrap_or(9090);
     let port = json!({"name": name, "containerPort": number});
     let ports = container.path("ports");
     match container.ports.len() {
