@@ -120,11 +120,11 @@ impl Pods {
         let key = hasher.finish();
         if let Some(known) = self.interned.get(&key).and_then(Weak::upgrade)
             && known.spec == object.spec
-                && known.labels == object.labels
-                && known.annotations == object.annotations
-            {
-                return known;
-            }
+            && known.labels == object.labels
+            && known.annotations == object.annotations
+        {
+            return known;
+        }
         let object = Arc::new(object);
         self.interned.insert(key, Arc::downgrade(&object));
         object

@@ -339,7 +339,7 @@ impl World {
     }
 
     /// The AI workloads that a reach of a binding concerns, in governed namespaces.
-    #[must_use] 
+    #[must_use]
     pub fn workloads_reached<'a>(&'a self, reach: &'a Reach) -> Vec<&'a Arc<api::AIWorkload>> {
         let of = |namespace: &'a str, name: Option<&'a str>| {
             self.cluster.namespaces.get(namespace).into_iter().filter(|ns| ns.governed()).flat_map(

@@ -132,15 +132,21 @@ impl Enforcement<'_> {
     fn covers(&self, subject: &api::evidence::Subject, finding: &Finding, workload: Option<&str>) -> bool {
         let Some(digest) = subject.digest.as_deref() else { return false };
         match subject.kind.as_str() {
-            "AIWorkload" => workload == Some(subject.name.as_str()) && self.composition.as_deref() == Some(digest),
+            "AIWorkload" => {
+                workload == Some(subject.name.as_str()) && self.composition.as_deref() == Some(digest)
+            }
             "AIModel" => {
-                let about = finding.place.object.as_deref().and_then(|object| object.strip_prefix("AIModel "));
+                let about =
+                    finding.place.object.as_deref().and_then(|object| object.strip_prefix("AIModel "));
                 about.is_some_and(|name| name.rsplit('/').next() == Some(subject.name.as_str()))
-                    && self.namespace.models.get(&subject.name).and_then(|m| m.spec.digest.as_deref()) == Some(digest)
+                    && self.namespace.models.get(&subject.name).and_then(|m| m.spec.digest.as_deref())
+                        == Some(digest)
             }
-            "Image" => {
-                finding.place.value.as_deref().is_some_and(|value| value.rsplit_once('@').is_some_and(|(_, d)| d == digest))
-            }
+            "Image" => finding
+                .place
+                .value
+                .as_deref()
+                .is_some_and(|value| value.rsplit_once('@').is_some_and(|(_, d)| d == digest)),
             _ => false,
         }
     }
