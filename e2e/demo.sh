@@ -66,13 +66,15 @@ shell() {
 holds() { # holds WHAT TEXT: the last output has it
   if grep -qF -- "$2" <<<"$output"; then passed "$1"; else failed "$1" "wanted: $2"; fi
 }
-seconds_until() { # seconds_until TEXT COMMAND...: the tenths of seconds until COMMAND prints TEXT; fails after $PATIENCE (30)
-  local text=$1 begun now; shift
+seconds_until() { # seconds_until TEXT COMMAND...: how long it takes until COMMAND has printed TEXT, itself included; fails after 30 s
+  local text=$1 begun took; shift
   begun=$(date +%s%N)
   while :; do
-    now=$(date +%s%N)
-    if "$@" 2>/dev/null | grep -qF -- "$text"; then echo "$(((now - begun) / 1000000000)).$(((now - begun) / 100000000 % 10))"; return; fi
-    [ $(((now - begun) / 1000000000)) -lt "${PATIENCE:-30}" ] || return 1
+    if "$@" 2>/dev/null | grep -qF -- "$text"; then
+      took=$((($(date +%s%N) - begun) / 100000000))
+      echo "$((took / 10)).$((took % 10))"; return
+    fi
+    [ $(($(date +%s%N) - begun)) -lt 30000000000 ] || return 1
     sleep 0.1
   done
 }
