@@ -15,6 +15,10 @@ help: ## Show this list
 check: ## Format, clippy and the tests that need no cluster
 	@hack/test.sh format clippy unit
 
+.PHONY: pod-security
+pod-security: ## Compare pod-hardened with Kubernetes' own verdicts on its 148 fixtures (part of check and test; needs Go once)
+	@cargo test --locked --test pod_security
+
 .PHONY: test
 test: ## Everything, cheap steps first, up to a real cluster with a node (root on Debian 12; the first run builds tools)
 	@hack/test.sh

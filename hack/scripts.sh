@@ -10,8 +10,10 @@ if command -v shellcheck >/dev/null; then
   # Files that are read into others use names of theirs (SC2034, SC2154) and are not followed (SC1091).
   shellcheck -S warning -e SC1091,SC2034,SC2154 "${scripts[@]}"
 else echo "shellcheck is not installed: scripts were only parsed"; fi
-cd e2e/images
-unformatted=$(gofmt -l .)
-[ -z "$unformatted" ] || { echo "gofmt -w e2e/images: $unformatted"; exit 1; }
-go vet ./...
-echo "${#scripts[@]} scripts and the images' programs are in order"
+for module in e2e/images e2e/tools/pod-security; do
+  cd "$repo/$module"
+  unformatted=$(gofmt -l .)
+  [ -z "$unformatted" ] || { echo "gofmt -w $module: $unformatted"; exit 1; }
+  go vet ./...
+done
+echo "${#scripts[@]} scripts and the Go programs beside the product are in order"
