@@ -4,7 +4,7 @@
 const SECRETS: [&str; 9] =
     ["PASSWORD", "PASSWD", "PASSPHRASE", "PWD", "SECRET", "SECRETS", "CREDENTIAL", "CREDENTIALS", "APIKEY"];
 /// Words behind which a name speaks about a credential and does not hold it.
-const ABOUT: [&str; 35] = [
+const ABOUT: [&str; 54] = [
     "FILE",
     "PATH",
     "DIR",
@@ -40,6 +40,25 @@ const ABOUT: [&str; 35] = [
     "REQUIRED",
     "MOUNT",
     "VERSION",
+    "MANAGER",
+    "BACKEND",
+    "STORE",
+    "PROVIDER",
+    "PROJECT",
+    "REGION",
+    "ROTATION",
+    "INTERVAL",
+    "FIELD",
+    "SERVICE",
+    "SOURCE",
+    "ENGINE",
+    "NAMESPACE",
+    "MODE",
+    "CLASS",
+    "STRATEGY",
+    "STDIN",
+    "ENV",
+    "VAR",
 ];
 /// Words before TOKEN and KEY that make them no credential: the markers of language models, and the keys of tables.
 const HARMLESS: [&str; 40] = [
@@ -132,7 +151,9 @@ pub fn named(name: &str) -> bool {
     match last.as_str() {
         // PWD and OLDPWD of a shell name a folder.
         "PWD" => !before.is_empty(),
-        "TOKEN" | "KEY" => before.last().is_none_or(|word| !HARMLESS.contains(&word.as_str())),
+        "TOKEN" => before.last().is_none_or(|word| !HARMLESS.contains(&word.as_str())),
+        // A bare key may be that of any table.
+        "KEY" => before.last().is_some_and(|word| !HARMLESS.contains(&word.as_str())),
         "AUTHORIZATION" => true,
         _ => false,
     }
@@ -183,20 +204,27 @@ pub fn shaped(text: &str) -> Option<&'static str> {
 /// Returns the name under which it is handed over.
 #[must_use]
 pub fn handed_over<'a>(words: &[&'a str]) -> Option<&'a str> {
+    // What a shell fills in is not written down.
+    let written = |name: &str, value: &str| {
+        let value = value.trim_matches(QUOTES);
+        !value.starts_with(['$', '`']) && literal(name, value)
+    };
     for (index, word) in words.iter().enumerate() {
         let next = words.get(index + 1).copied().unwrap_or_default();
         if let Some((name, value)) = word.split_once('=') {
-            if named(name) && literal(name, value.trim_matches(QUOTES)) {
+            if named(name) && written(name, value) {
                 return Some(name);
             }
         } else if let Some(flag) = word.strip_prefix('-') {
-            if named(flag) && !next.starts_with('-') && literal(flag, next) {
+            if named(flag) && !next.starts_with('-') && written(flag, next) {
                 return Some(word);
             }
-        } else if let Some(name) = word.strip_suffix(':') {
-            let value = words.get(index + 2).copied().unwrap_or_default();
+        } else if let Some(name) = word.strip_suffix(':').filter(|name| named(name)) {
             let scheme = ["bearer", "basic", "token"].iter().any(|s| next.eq_ignore_ascii_case(s));
-            if named(name) && literal(name, if scheme { value } else { next }) {
+            let value = if scheme { words.get(index + 2).copied().unwrap_or_default() } else { next };
+            // Sentences speak of a token too; headers have a dash in their name, and credentials more than letters.
+            let meant = scheme || name.contains('-') || value.bytes().any(|b| b.is_ascii_digit());
+            if meant && written(name, value) {
                 return Some(name);
             }
         }
@@ -318,6 +346,9 @@ mod tests {
             "PUBLIC_KEY",
             "",
             "PASSWORD_MIN_LENGTH",
+            "SECRET_MANAGER",
+            "--password-stdin",
+            "key",
         ] {
             assert!(!named(name), "{name}");
         }
@@ -389,6 +420,7 @@ mod tests {
             ("export HF_TOKEN='abcdef'; serve", "HF_TOKEN"),
             ("curl -H 'Authorization: Bearer abcdef' host", "Authorization"),
             ("curl -H 'X-Api-Key: abcdef' host", "X-Api-Key"),
+            ("serve --config '{\"password\": \"hunter2\"}'", "{\"password"),
         ] {
             assert_eq!(of(line).as_deref(), Some(name), "{line}");
         }

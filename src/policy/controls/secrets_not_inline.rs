@@ -51,8 +51,9 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
 fn annotations(pod: &PodFacts<'_>, report: &mut Report<'_>) {
     for (key, value) in pod.annotations.iter().filter(|(key, _)| *key != LAST_APPLIED) {
         let name = key.rsplit('/').next().unwrap_or(key);
-        // Injectors name paths of their stores in annotations; these are references.
-        let by_name = credentials::named(name) && !value.contains('/') && credentials::literal(name, value);
+        // Injectors name paths of their stores in annotations, and charts write checksums of Secrets there.
+        let about = value.contains('/') || key.contains("checksum") || key.contains("hash");
+        let by_name = !about && credentials::named(name) && credentials::literal(name, value);
         let what = credentials::shaped(value).or(by_name.then_some("a credential by its name"));
         if let Some(what) = what {
             let path = format!("metadata.annotations[{key:?}]");

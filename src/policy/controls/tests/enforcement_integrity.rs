@@ -134,6 +134,15 @@ fn an_exemption_names_controls_a_reason_and_an_end() {
 }
 
 #[test]
+fn what_is_over_is_neither_asked_for_nor_approved_but_may_be_tidied() {
+    let over = json!({"expiresAt": "2025-12-01"});
+    let approved = json!({"expiresAt": "2025-12-01", "approvedBy": "j.doe"});
+    let line = format!("{AT}.expiresAt \"2025-12-01\": is past");
+    assert_lines(&updated(&over, &approved, "j.doe", Some(true)), &[&line]);
+    assert_lines(&updated(&approved, &approved, "anyone", None), &[]);
+}
+
+#[test]
 fn a_profile_names_controls_that_exist_and_the_present_catalogue() {
     let of = |spec: Value| {
         let profile: api::AIProfile = read(json!({"metadata": {"name": "ours"}, "spec": spec}));

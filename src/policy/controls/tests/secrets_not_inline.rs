@@ -21,8 +21,8 @@ fn references_to_declared_secrets_pass() {
                     {"name": "p", "projected": {"sources": [{"secret": {"name": "hub"}}]}}],
         "imagePullSecrets": [{"name": "registry"}]
     });
-    let annotations =
-        json!({"vault.hashicorp.com/agent-inject-secret-db": "secret/data/db", "prometheus.io/port": "9090"});
+    let annotations = json!({"vault.hashicorp.com/agent-inject-secret-db": "secret/data/db",
+                             "checksum/secret": "0f343b0931126a20f133d67c2b018a3b", "prometheus.io/port": "9090"});
     assert_lines(&bench().of_annotated_pod(&CONTROL, &pod, &annotations), &[]);
 }
 
