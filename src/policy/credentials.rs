@@ -225,7 +225,7 @@ pub fn handed_over<'a>(words: &[&'a str]) -> Option<&'a str> {
             // Sentences speak of a token too; headers have a dash in their name, and credentials more than letters.
             let meant = scheme || name.contains('-') || value.bytes().any(|b| b.is_ascii_digit());
             if meant && written(name, value) {
-                return Some(name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()));
+                return Some(name.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
             }
         }
     }
@@ -420,7 +420,7 @@ mod tests {
             ("export HF_TOKEN='abcdef'; serve", "HF_TOKEN"),
             ("curl -H 'Authorization: Bearer abcdef' host", "Authorization"),
             ("curl -H 'X-Api-Key: abcdef' host", "X-Api-Key"),
-            ("serve --config '{\"password\": \"hunter2\"}'", "password\""),
+            ("serve --config '{\"password\": \"hunter2\"}'", "password"),
         ] {
             assert_eq!(of(line).as_deref(), Some(name), "{line}");
         }
