@@ -23,7 +23,7 @@ use crate::gather::cluster::Feed;
 use crate::gather::registry::VerifierConfig;
 use crate::gather::signatures::Signatures;
 use crate::gather::world::{Touched, World};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{CacheStats, Metrics};
 use crate::telemetry::probes::Readiness;
 use crate::webhook::judge::SignatureSource;
 
@@ -53,7 +53,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     let stop = stop_signal()?;
     let common = &arguments.common;
-    let metrics = Arc::new(Metrics::default());
+    let world = Arc::new(RwLock::new(World::default()));
+    let signatures = Arc::new(Signatures::new(Arc::clone(&world), VerifierConfig::default()));
+    let metrics = Arc::new(Metrics::new(vec![Arc::clone(&signatures) as Arc<dyn CacheStats>]));
     let readiness = Readiness::default();
     serve_probes(common.http_listen, &readiness, &metrics).await?;
     let client = client().await?;
@@ -61,7 +63,7 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     let recorder = Recorder::new(client.clone(), reporter);
 
     let gate = Gate::new();
-    let known = Known::watch(&client, &metrics, &readiness);
+    let known = Known::watch(&client, &metrics, &readiness, world, signatures);
     let settings = leader::Settings::new(&common.pod_namespace, NAME, &common.pod_name);
     let (leadership, election) = leader::start(client.clone(), settings, Arc::clone(&metrics), stop);
     leadership
@@ -148,8 +150,13 @@ struct Known {
 }
 
 impl Known {
-    fn watch(client: &kube::Client, metrics: &Arc<Metrics>, readiness: &Readiness) -> Self {
-        let world = Arc::new(RwLock::new(World::default()));
+    fn watch(
+        client: &kube::Client,
+        metrics: &Arc<Metrics>,
+        readiness: &Readiness,
+        world: Arc<RwLock<World>>,
+        signatures: Arc<Signatures>,
+    ) -> Self {
         let pods = Arc::new(Mutex::new(Pods::default()));
         let dirty = Arc::new(Dirty::default());
         let listener = {
@@ -165,7 +172,6 @@ impl Known {
             Arc::clone(metrics),
             readiness.condition("pods listed"),
         ));
-        let signatures = Arc::new(Signatures::new(Arc::clone(&world), VerifierConfig::default()));
         Self { world, pods, dirty, signatures }
     }
 

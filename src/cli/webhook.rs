@@ -13,7 +13,7 @@ use crate::gather::cluster::Feed;
 use crate::gather::registry::VerifierConfig;
 use crate::gather::signatures::Signatures;
 use crate::gather::world::World;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{CacheStats, Metrics};
 use crate::telemetry::probes::Readiness;
 use crate::webhook::access::ClusterAuthorizer;
 use crate::webhook::attempts::{Sink, tell};
@@ -58,7 +58,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     let stop = stop_signal()?;
     let common = &arguments.common;
-    let metrics = Arc::new(Metrics::default());
+    let world = Arc::new(RwLock::new(World::default()));
+    let signatures = Arc::new(Signatures::new(Arc::clone(&world), VerifierConfig::default()));
+    let metrics = Arc::new(Metrics::new(vec![Arc::clone(&signatures) as Arc<dyn CacheStats>]));
     let readiness = Readiness::default();
     let accepting = readiness.condition("accepting requests");
     let loaded = readiness.condition("certificate loaded");
@@ -82,13 +84,12 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     ));
     tokio::spawn(async move { watched.watch(watching, &namespace, SECRET).await });
 
-    let world = Arc::new(RwLock::new(World::default()));
     Feed::new(Arc::clone(&world), Arc::new(|_| ()), Arc::clone(&metrics), synced).start(&client);
     let (sink, waiting) = Sink::new(common.pod_name.clone());
     tokio::spawn(tell(client.clone(), Arc::clone(&world), common.pod_name.clone(), waiting));
     let judge = Judge {
         world: Arc::clone(&world),
-        signatures: Arc::new(Signatures::new(world, VerifierConfig::default())),
+        signatures,
         authorizer: Arc::new(ClusterAuthorizer::new(client)),
         sink: Arc::clone(&sink) as Arc<dyn RefusalSink>,
         operator: format!("system:serviceaccount:{}:portcullis-controller", common.pod_namespace),

@@ -76,6 +76,17 @@ struct Written {
     cluster_at: Option<Instant>,
 }
 
+impl Written {
+    /// Forgets what is no longer there, so that it is written again.
+    fn compare(&mut self, seen: &Self) {
+        self.namespaces.retain(|name, _| seen.namespaces.contains_key(name));
+        self.workloads.retain(|key, status| seen.workloads.get(key) == Some(status));
+        if seen.cluster != self.cluster {
+            self.cluster_at = None;
+        }
+    }
+}
+
 /// An object of ours could not be read or written.
 #[derive(Debug, thiserror::Error)]
 enum AuditError {
@@ -120,6 +131,13 @@ impl Auditor {
             let mut touched = self.dirty.take(REST).await;
             if full.elapsed() > FULL {
                 touched.all = true;
+            }
+            if full.elapsed() > FULL {
+                // Rows that somebody deleted are missed only by looking.
+                match self.restore().await {
+                    Ok(seen) => written.compare(&seen),
+                    Err(error) => self.failed(&error).await,
+                }
             }
             if touched.all {
                 full = Instant::now();
@@ -199,6 +217,8 @@ impl Auditor {
         for name in &governed {
             if touched.all || touched.namespaces.contains(name) || !written.namespaces.contains_key(name) {
                 changed |= self.namespace(name, now, written).await;
+                // The keepers of the gate share this task.
+                tokio::task::yield_now().await;
             }
         }
         let stale = written.cluster_at.is_none_or(|at| at.elapsed() > Duration::from_mins(1));
@@ -501,14 +521,11 @@ impl Auditor {
                 .filter(|desired| !generate::present(&world, desired))
                 .collect()
         };
-        let applied: Vec<_> = stream::iter(wanted)
-            .map(|desired| async move {
-                let result = generate::apply(&self.client, &desired).await;
-                (desired, result)
-            })
-            .buffer_unordered(WRITES)
-            .collect()
-            .await;
+        // A binding is refused while its role does not exist: bindings come last.
+        let (bindings, others): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|desired| desired.resource == generate::Resource::RoleBinding);
+        let mut applied = self.apply_all(others).await;
+        applied.extend(self.apply_all(bindings).await);
         written.faults.retain(|(namespace, _), _| namespace != name);
         for (desired, result) in applied {
             let Err(error) = result else { continue };
@@ -518,5 +535,16 @@ impl Auditor {
             let key = (name.to_owned(), if desired.owner.is_some() { desired.name } else { String::new() });
             written.faults.insert(key, words::cut(format!("{error}{source}"), 300));
         }
+    }
+
+    async fn apply_all(&self, wanted: Vec<Desired>) -> Vec<(Desired, Result<(), generate::GenerateError>)> {
+        stream::iter(wanted)
+            .map(|desired| async move {
+                let result = generate::apply(&self.client, &desired).await;
+                (desired, result)
+            })
+            .buffer_unordered(WRITES)
+            .collect()
+            .await
     }
 }

@@ -13,6 +13,7 @@ use super::trust;
 use super::world::World;
 use crate::api::AITrustPolicy;
 use crate::policy::facts::Signature;
+use crate::telemetry::metrics::{CacheStat, CacheStats};
 use crate::webhook::judge::{ImageQuestion, SignatureSource};
 
 /// Signatures by the trust policies of one world.
@@ -118,5 +119,21 @@ impl SignatureSource for Signatures {
             }
             out
         })
+    }
+}
+
+impl CacheStats for Signatures {
+    fn stats(&self) -> Vec<CacheStat> {
+        let stats = self.verifier.stats();
+        let of = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+        let hits = of(&stats.hits);
+        vec![CacheStat {
+            cache: "signatures",
+            hits,
+            misses: of(&stats.lookups).saturating_sub(hits).saturating_sub(of(&stats.refused)),
+            failures: of(&stats.errors),
+            entries: self.verifier.entries(),
+            requests: of(&stats.requests),
+        }]
     }
 }

@@ -346,6 +346,18 @@ fn label_fault(name: &str, labels: &Labels) -> Option<String> {
                 .to_owned(),
         );
     }
+    if labels.contains_key(api::common::LABEL_ENVIRONMENT)
+        && !labels.contains_key(api::common::LABEL_SENSITIVITY)
+    {
+        return Some(format!(
+            "Namespace {name}: label {} is missing beside {} [namespace-classified | CoP-6.2]\n  fix: set both in one \
+             command: kubectl label namespace {name} {}=... {}=public|internal|confidential|restricted",
+            api::common::LABEL_SENSITIVITY,
+            api::common::LABEL_ENVIRONMENT,
+            api::common::LABEL_ENVIRONMENT,
+            api::common::LABEL_SENSITIVITY
+        ));
+    }
     let environment = labels.get(api::common::LABEL_ENVIRONMENT).and_then(|v| v.parse::<Environment>().err());
     let sensitivity = labels.get(api::common::LABEL_SENSITIVITY).and_then(|v| v.parse::<Sensitivity>().err());
     let (label, error) = match (environment, sensitivity) {

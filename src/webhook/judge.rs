@@ -208,6 +208,9 @@ impl Judge {
 
     async fn pod(&self, request: &Request<'_>, deadline: Instant) -> Answer {
         let Some(raw) = request.object else { return Answer::allow() };
+        if let Some(answer) = oversized(request) {
+            return answer;
+        }
         let stage = if request.operation == "CREATE" { Stage::Entering } else { Stage::Changing };
         if stage == Stage::Changing && self.unchanged(request) {
             return Answer::allow();
@@ -230,6 +233,9 @@ impl Judge {
         else {
             return Answer::allow();
         };
+        if let Some(answer) = oversized(request) {
+            return answer;
+        }
         let same_spec = |old: &&RawValue| spec_of(old) == spec_of(raw);
         if request.operation == "UPDATE" && request.old_object.as_ref().is_some_and(same_spec) {
             return Answer::allow();
@@ -434,6 +440,20 @@ pub(super) fn unreadable(request: &Request<'_>, error: &serde_json::Error) -> An
         "{} {:?} cannot be read by this version of portcullis: {error}; correct the object, or upgrade portcullis",
         request.kind.kind, request.name
     ))
+}
+
+/// Largest object that may be created, in bytes of the review: its later updates carry it twice, and must still fit.
+const LARGEST_CREATED: usize = 3 * 1024 * 1024;
+
+fn oversized(request: &Request<'_>) -> Option<Answer> {
+    let length = request.object.map_or(0, |raw| raw.get().len());
+    (request.operation == "CREATE" && length > LARGEST_CREATED).then(|| {
+        Answer::deny(format!(
+            "{} {:?}: {length} bytes are more than the {LARGEST_CREATED} that can be judged again at its next update; make \
+             the object smaller",
+            request.kind.kind, request.name
+        ))
+    })
 }
 
 /// A binding overwrites labels and annotations of its pod: only what a scheduler has to say about places may come so.

@@ -143,6 +143,12 @@ impl Verifier {
         &self.0.stats
     }
 
+    /// How many answers are remembered.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.0.answers.entry_count()
+    }
+
     /// What is known without asking anybody: a refusal by the policies, or a remembered answer.
     #[must_use]
     pub fn peek(
