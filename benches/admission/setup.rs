@@ -216,10 +216,7 @@ impl Stage {
 
     /// The creates of each namespace with their verdicts, in the order of [`NAMESPACES`].
     pub(crate) fn creates(&self) -> [Arc<[Prepared]>; 5] {
-        let own: fn(Rule) -> String = |rule| {
-            let judged = portcullis::policy::evaluate::judged();
-            format!("1 of {judged} controls refuses this pod: {}", rule.control())
-        };
+        let own: fn(Rule) -> String = |rule| format!("[{} |", rule.control());
         let peers: fn(Rule) -> String = |rule| format!("[{}]", rule.word());
         let denials = [None, None, Some(own), Some(peers), Some(peers)];
         std::array::from_fn(|index| load::creates(&self.subjects, NAMESPACES[index], denials[index]))
@@ -288,6 +285,7 @@ pub(crate) fn workload(name: &str, namespace: &str) -> Value {
         "metadata": {"name": name, "namespace": namespace},
         "spec": {
             "type": "inference",
+            "roles": ["SystemOperator"],
             "selector": {"matchLabels": {"app": name}},
             "owners": {
                 "accountable": {"user": "j.doe"},
@@ -298,6 +296,12 @@ pub(crate) fn workload(name: &str, namespace: &str) -> Value {
             "monitoring": {
                 "metrics": {"port": "metrics"},
                 "ioLog": {"mode": "full", "container": name, "sink": {"kind": "stdout"}},
+                "internalStates": {
+                    "decision": "notLogged",
+                    "reason": "they show no attack that the log does not",
+                    "decidedBy": "j.doe",
+                    "decidedAt": "2026-10-01",
+                },
             },
         },
     })
@@ -313,7 +317,7 @@ pub(crate) fn trust_policy(host: &str) -> Result<Value> {
         authorities.push(json!({
             "name": key,
             "owner": {"group": "bench"},
-            "key": {"algorithm": key, "pem": pem},
+            "key": {"algorithm": key.trim_end_matches("-3072"), "pem": pem},
         }));
     }
     Ok(json!({

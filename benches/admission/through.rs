@@ -8,20 +8,22 @@ use super::setup::{NAMESPACES, Stage};
 
 const CONCURRENCIES: [usize; 3] = [1, 10, 50];
 const REPETITIONS: usize = 3;
-/// Requests of one run; a whole multiple of the pods, so that as many are good as bad.
-const REQUESTS: usize = 20 * super::subjects::COUNT;
+/// How often a run sends every pod, unless `BENCH_ROUNDS` says otherwise; whole rounds, so that as many are good as bad.
+const ROUNDS: usize = 10;
 
 pub(crate) async fn measure(stage: &Stage, report: &mut Report) -> Result<()> {
+    let rounds = std::env::var("BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
+    let requests = rounds * super::subjects::COUNT;
     let creates = stage.creates();
     let webhooks = [None, Some(stage.echo.pid()), Some(stage.webhook()?.pid()), None, None];
     for (prepared, webhook) in creates.iter().zip(webhooks) {
-        through(stage, prepared, 10, 5 * super::subjects::COUNT, webhook).await.context("warming up")?;
+        through(stage, prepared, 10, 2 * super::subjects::COUNT, webhook).await.context("warming up")?;
     }
     let mut outcomes: Vec<Vec<Outcome>> = vec![Vec::new(); NAMESPACES.len() * CONCURRENCIES.len()];
     for _ in 0..REPETITIONS {
         for (at, concurrency) in CONCURRENCIES.into_iter().enumerate() {
             for (index, (prepared, webhook)) in creates.iter().zip(webhooks).enumerate() {
-                let outcome = through(stage, prepared, concurrency, REQUESTS, webhook).await;
+                let outcome = through(stage, prepared, concurrency, requests, webhook).await;
                 outcomes[index * CONCURRENCIES.len() + at].push(outcome.context(NAMESPACES[index])?);
             }
         }
