@@ -41,30 +41,36 @@ fn main() -> Result<()> {
 }
 
 async fn measure() -> Result<()> {
+    let mut report = Report::new();
+    let result = parts(&mut report).await;
+    // What was measured before a failure is worth reading.
+    report.print();
+    result
+}
+
+async fn parts(report: &mut Report) -> Result<()> {
     let wanted = std::env::var("BENCH").unwrap_or_default();
     let wants = |part: &str| wanted.is_empty() || wanted.split(',').any(|word| word == part);
-    let mut report = Report::new();
     if wants("pure") {
-        pure::measure(&mut report)?;
+        pure::measure(report)?;
     }
     if ["through", "straight", "start", "signatures", "scale"].into_iter().any(wants) {
         let mut stage = Stage::set().await.context("the cluster could not be prepared")?;
         if wants("start") {
-            starts::measure(&mut stage, &mut report).await.context("starts")?;
+            starts::measure(&mut stage, report).await.context("starts")?;
         }
         if wants("through") {
-            through::measure(&stage, &mut report).await.context("through the API server")?;
+            through::measure(&stage, report).await.context("through the API server")?;
         }
         if wants("straight") {
-            straight::measure(&mut stage, &mut report).await.context("straight to the webhook")?;
+            straight::measure(&mut stage, report).await.context("straight to the webhook")?;
         }
         if wants("signatures") {
-            signatures::measure(&mut stage, &mut report).await.context("signatures")?;
+            signatures::measure(&mut stage, report).await.context("signatures")?;
         }
         if wants("scale") {
-            scale::measure(&mut stage, &mut report).await.context("a large cluster")?;
+            scale::measure(&mut stage, report).await.context("a large cluster")?;
         }
     }
-    report.print();
     Ok(())
 }
