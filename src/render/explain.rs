@@ -182,7 +182,9 @@ spec:
   subject:
     kind: AIWorkload
     name: WORKLOAD
-    digest: sha256:DIGEST # the one that the refusal names
+    # of the declaration as it is; a change of it ends the exemption:
+    # kubectl get aiworkload WORKLOAD -n NAMESPACE -o jsonpath={{.status.compositionDigest}}
+    digest: sha256:DIGEST
   reason: WHY THE CONTROL CANNOT BE KEPT AND WHAT LIMITS THE RISK MEANWHILE
   requestedBy: YOU
   expiresAt: "YYYY-MM-DD" # at most 90 days from now
