@@ -12,7 +12,9 @@ use crate::api::outcome::Counters;
 use crate::api::workload::Row;
 use crate::gather::objects::PodObject;
 use crate::gather::world::World;
-use crate::policy::facts::{ExemptionFacts, Facts, Matched, Namespace, Signature, Stage, Subject};
+use crate::policy::facts::{
+    BindingFacts, ExemptionFacts, Facts, Matched, Namespace, Signature, Stage, Subject,
+};
 use crate::policy::{ALL, Control, Decision, Enforcement, Finding, Scope, Verdict, decide, evaluate};
 use crate::render::words;
 use crate::webhook::judge::{ImageQuestion, questions};
@@ -269,6 +271,18 @@ pub fn audit_namespace(
         }
     }
     for (workload, audited) in &mut out.workloads {
+        // Rights reach an identity whether or not a pod runs under it at the moment.
+        if let Some(declared) = namespace.workloads.get(workload).filter(|_| audited.pods == 0) {
+            for grant in world.rbac.grants(name, workload) {
+                let facts = BindingFacts {
+                    binding: grant.binding,
+                    role: grant.role,
+                    rules: grant.rules,
+                    workloads: vec![declared],
+                };
+                audited.states.take(judge(Subject::Binding(facts), Some(declared)));
+            }
+        }
         for decision in waiting.get(&(name.to_owned(), workload.clone())).into_iter().flatten() {
             audited.blocked = true;
             audited.states.take(decision.clone());
