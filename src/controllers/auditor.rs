@@ -25,8 +25,9 @@ use super::webhooks::Drifts;
 use crate::api::common::MANAGER;
 use crate::api::compliance::AIComplianceStatus;
 use crate::api::workload::{AIWorkload, AIWorkloadStatus};
-use crate::api::{AICompliance, OverallVerdict};
+use crate::api::{AICompliance, AIProfile, OverallVerdict};
 use crate::gather::world::{Touched, World};
+use crate::policy::decide::BUILT_IN;
 use crate::policy::facts::{EnforcementFault, Subject};
 use crate::policy::{Enforcement, decide, evaluate};
 use crate::render::words;
@@ -125,6 +126,7 @@ impl Auditor {
                 Err(error) => self.failed(&error).await,
             }
         };
+        let mut profiles_shown = false;
         self.dirty.add(Touched::everything());
         let mut full = Instant::now();
         loop {
@@ -143,7 +145,32 @@ impl Auditor {
                 full = Instant::now();
             }
             self.round(&touched, &mut written).await;
+            if touched.all || !profiles_shown {
+                // Our own webhook judges them: right after an installation it has to come up first.
+                profiles_shown = self.show_profiles().await;
+            }
         }
+    }
+
+    /// Shows the built-in profiles as objects, so that people can read them and name them as a base.
+    /// Returns whether all are shown.
+    async fn show_profiles(&self) -> bool {
+        let mut shown = true;
+        let api: Api<AIProfile> = Api::all(self.client.clone());
+        for name in BUILT_IN {
+            let object = json!({
+                "apiVersion": AIProfile::api_version(&()), "kind": AIProfile::kind(&()),
+                "metadata": {"name": name, "labels": {crate::api::common::LABEL_MANAGED_BY: MANAGER}},
+                "spec": {"base": name, "catalogueVersion": super::compliance::CATALOGUE},
+            });
+            if let Err(error) =
+                api.patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object)).await
+            {
+                tracing::warn!(profile = name, %error, "a built-in profile cannot be shown yet");
+                shown = false;
+            }
+        }
+        shown
     }
 
     async fn failed(&self, error: &AuditError) {

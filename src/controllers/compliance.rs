@@ -64,7 +64,7 @@ pub fn workload_status(
         ),
         Err(why) => ("Generated", false, "NotApplied".to_owned(), why),
     };
-    AIWorkloadStatus {
+    let mut status = AIWorkloadStatus {
         observed_generation: generation,
         verdict: Some(verdict),
         top_reason: states.top_reason(),
@@ -80,6 +80,34 @@ pub fn workload_status(
                 condition(&former.conditions, kind, holds, &reason, message, generation, now)
             })
             .collect(),
+    };
+    bound(&mut status);
+    status
+}
+
+/// A status of at most this many bytes, however much went wrong.
+const LARGEST_STATUS: usize = 4096;
+
+/// Shortens a status to its bound: first the oldest attempts go, then words, then the least grave rows.
+fn bound(status: &mut AIWorkloadStatus) {
+    let size = |status: &AIWorkloadStatus| serde_json::to_vec(status).map_or(0, |bytes| bytes.len());
+    while size(status) > LARGEST_STATUS {
+        if let Some(blocked) = status.blocked.as_mut().filter(|blocked| blocked.attempts.len() > 4) {
+            blocked.attempts.sort_by(|a, b| b.last_seen.cmp(&a.last_seen));
+            blocked.attempts.pop();
+        } else if let Some(attempt) = status
+            .blocked
+            .as_mut()
+            .and_then(|blocked| blocked.attempts.iter_mut().find(|a| a.message.is_some()))
+        {
+            attempt.message = None;
+        } else if let Some(row) =
+            status.rows.iter_mut().rev().find(|row| row.message.as_ref().is_some_and(|m| m.len() > 60))
+        {
+            row.message = row.message.take().map(|message| words::cut(message, 60));
+        } else if status.rows.pop().is_none() {
+            return;
+        }
     }
 }
 
@@ -390,5 +418,40 @@ fn keep_first_seen(rows: &mut [FindingRow], former: &AIComplianceStatus) {
         if let Some(known) = known {
             row.first_seen.clone_from(&known.first_seen);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::outcome::Attempt;
+    use crate::api::workload::Row;
+
+    #[test]
+    fn a_status_stays_small_and_keeps_the_gravest() {
+        let attempt = |n: usize| Attempt {
+            control: "pod-hardened".to_owned(),
+            object: format!("Pod/chat-{n}"),
+            message: Some("m".repeat(180)),
+            count: 1,
+            first_seen: "2026-01-01T00:00:00Z".to_owned(),
+            last_seen: format!("2026-01-01T00:00:{n:02}Z"),
+        };
+        let row = |n: usize| Row {
+            control: format!("control-{n}"),
+            state: State::Fail,
+            provisions: vec!["CoP-5.2".to_owned(); 4],
+            message: Some("w".repeat(180)),
+            object: None,
+        };
+        let mut status = AIWorkloadStatus {
+            rows: (0..16).map(row).collect(),
+            blocked: Some(Blocked { attempts: (0..20).map(attempt).collect(), ..Blocked::default() }),
+            ..AIWorkloadStatus::default()
+        };
+        bound(&mut status);
+        assert!(serde_json::to_vec(&status).unwrap().len() <= LARGEST_STATUS);
+        assert_eq!(status.rows.len(), 16);
+        assert_eq!(status.blocked.unwrap().attempts[0].object, "Pod/chat-19");
     }
 }
