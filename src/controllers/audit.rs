@@ -349,3 +349,51 @@ pub fn images_of(pods: &Pods, namespace: &Namespace) -> BTreeSet<ImageQuestion> 
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gather::world::Object;
+    use serde_json::{Value, json};
+
+    fn read<T: serde::de::DeserializeOwned>(value: Value) -> Box<T> {
+        Box::new(serde_json::from_value(value).unwrap())
+    }
+
+    #[test]
+    fn a_widened_role_fails_a_workload_without_pods() {
+        let mut world = World::default();
+        world.apply(Object::Namespace(read(json!({"metadata": {"name": "chat", "labels": {
+            "portcullis.dev/environment": "production", "portcullis.dev/sensitivity": "internal"}}}))));
+        world.apply(Object::Workload(read(json!({
+            "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIWorkload",
+            "metadata": {"name": "chat", "namespace": "chat"},
+            "spec": {"selector": {"matchLabels": {"app": "chat"}}, "type": "supporting",
+                     "owners": {"accountable": {"user": "j"}}}}))));
+        world.apply(Object::RoleBinding(read(json!({
+            "metadata": {"name": "tools", "namespace": "chat"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "tools"},
+            "subjects": [{"kind": "ServiceAccount", "name": "chat", "namespace": "chat"}]}))));
+        let role = |resource: &str| {
+            Object::Role(read(json!({"metadata": {"name": "tools", "namespace": "chat"},
+                "rules": [{"apiGroups": [""], "resources": [resource], "verbs": ["list"]}]})))
+        };
+        let state = |world: &World| {
+            let (pods, known, waiting) = (Pods::default(), Signatures::new(), Waiting::new());
+            let now = Timestamp::UNIX_EPOCH;
+            let audited = audit_namespace(world, &pods, &known, "chat", now, &waiting, now);
+            let states = &audited.workloads["chat"].states;
+            let message = states.rows().into_iter().find(|row| row.control == "least-privilege-rbac");
+            (
+                states.by_control["least-privilege-rbac"],
+                message.and_then(|row| row.message).unwrap_or_default(),
+            )
+        };
+        assert_eq!(state(&world).0, State::Pass, "a role that does not exist grants nothing");
+        let touched = world.apply(role("secrets"));
+        assert!(touched.namespaces.contains("chat"));
+        let (state, message) = state(&world);
+        assert_eq!(state, State::Fail);
+        assert!(message.contains("may list secrets"), "{message}");
+    }
+}
