@@ -254,6 +254,10 @@ pub fn audit_namespace(
             Matched::One(workload) => Some(Arc::clone(workload)),
             _ => None,
         };
+        let contested = match &facts.matched {
+            Matched::Many(names) => names.clone(),
+            _ => Vec::new(),
+        };
         let total = u32::try_from(pod_names.len()).unwrap_or(u32::MAX);
         let old = pod_names.iter().filter(|(_, pod)| pod.created < governed_since).count();
         let decision = judge(Subject::Pod(facts), matched.as_deref());
@@ -266,6 +270,13 @@ pub fn audit_namespace(
             audited.states.take(decision);
         } else {
             out.undeclared_pods += total;
+            // Each of those that claim the pod answers for it: a second declaration must not hide what runs.
+            for name in &contested {
+                if let Some(audited) = out.workloads.get_mut(name) {
+                    audited.blocked = true;
+                    audited.states.take(decision.clone());
+                }
+            }
             let object = format!("{name}/Pod/{}", pod_names.first().map_or("", |n| n.0));
             note_all(&mut own, &mut out.findings, decision, &object);
         }
@@ -356,8 +367,8 @@ mod tests {
     use crate::gather::world::Object;
     use serde_json::{Value, json};
 
-    fn read<T: serde::de::DeserializeOwned>(value: Value) -> Box<T> {
-        Box::new(serde_json::from_value(value).unwrap())
+    fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
+        serde_json::from_value(value).unwrap()
     }
 
     #[test]

@@ -175,7 +175,8 @@ impl Auditor {
 
     async fn failed(&self, error: &AuditError) {
         self.metrics.reconcile_failed(error.label());
-        tracing::warn!(error = error as &dyn std::error::Error, "the audit met an error");
+        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(%error, cause, "the audit met an error");
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
 

@@ -252,7 +252,7 @@ pub fn cluster_status(
         control: (*id).to_owned(),
         state: *state,
         provisions: finding.provisions.iter().take(4).map(|p| (*p).to_owned()).collect(),
-        object: words::cut(finding.place.object.clone().unwrap_or_else(|| "cluster".to_owned()), 200),
+        object: object_path(finding.place.object.as_deref().unwrap_or("cluster")),
         message: Some(words::cut(words::sentence(finding), 300)),
         first_seen: Some(seconds(now).to_string()),
     });
@@ -409,6 +409,12 @@ fn findings(
     rows
 }
 
+/// `Kind/name` out of the words that messages use for an object: the schema takes no blanks.
+fn object_path(object: &str) -> String {
+    let parts: Vec<&str> = object.split_whitespace().take(2).map(|part| part.trim_matches('"')).collect();
+    words::cut(parts.join("/"), 200)
+}
+
 fn keep_first_seen(rows: &mut [FindingRow], former: &AIComplianceStatus) {
     for row in rows {
         let known = former
@@ -426,6 +432,15 @@ mod tests {
     use super::*;
     use crate::api::outcome::Attempt;
     use crate::api::workload::Row;
+
+    #[test]
+    fn objects_are_written_without_blanks() {
+        assert_eq!(
+            object_path("ValidatingWebhookConfiguration \"portcullis\""),
+            "ValidatingWebhookConfiguration/portcullis"
+        );
+        assert_eq!(object_path("Pod a/gpu requests nvidia.com/gpu"), "Pod/a/gpu");
+    }
 
     #[test]
     fn a_status_stays_small_and_keeps_the_gravest() {

@@ -132,6 +132,8 @@ impl Enforcement<'_> {
     fn covers(&self, subject: &api::evidence::Subject, finding: &Finding, workload: Option<&str>) -> bool {
         let Some(digest) = subject.digest.as_deref() else { return false };
         match subject.kind.as_str() {
+            // The declaration does not name images: an exemption of the whole would let any image in.
+            "AIWorkload" if finding.control.id.starts_with("image-") => false,
             "AIWorkload" => {
                 workload == Some(subject.name.as_str()) && self.composition.as_deref() == Some(digest)
             }

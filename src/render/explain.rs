@@ -182,7 +182,8 @@ spec:
   subject:
     kind: AIWorkload
     name: WORKLOAD
-    # of the declaration as it is; a change of it ends the exemption:
+    # of the declaration as it is; a change of it ends the exemption (for image controls write kind: Image, any name, and
+    # the digest of the image):
     # kubectl get aiworkload WORKLOAD -n NAMESPACE -o jsonpath={{.status.compositionDigest}}
     digest: sha256:DIGEST
   reason: WHY THE CONTROL CANNOT BE KEPT AND WHAT LIMITS THE RISK MEANWHILE
