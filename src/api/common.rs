@@ -17,6 +17,8 @@ pub const LABEL_ENVIRONMENT: &str = "portcullis.dev/environment";
 pub const LABEL_SENSITIVITY: &str = "portcullis.dev/sensitivity";
 /// The label of generated objects that names their workload.
 pub const LABEL_WORKLOAD: &str = "portcullis.dev/workload";
+/// The label of a `ConfigMap` that holds prompts; only those that carry it are read.
+pub const LABEL_PROMPT: &str = "portcullis.dev/prompt";
 /// The usual label that names the manager of an object.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The usual label that names the application an object belongs to.

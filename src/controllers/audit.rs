@@ -13,7 +13,7 @@ use crate::api::workload::Row;
 use crate::gather::objects::PodObject;
 use crate::gather::world::World;
 use crate::policy::facts::{
-    BindingFacts, ExemptionFacts, Facts, Matched, Namespace, Signature, Stage, Subject,
+    BindingFacts, EvidenceFacts, ExemptionFacts, Facts, Matched, Namespace, Signature, Stage, Subject,
 };
 use crate::policy::{ALL, Control, Decision, Enforcement, Finding, Scope, Verdict, decide, evaluate};
 use crate::render::words;
@@ -238,6 +238,18 @@ pub fn audit_namespace(
     for (model_name, model) in &namespace.models {
         let decision = judge(Subject::Model(model), None);
         note_all(&mut own, &mut out.findings, decision, &format!("{name}/AIModel/{model_name}"));
+    }
+    for (dataset_name, dataset) in &namespace.datasets {
+        let decision = judge(Subject::Dataset(dataset), None);
+        note_all(&mut own, &mut out.findings, decision, &format!("{name}/AIDataset/{dataset_name}"));
+    }
+    for (prompt_name, prompt) in &namespace.prompts {
+        let decision = judge(Subject::Prompt(prompt), None);
+        note_all(&mut own, &mut out.findings, decision, &format!("{name}/AIPrompt/{prompt_name}"));
+    }
+    for (evidence_name, evidence) in &namespace.evidence {
+        let decision = judge(Subject::Evidence(EvidenceFacts { evidence, user: None }), None);
+        note_all(&mut own, &mut out.findings, decision, &format!("{name}/AIEvidence/{evidence_name}"));
     }
     for (exemption_name, exemption) in &namespace.exemptions {
         let facts = ExemptionFacts { exemption, former: None, user: None, may_approve: None };

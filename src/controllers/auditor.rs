@@ -513,6 +513,14 @@ impl Auditor {
                 let facts = world.facts(now, Subject::TrustPolicy(policy, &problems), nowhere, &settings);
                 own.note_all(decide(evaluate(&facts), &enforcement, None, false));
             }
+            for supplier in world.cluster.suppliers.values() {
+                let facts = world.facts(now, Subject::Supplier(supplier), nowhere, &settings);
+                own.note_all(decide(evaluate(&facts), &enforcement, None, false));
+            }
+            for organisation in world.cluster.governances.values() {
+                let facts = world.facts(now, Subject::Governance(organisation), nowhere, &settings);
+                own.note_all(decide(evaluate(&facts), &enforcement, None, false));
+            }
             for profile in world.cluster.profiles.values() {
                 let facts = world.facts(now, Subject::Profile(profile), nowhere, &settings);
                 own.note_all(decide(evaluate(&facts), &enforcement, None, false));

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::{Stream, TryStreamExt};
-use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, LimitRange, Namespace, PersistentVolumeClaim, ResourceQuota, Service, ServiceAccount,
+};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
@@ -58,7 +60,7 @@ impl Feed {
     /// error; what was known stays known meanwhile.
     pub fn start(&self, client: &Client) {
         // Counted before any watch can finish, so that an early one cannot declare the whole synced.
-        self.synced.waiting.store(16, Ordering::SeqCst);
+        self.synced.waiting.store(23, Ordering::SeqCst);
         self.metadata::<Namespace>(client, Kind::Namespace, |meta| {
             Object::Namespace(Box::new(Namespace { metadata: meta.metadata, ..Namespace::default() }))
         });
@@ -73,6 +75,13 @@ impl Feed {
         });
         self.whole::<api::AIWorkload>(client, Kind::Workload, |o| Object::Workload(Box::new(o)));
         self.whole::<api::AIModel>(client, Kind::Model, |o| Object::Model(Box::new(o)));
+        self.whole::<api::AIDataset>(client, Kind::Dataset, |o| Object::Dataset(Box::new(o)));
+        self.whole::<api::AIPrompt>(client, Kind::Prompt, |o| Object::Prompt(Box::new(o)));
+        self.whole::<api::AIEvidence>(client, Kind::Evidence, |o| Object::Evidence(Box::new(o)));
+        self.whole::<api::AISupplier>(client, Kind::Supplier, |o| Object::Supplier(Box::new(o)));
+        self.whole::<api::AIGovernance>(client, Kind::Governance, |o| Object::Governance(Box::new(o)));
+        self.whole::<PersistentVolumeClaim>(client, Kind::Claim, |o| Object::Claim(Box::new(o)));
+        self.config_maps(client);
         self.whole::<api::AIExemption>(client, Kind::Exemption, |o| Object::Exemption(Box::new(o)));
         self.whole::<api::AITrustPolicy>(client, Kind::TrustPolicy, |o| Object::TrustPolicy(Box::new(o)));
         self.whole::<api::AIProfile>(client, Kind::Profile, |o| Object::Profile(Box::new(o)));
@@ -109,6 +118,13 @@ impl Feed {
     {
         let events = watch(Api::<K>::all(client.clone()), watcher::Config::default());
         self.spawn(kind, events.default_backoff(), wrap);
+    }
+
+    /// Only `ConfigMaps` with prompts, and of these only the digests are kept.
+    fn config_maps(&self, client: &Client) {
+        let config = watcher::Config::default().labels(api::common::LABEL_PROMPT);
+        let events = watch(Api::<ConfigMap>::all(client.clone()), config);
+        self.spawn(Kind::ConfigMap, events.default_backoff(), |o| Object::ConfigMap(Box::new(o)));
     }
 
     /// `PodMonitors` exist only where the Prometheus operator is installed; their absence is an answer too.
@@ -236,6 +252,13 @@ impl Kind {
             Self::Namespace => "namespaces",
             Self::Workload => "aiworkloads",
             Self::Model => "aimodels",
+            Self::Dataset => "aidatasets",
+            Self::Prompt => "aiprompts",
+            Self::Evidence => "aievidences",
+            Self::Supplier => "aisuppliers",
+            Self::Governance => "aigovernances",
+            Self::Claim => "persistentvolumeclaims",
+            Self::ConfigMap => "configmaps",
             Self::Exemption => "aiexemptions",
             Self::TrustPolicy => "aitrustpolicies",
             Self::Profile => "aiprofiles",

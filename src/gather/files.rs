@@ -90,6 +90,16 @@ pub enum Content {
     Workload(Box<api::AIWorkload>),
     /// A model.
     Model(Box<api::AIModel>),
+    /// A dataset.
+    Dataset(Box<api::AIDataset>),
+    /// A prompt.
+    Prompt(Box<api::AIPrompt>),
+    /// A proof.
+    Evidence(Box<api::AIEvidence>),
+    /// A supplier.
+    Supplier(Box<api::AISupplier>),
+    /// An organisation.
+    Governance(Box<api::AIGovernance>),
     /// A trust policy.
     TrustPolicy(Box<api::AITrustPolicy>),
     /// A profile.
@@ -231,6 +241,8 @@ impl Manifests {
             }
             ("", "ServiceAccount") => return keep(world, Object::ServiceAccount, value, kind),
             ("", "Service") => return keep(world, Object::Service, value, kind),
+            ("", "PersistentVolumeClaim") => return keep(world, Object::Claim, value, kind),
+            ("", "ConfigMap") => return keep(world, Object::ConfigMap, value, kind),
             ("", "ResourceQuota") => return keep(world, Object::ResourceQuota, value, kind),
             ("", "LimitRange") => return keep(world, Object::LimitRange, value, kind),
             ("monitoring.coreos.com", "PodMonitor") => {
@@ -290,6 +302,31 @@ impl Manifests {
                 let model: Box<api::AIModel> = Box::new(typed(value, kind)?);
                 world.apply(Object::Model(model.clone()));
                 Content::Model(model)
+            }
+            "AIDataset" => {
+                let dataset: Box<api::AIDataset> = Box::new(typed(value, kind)?);
+                world.apply(Object::Dataset(dataset.clone()));
+                Content::Dataset(dataset)
+            }
+            "AIPrompt" => {
+                let prompt: Box<api::AIPrompt> = Box::new(typed(value, kind)?);
+                world.apply(Object::Prompt(prompt.clone()));
+                Content::Prompt(prompt)
+            }
+            "AIEvidence" => {
+                let evidence: Box<api::AIEvidence> = Box::new(typed(value, kind)?);
+                world.apply(Object::Evidence(evidence.clone()));
+                Content::Evidence(evidence)
+            }
+            "AISupplier" => {
+                let supplier: Box<api::AISupplier> = Box::new(typed(value, kind)?);
+                world.apply(Object::Supplier(supplier.clone()));
+                Content::Supplier(supplier)
+            }
+            "AIGovernance" => {
+                let organisation: Box<api::AIGovernance> = Box::new(typed(value, kind)?);
+                world.apply(Object::Governance(organisation.clone()));
+                Content::Governance(organisation)
             }
             "AITrustPolicy" => {
                 let policy: Box<api::AITrustPolicy> = Box::new(typed(value, kind)?);
@@ -385,7 +422,15 @@ fn scope(group: &str, kind: &str) -> Option<Scope> {
         ("", "Namespace")
         | ("rbac.authorization.k8s.io", "ClusterRole" | "ClusterRoleBinding")
         | ("apiextensions.k8s.io", "CustomResourceDefinition") => Some(Scope::Cluster),
-        ("", "ServiceAccount" | "Service" | "ResourceQuota" | "LimitRange")
+        (
+            "",
+            "ServiceAccount"
+            | "Service"
+            | "ResourceQuota"
+            | "LimitRange"
+            | "PersistentVolumeClaim"
+            | "ConfigMap",
+        )
         | ("networking.k8s.io", "NetworkPolicy")
         | ("rbac.authorization.k8s.io", "Role" | "RoleBinding")
         | ("monitoring.coreos.com", "PodMonitor") => Some(Scope::Namespaced),

@@ -1,15 +1,14 @@
 //! The world as far as it is known: one mutable picture, fed by watches or by files, from which facts are taken.
 
+mod kinds;
+mod read;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{
-    LimitRange, Namespace as CoreNamespace, ResourceQuota, Service, ServiceAccount,
-};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
-use kube::core::{DynamicObject, ObjectMeta};
+use k8s_openapi::api::core::v1::Namespace as CoreNamespace;
+use kube::core::ObjectMeta;
 
 use super::objects::PodObject;
 use super::rbac::{RbacIndex, Reach};
@@ -19,127 +18,9 @@ use crate::policy::facts::{
 };
 use crate::policy::{ALL, decide, selector};
 
-/// An object the world keeps something of.
-#[derive(Clone, Debug)]
-pub enum Object {
-    /// A namespace.
-    Namespace(Box<CoreNamespace>),
-    /// A declaration.
-    Workload(Box<api::AIWorkload>),
-    /// A model.
-    Model(Box<api::AIModel>),
-    /// An exemption.
-    Exemption(Box<api::AIExemption>),
-    /// A trust policy.
-    TrustPolicy(Box<api::AITrustPolicy>),
-    /// A profile.
-    Profile(Box<api::AIProfile>),
-    /// A ServiceAccount.
-    ServiceAccount(Box<ServiceAccount>),
-    /// A NetworkPolicy.
-    NetworkPolicy(Box<NetworkPolicy>),
-    /// A PodMonitor of the Prometheus operator.
-    PodMonitor(Box<DynamicObject>),
-    /// A Service.
-    Service(Box<Service>),
-    /// A `ResourceQuota`.
-    ResourceQuota(Box<ResourceQuota>),
-    /// A `LimitRange`.
-    LimitRange(Box<LimitRange>),
-    /// A Role.
-    Role(Box<Role>),
-    /// A ClusterRole.
-    ClusterRole(Box<ClusterRole>),
-    /// A RoleBinding.
-    RoleBinding(Box<RoleBinding>),
-    /// A ClusterRoleBinding.
-    ClusterRoleBinding(Box<ClusterRoleBinding>),
-}
-
-/// The kind of an object the world keeps something of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Namespace.
-    Namespace,
-    /// `AIWorkload`.
-    Workload,
-    /// `AIModel`.
-    Model,
-    /// `AIExemption`.
-    Exemption,
-    /// `AITrustPolicy`.
-    TrustPolicy,
-    /// `AIProfile`.
-    Profile,
-    /// `ServiceAccount`.
-    ServiceAccount,
-    /// `NetworkPolicy`.
-    NetworkPolicy,
-    /// `PodMonitor`.
-    PodMonitor,
-    /// Service.
-    Service,
-    /// `ResourceQuota`.
-    ResourceQuota,
-    /// `LimitRange`.
-    LimitRange,
-    /// Role.
-    Role,
-    /// `ClusterRole`.
-    ClusterRole,
-    /// `RoleBinding`.
-    RoleBinding,
-    /// `ClusterRoleBinding`.
-    ClusterRoleBinding,
-}
-
-/// Whose verdict a change may alter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Touched {
-    /// Everything.
-    pub all: bool,
-    /// These namespaces.
-    pub namespaces: BTreeSet<String>,
-}
-
-impl Touched {
-    /// Nothing.
-    #[must_use]
-    pub fn nothing() -> Self {
-        Self::default()
-    }
-
-    /// Everything.
-    #[must_use]
-    pub fn everything() -> Self {
-        Self { all: true, namespaces: BTreeSet::new() }
-    }
-
-    /// One namespace.
-    #[must_use]
-    pub fn namespace(name: &str) -> Self {
-        Self { all: false, namespaces: BTreeSet::from([name.to_owned()]) }
-    }
-
-    fn reached(reaches: BTreeSet<Reach>) -> Self {
-        let mut out = Self::nothing();
-        for reach in reaches {
-            match reach {
-                Reach::Account(namespace, _) | Reach::Namespace(namespace) => {
-                    out.namespaces.insert(namespace);
-                }
-                Reach::AllAccounts | Reach::Authenticated => out.all = true,
-            }
-        }
-        out
-    }
-
-    /// Whether nothing is touched.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        !self.all && self.namespaces.is_empty()
-    }
-}
+pub use kinds::{Kind, Object, Touched};
+pub use read::generated;
+use read::{claim, config_map, pod_monitor, service_account, service_ports, slim};
 
 /// Everything known.
 #[derive(Debug, Default)]
@@ -164,6 +45,27 @@ impl World {
             Object::Model(mut model) => {
                 slim(&mut model.metadata);
                 self.put(model.metadata.clone(), |ns| &mut ns.models, Arc::new(*model))
+            }
+            Object::Dataset(mut dataset) => {
+                slim(&mut dataset.metadata);
+                self.put(dataset.metadata.clone(), |ns| &mut ns.datasets, Arc::new(*dataset))
+            }
+            Object::Prompt(mut prompt) => {
+                slim(&mut prompt.metadata);
+                self.put(prompt.metadata.clone(), |ns| &mut ns.prompts, Arc::new(*prompt))
+            }
+            Object::Evidence(mut evidence) => {
+                slim(&mut evidence.metadata);
+                self.put_evidence(*evidence)
+            }
+            Object::Supplier(mut supplier) => {
+                slim(&mut supplier.metadata);
+                put_cluster(&mut self.cluster.suppliers, name_of(&supplier.metadata).to_owned(), *supplier)
+            }
+            Object::Governance(mut organisation) => {
+                slim(&mut organisation.metadata);
+                let name = name_of(&organisation.metadata).to_owned();
+                put_cluster(&mut self.cluster.governances, name, *organisation)
             }
             Object::Exemption(mut exemption) => {
                 slim(&mut exemption.metadata);
@@ -199,6 +101,14 @@ impl World {
                 let known = service_ports(&service);
                 self.put(service.metadata, |ns| &mut ns.services, known)
             }
+            Object::Claim(volume) => {
+                let known = claim(&volume);
+                self.put(volume.metadata, |ns| &mut ns.claims, known)
+            }
+            Object::ConfigMap(map) => match config_map(&map) {
+                Some(known) => self.put(map.metadata, |ns| &mut ns.config_maps, known),
+                None => Touched::nothing(),
+            },
             Object::ResourceQuota(quota) => self.put_name(&quota.metadata, |ns| &mut ns.resource_quotas),
             Object::LimitRange(range) => self.put_name(&range.metadata, |ns| &mut ns.limit_ranges),
             Object::Role(role) => Touched::reached(self.rbac.set_role(
@@ -242,6 +152,13 @@ impl World {
             Kind::ClusterRoleBinding => Touched::reached(self.rbac.remove_binding(None, name)),
             Kind::Workload => self.take(namespace, |ns| ns.workloads.remove(name).is_some()),
             Kind::Model => self.take(namespace, |ns| ns.models.remove(name).is_some()),
+            Kind::Dataset => self.take(namespace, |ns| ns.datasets.remove(name).is_some()),
+            Kind::Prompt => self.take(namespace, |ns| ns.prompts.remove(name).is_some()),
+            Kind::Evidence => self.take_evidence(namespace, name),
+            Kind::Supplier => take_cluster(&mut self.cluster.suppliers, name),
+            Kind::Governance => take_cluster(&mut self.cluster.governances, name),
+            Kind::Claim => self.take(namespace, |ns| ns.claims.remove(name).is_some()),
+            Kind::ConfigMap => self.take(namespace, |ns| ns.config_maps.remove(name).is_some()),
             Kind::Exemption => self.take(namespace, |ns| ns.exemptions.remove(name).is_some()),
             Kind::ServiceAccount => self.take(namespace, |ns| ns.service_accounts.remove(name).is_some()),
             Kind::NetworkPolicy => self.take(namespace, |ns| ns.network_policies.remove(name).is_some()),
@@ -404,6 +321,25 @@ impl World {
         Touched::namespace(&namespace)
     }
 
+    /// Evidence of the governance namespace speaks for everything; any other only for its own namespace.
+    fn put_evidence(&mut self, evidence: api::AIEvidence) -> Touched {
+        let touched = self.put(evidence.metadata.clone(), |ns| &mut ns.evidence, Arc::new(evidence));
+        self.widened(touched)
+    }
+
+    fn take_evidence(&mut self, namespace: Option<&str>, name: &str) -> Touched {
+        let touched = self.take(namespace, |ns| ns.evidence.remove(name).is_some());
+        self.widened(touched)
+    }
+
+    fn widened(&self, touched: Touched) -> Touched {
+        let governs = |name: &String| {
+            let mut all = self.cluster.governances.values();
+            all.any(|organisation| organisation.spec.governance_namespace.as_ref() == Some(name))
+        };
+        if touched.namespaces.iter().any(governs) { Touched::everything() } else { touched }
+    }
+
     fn put_name(
         &mut self,
         metadata: &ObjectMeta,
@@ -453,72 +389,4 @@ fn take_cluster<T>(map: &mut BTreeMap<String, T>, name: &str) -> Touched {
 
 fn name_of(metadata: &ObjectMeta) -> &str {
     metadata.name.as_deref().unwrap_or_default()
-}
-
-/// Drops what no rule asks for and what changes at every write.
-fn slim(metadata: &mut ObjectMeta) {
-    metadata.managed_fields = None;
-    metadata.resource_version = None;
-    metadata.annotations = None;
-    metadata.generation = None;
-}
-
-/// Whether the operator generated an object. Its label is protected: only the operator may write objects that carry it.
-#[must_use]
-pub fn generated(metadata: &ObjectMeta) -> bool {
-    metadata
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(api::common::LABEL_MANAGED_BY))
-        .is_some_and(|by| by == api::common::MANAGER)
-}
-
-fn service_account(account: &ServiceAccount) -> facts::ServiceAccount {
-    let owner = account
-        .metadata
-        .owner_references
-        .iter()
-        .flatten()
-        .find(|o| o.kind == "AIWorkload" && o.api_version.starts_with("portcullis.dev/"))
-        .map(|o| o.name.clone());
-    facts::ServiceAccount {
-        automount: account.automount_service_account_token,
-        generated_for: owner.filter(|_| generated(&account.metadata)),
-        pull_secrets: account.image_pull_secrets.iter().flatten().map(|s| s.name.clone()).collect(),
-    }
-}
-
-fn service_ports(service: &Service) -> Vec<facts::ServicePort> {
-    service
-        .spec
-        .iter()
-        .flat_map(|spec| spec.ports.iter().flatten())
-        .map(|port| facts::ServicePort { name: port.name.clone().unwrap_or_default(), port: port.port })
-        .collect()
-}
-
-fn pod_monitor(monitor: &DynamicObject) -> facts::PodMonitor {
-    let spec = &monitor.data["spec"];
-    let names = |key: &str| {
-        spec["namespaceSelector"][key]
-            .as_array()
-            .map(|list| list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect::<Vec<_>>())
-    };
-    let namespaces = if spec["namespaceSelector"]["any"] == true {
-        Some(vec!["*".to_owned()])
-    } else {
-        names("matchNames").filter(|list| !list.is_empty())
-    };
-    let ports = spec["podMetricsEndpoints"].as_array().into_iter().flatten().filter_map(|endpoint| {
-        ["port", "portNumber", "targetPort"].iter().find_map(|key| match &endpoint[*key] {
-            serde_json::Value::String(text) => Some(text.clone()),
-            serde_json::Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        })
-    });
-    facts::PodMonitor {
-        selector: serde_json::from_value(spec["selector"].clone()).unwrap_or_default(),
-        namespaces,
-        ports: ports.collect(),
-    }
 }

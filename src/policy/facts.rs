@@ -1,16 +1,22 @@
 //! All that a control may look at: the subject, its namespace, and what is known of the cluster, time included.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod known;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodSpec;
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::api::rbac::v1::PolicyRule;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::containers::{ContainerView, ImageUse, containers, images};
-use crate::api::{self, Environment, Sensitivity};
+use crate::api;
+
+pub use known::{
+    Claim, Cluster, ConfigMap, EnforcementFault, Namespace, NetworkPolicy, PodMonitor, ServiceAccount,
+    ServicePort, Settings,
+};
 
 /// Labels as Kubernetes keeps them.
 pub type Labels = BTreeMap<String, String>;
@@ -39,6 +45,16 @@ pub enum Subject<'a> {
     Workload(&'a api::AIWorkload),
     /// A model by itself.
     Model(&'a api::AIModel),
+    /// A dataset by itself.
+    Dataset(&'a api::AIDataset),
+    /// A prompt by itself.
+    Prompt(&'a api::AIPrompt),
+    /// A proof by itself, and who brings it.
+    Evidence(EvidenceFacts<'a>),
+    /// A supplier by itself.
+    Supplier(&'a api::AISupplier),
+    /// What an organisation does for all its workloads.
+    Governance(&'a api::AIGovernance),
     /// A trust policy by itself, with what its compilation said.
     TrustPolicy(&'a api::AITrustPolicy, &'a [String]),
     /// A profile by itself.
@@ -230,6 +246,15 @@ pub struct ExemptionFacts<'a> {
     pub may_approve: Option<bool>,
 }
 
+/// A proof under admission or audit.
+#[derive(Debug)]
+pub struct EvidenceFacts<'a> {
+    /// The proof.
+    pub evidence: &'a api::AIEvidence,
+    /// Who creates it; `None` in the audit and in files.
+    pub user: Option<&'a str>,
+}
+
 /// What is known of the signature of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signature {
@@ -301,134 +326,6 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// Everything known of the cluster that is not the subject.
-#[derive(Debug, Default)]
-pub struct Cluster {
-    /// Namespaces by name.
-    pub namespaces: BTreeMap<String, Namespace>,
-    /// Trust policies by name.
-    pub trust_policies: BTreeMap<String, Arc<api::AITrustPolicy>>,
-    /// Profiles by name.
-    pub profiles: BTreeMap<String, Arc<api::AIProfile>>,
-    /// Kinds that this cluster may lack and that change what is demanded.
-    pub has_pod_monitors: bool,
-    /// Drift of the webhook configuration and other faults of the enforcement itself, as sentences.
-    pub enforcement_faults: Vec<EnforcementFault>,
-    /// AI outside governed namespaces, as `namespace/pod: reason`, bounded.
-    pub undeclared: Vec<String>,
-}
-
-/// Something wrong with the enforcement itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnforcementFault {
-    /// The object, e.g. `ValidatingWebhookConfiguration "portcullis"`.
-    pub object: String,
-    /// What is or was wrong with it.
-    pub detail: String,
-}
-
-/// One namespace and what lives in it.
-#[derive(Debug, Default)]
-pub struct Namespace {
-    /// Its name.
-    pub name: String,
-    /// Its UID; `None` where it stands in a file.
-    pub uid: Option<String>,
-    /// Its labels.
-    pub labels: Labels,
-    /// True while it is being deleted.
-    pub terminating: bool,
-    /// Declarations by name.
-    pub workloads: BTreeMap<String, Arc<api::AIWorkload>>,
-    /// Models by name.
-    pub models: BTreeMap<String, Arc<api::AIModel>>,
-    /// Exemptions by name.
-    pub exemptions: BTreeMap<String, Arc<api::AIExemption>>,
-    /// ServiceAccounts by name.
-    pub service_accounts: BTreeMap<String, ServiceAccount>,
-    /// NetworkPolicies by name.
-    pub network_policies: BTreeMap<String, NetworkPolicy>,
-    /// `PodMonitors` by name.
-    pub pod_monitors: BTreeMap<String, PodMonitor>,
-    /// Services by name, with their ports.
-    pub services: BTreeMap<String, Vec<ServicePort>>,
-    /// Names of `ResourceQuotas`.
-    pub resource_quotas: BTreeSet<String>,
-    /// Names of `LimitRanges`.
-    pub limit_ranges: BTreeSet<String>,
-}
-
-impl Namespace {
-    /// Its environment, if it carries a known one.
-    #[must_use]
-    pub fn environment(&self) -> Option<Environment> {
-        self.labels.get(api::common::LABEL_ENVIRONMENT)?.parse().ok()
-    }
-
-    /// Its sensitivity, if it carries a known one.
-    #[must_use]
-    pub fn sensitivity(&self) -> Option<Sensitivity> {
-        self.labels.get(api::common::LABEL_SENSITIVITY)?.parse().ok()
-    }
-
-    /// Whether the operator governs it: it says, or tries to say, which environment it is.
-    #[must_use]
-    pub fn governed(&self) -> bool {
-        self.labels.contains_key(api::common::LABEL_ENVIRONMENT)
-    }
-}
-
-/// What is known of a ServiceAccount.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ServiceAccount {
-    /// Its setting of `automountServiceAccountToken`.
-    pub automount: Option<bool>,
-    /// The AIWorkload that owns it, if the operator generated it.
-    pub generated_for: Option<String>,
-    /// Names of its image pull secrets.
-    pub pull_secrets: Vec<String>,
-}
-
-/// What is known of a NetworkPolicy.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NetworkPolicy {
-    /// True when the operator generated it.
-    pub generated: bool,
-    /// What it says.
-    pub spec: Arc<NetworkPolicySpec>,
-}
-
-/// What is known of a PodMonitor.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PodMonitor {
-    /// Which pods it selects.
-    pub selector: LabelSelector,
-    /// Namespaces it selects: `None` its own only, otherwise these names; `any` is `["*"]`.
-    pub namespaces: Option<Vec<String>>,
-    /// Ports it scrapes, by name or number.
-    pub ports: Vec<String>,
-}
-
-/// A port of a Service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServicePort {
-    /// Name; empty when it has none.
-    pub name: String,
-    /// Number.
-    pub port: i32,
-}
-
-/// Settings of the profiles that apply to a namespace.
-#[derive(Debug, Default)]
-pub struct Settings {
-    /// Images of platform agents that may run undeclared, as digests.
-    pub platform_agents: BTreeSet<String>,
-    /// Isolation asked for by sensitivity.
-    pub isolation: Vec<api::profile::Isolation>,
-    /// Unknown control names found in profiles, as `profile: name`.
-    pub unknown_controls: Vec<String>,
-}
-
 impl<'a> Facts<'a> {
     /// The pod under judgement, if the subject is one.
     #[must_use]
@@ -484,6 +381,28 @@ impl<'a> Facts<'a> {
             }
         }
         any
+    }
+
+    /// What the organisation of `workload` does for all its workloads: the one it names, else the only one there is.
+    #[must_use]
+    pub fn governance(&self, workload: &api::AIWorkload) -> Option<&'a api::AIGovernance> {
+        let all = &self.cluster.governances;
+        match &workload.spec.organisation {
+            Some(name) => all.get(name),
+            None if all.len() == 1 => all.values().next(),
+            None => None,
+        }
+        .map(AsRef::as_ref)
+    }
+
+    /// A namespace of the cluster, the own one included, which need not be among the others.
+    #[must_use]
+    pub fn namespace_named(&self, name: Option<&str>) -> Option<&'a Namespace> {
+        match name {
+            None => Some(self.namespace),
+            Some(name) if name == self.namespace.name => Some(self.namespace),
+            Some(name) => self.cluster.namespaces.get(name),
+        }
     }
 
     /// `AIWorkload namespace/name`, as messages write it.

@@ -12,7 +12,7 @@ use super::wire::{Answer, Request};
 use crate::api::{self, Environment, Sensitivity};
 use crate::gather::rbac::{AnyBinding, Reach, reaches};
 use crate::gather::world::generated;
-use crate::policy::facts::{BindingFacts, BindingRef, ExemptionFacts, Labels, Subject};
+use crate::policy::facts::{BindingFacts, BindingRef, EvidenceFacts, ExemptionFacts, Labels, Subject};
 use crate::policy::{Enforcement, decide, evaluate};
 
 /// Prefix of labels that decide how a namespace is governed.
@@ -169,6 +169,30 @@ impl Judge {
             "AIWorkload" => self.workload(request, raw).await,
             "AIModel" => match read::<api::AIModel>(raw) {
                 Ok(model) => self.declared(request, Subject::Model(&model), None),
+                Err(error) => unreadable(request, &error),
+            },
+            "AIDataset" => match read::<api::AIDataset>(raw) {
+                Ok(dataset) => self.declared(request, Subject::Dataset(&dataset), None),
+                Err(error) => unreadable(request, &error),
+            },
+            "AIPrompt" => match read::<api::AIPrompt>(raw) {
+                Ok(prompt) => self.declared(request, Subject::Prompt(&prompt), None),
+                Err(error) => unreadable(request, &error),
+            },
+            "AIEvidence" => match read::<api::AIEvidence>(raw) {
+                Ok(evidence) => {
+                    let user = Some(request.user_info.username.as_ref());
+                    let evidence = EvidenceFacts { evidence: &evidence, user };
+                    self.declared(request, Subject::Evidence(evidence), None)
+                }
+                Err(error) => unreadable(request, &error),
+            },
+            "AISupplier" => match read::<api::AISupplier>(raw) {
+                Ok(supplier) => self.declared(request, Subject::Supplier(&supplier), None),
+                Err(error) => unreadable(request, &error),
+            },
+            "AIGovernance" => match read::<api::AIGovernance>(raw) {
+                Ok(organisation) => self.declared(request, Subject::Governance(&organisation), None),
                 Err(error) => unreadable(request, &error),
             },
             "AITrustPolicy" => match read::<api::AITrustPolicy>(raw) {

@@ -15,7 +15,7 @@
   resources: {{ include "portcullis.allKinds" . }}
   verbs: [get, list, watch]
 - apiGroups: [""]
-  resources: [limitranges, namespaces, resourcequotas, serviceaccounts, services]
+  resources: [configmaps, limitranges, namespaces, persistentvolumeclaims, resourcequotas, serviceaccounts, services]
   verbs: [get, list, watch]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]

@@ -7,7 +7,9 @@ use crate::gather::files::{Content, Manifests, Subject};
 use crate::gather::rbac::{AnyBinding, Reach, reaches};
 use crate::gather::trust;
 use crate::policy::containers::images;
-use crate::policy::facts::{self, BindingFacts, BindingRef, ExemptionFacts, Matched, Namespace, Stage};
+use crate::policy::facts::{
+    self, BindingFacts, BindingRef, EvidenceFacts, ExemptionFacts, Matched, Namespace, Stage,
+};
 use crate::policy::{Decision, Enforcement, Verdict, decide, evaluate, selector};
 use crate::render::words::{self, Title};
 
@@ -92,6 +94,16 @@ impl<'m> Judge<'m, '_> {
                 self.decide(namespace, facts::Subject::Workload(workload), Some(subject.name.as_str()))
             }
             Content::Model(model) => self.decide(namespace, facts::Subject::Model(model), None),
+            Content::Dataset(dataset) => self.decide(namespace, facts::Subject::Dataset(dataset), None),
+            Content::Prompt(prompt) => self.decide(namespace, facts::Subject::Prompt(prompt), None),
+            Content::Evidence(evidence) => {
+                let evidence = EvidenceFacts { evidence, user: None };
+                self.decide(namespace, facts::Subject::Evidence(evidence), None)
+            }
+            Content::Supplier(supplier) => self.decide(namespace, facts::Subject::Supplier(supplier), None),
+            Content::Governance(organisation) => {
+                self.decide(namespace, facts::Subject::Governance(organisation), None)
+            }
             Content::TrustPolicy(policy) => {
                 self.decide(namespace, facts::Subject::TrustPolicy(policy, &trust::problems(policy)), None)
             }

@@ -1,0 +1,164 @@
+//! The kinds of which the world keeps something, and whose verdict a change of one may alter.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::{
+    ConfigMap, LimitRange, Namespace as CoreNamespace, PersistentVolumeClaim, ResourceQuota, Service,
+    ServiceAccount,
+};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use kube::core::DynamicObject;
+
+use crate::api;
+use crate::gather::rbac::Reach;
+
+/// An object the world keeps something of.
+#[derive(Clone, Debug)]
+pub enum Object {
+    /// A namespace.
+    Namespace(Box<CoreNamespace>),
+    /// A declaration.
+    Workload(Box<api::AIWorkload>),
+    /// A model.
+    Model(Box<api::AIModel>),
+    /// A dataset.
+    Dataset(Box<api::AIDataset>),
+    /// A prompt.
+    Prompt(Box<api::AIPrompt>),
+    /// A proof.
+    Evidence(Box<api::AIEvidence>),
+    /// A supplier.
+    Supplier(Box<api::AISupplier>),
+    /// What an organisation does for all its workloads.
+    Governance(Box<api::AIGovernance>),
+    /// An exemption.
+    Exemption(Box<api::AIExemption>),
+    /// A trust policy.
+    TrustPolicy(Box<api::AITrustPolicy>),
+    /// A profile.
+    Profile(Box<api::AIProfile>),
+    /// A ServiceAccount.
+    ServiceAccount(Box<ServiceAccount>),
+    /// A NetworkPolicy.
+    NetworkPolicy(Box<NetworkPolicy>),
+    /// A PodMonitor of the Prometheus operator.
+    PodMonitor(Box<DynamicObject>),
+    /// A Service.
+    Service(Box<Service>),
+    /// A claim of a volume.
+    Claim(Box<PersistentVolumeClaim>),
+    /// A `ConfigMap` with prompts.
+    ConfigMap(Box<ConfigMap>),
+    /// A `ResourceQuota`.
+    ResourceQuota(Box<ResourceQuota>),
+    /// A `LimitRange`.
+    LimitRange(Box<LimitRange>),
+    /// A Role.
+    Role(Box<Role>),
+    /// A ClusterRole.
+    ClusterRole(Box<ClusterRole>),
+    /// A RoleBinding.
+    RoleBinding(Box<RoleBinding>),
+    /// A ClusterRoleBinding.
+    ClusterRoleBinding(Box<ClusterRoleBinding>),
+}
+
+/// The kind of an object the world keeps something of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Namespace.
+    Namespace,
+    /// `AIWorkload`.
+    Workload,
+    /// `AIModel`.
+    Model,
+    /// `AIDataset`.
+    Dataset,
+    /// `AIPrompt`.
+    Prompt,
+    /// `AIEvidence`.
+    Evidence,
+    /// `AISupplier`.
+    Supplier,
+    /// `AIGovernance`.
+    Governance,
+    /// `AIExemption`.
+    Exemption,
+    /// `AITrustPolicy`.
+    TrustPolicy,
+    /// `AIProfile`.
+    Profile,
+    /// `ServiceAccount`.
+    ServiceAccount,
+    /// `NetworkPolicy`.
+    NetworkPolicy,
+    /// `PodMonitor`.
+    PodMonitor,
+    /// Service.
+    Service,
+    /// `PersistentVolumeClaim`.
+    Claim,
+    /// `ConfigMap`.
+    ConfigMap,
+    /// `ResourceQuota`.
+    ResourceQuota,
+    /// `LimitRange`.
+    LimitRange,
+    /// Role.
+    Role,
+    /// `ClusterRole`.
+    ClusterRole,
+    /// `RoleBinding`.
+    RoleBinding,
+    /// `ClusterRoleBinding`.
+    ClusterRoleBinding,
+}
+
+/// Whose verdict a change may alter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Everything.
+    pub all: bool,
+    /// These namespaces.
+    pub namespaces: BTreeSet<String>,
+}
+
+impl Touched {
+    /// Nothing.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// Everything.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { all: true, namespaces: BTreeSet::new() }
+    }
+
+    /// One namespace.
+    #[must_use]
+    pub fn namespace(name: &str) -> Self {
+        Self { all: false, namespaces: BTreeSet::from([name.to_owned()]) }
+    }
+
+    pub(super) fn reached(reaches: BTreeSet<Reach>) -> Self {
+        let mut out = Self::nothing();
+        for reach in reaches {
+            match reach {
+                Reach::Account(namespace, _) | Reach::Namespace(namespace) => {
+                    out.namespaces.insert(namespace);
+                }
+                Reach::AllAccounts | Reach::Authenticated => out.all = true,
+            }
+        }
+        out
+    }
+
+    /// Whether nothing is touched.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.all && self.namespaces.is_empty()
+    }
+}

@@ -1,0 +1,172 @@
+//! What is known of the cluster that is not the subject: namespaces and what lives in them, policies, suppliers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use super::Labels;
+use crate::api::{self, Environment, Sensitivity};
+
+/// Everything known of the cluster that is not the subject.
+#[derive(Debug, Default)]
+pub struct Cluster {
+    /// Namespaces by name.
+    pub namespaces: BTreeMap<String, Namespace>,
+    /// Trust policies by name.
+    pub trust_policies: BTreeMap<String, Arc<api::AITrustPolicy>>,
+    /// Profiles by name.
+    pub profiles: BTreeMap<String, Arc<api::AIProfile>>,
+    /// Suppliers by name.
+    pub suppliers: BTreeMap<String, Arc<api::AISupplier>>,
+    /// Organisations by name.
+    pub governances: BTreeMap<String, Arc<api::AIGovernance>>,
+    /// Kinds that this cluster may lack and that change what is demanded.
+    pub has_pod_monitors: bool,
+    /// Drift of the webhook configuration and other faults of the enforcement itself, as sentences.
+    pub enforcement_faults: Vec<EnforcementFault>,
+    /// AI outside governed namespaces, as `namespace/pod: reason`, bounded.
+    pub undeclared: Vec<String>,
+}
+
+/// Something wrong with the enforcement itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnforcementFault {
+    /// The object, e.g. `ValidatingWebhookConfiguration "portcullis"`.
+    pub object: String,
+    /// What is or was wrong with it.
+    pub detail: String,
+}
+
+/// One namespace and what lives in it.
+#[derive(Debug, Default)]
+pub struct Namespace {
+    /// Its name.
+    pub name: String,
+    /// Its UID; `None` where it stands in a file.
+    pub uid: Option<String>,
+    /// Its labels.
+    pub labels: Labels,
+    /// True while it is being deleted.
+    pub terminating: bool,
+    /// Declarations by name.
+    pub workloads: BTreeMap<String, Arc<api::AIWorkload>>,
+    /// Models by name.
+    pub models: BTreeMap<String, Arc<api::AIModel>>,
+    /// Datasets by name.
+    pub datasets: BTreeMap<String, Arc<api::AIDataset>>,
+    /// Prompts by name.
+    pub prompts: BTreeMap<String, Arc<api::AIPrompt>>,
+    /// Evidence by name.
+    pub evidence: BTreeMap<String, Arc<api::AIEvidence>>,
+    /// Exemptions by name.
+    pub exemptions: BTreeMap<String, Arc<api::AIExemption>>,
+    /// Claims of volumes by name.
+    pub claims: BTreeMap<String, Claim>,
+    /// `ConfigMaps` that carry the label of prompts, by name.
+    pub config_maps: BTreeMap<String, ConfigMap>,
+    /// ServiceAccounts by name.
+    pub service_accounts: BTreeMap<String, ServiceAccount>,
+    /// NetworkPolicies by name.
+    pub network_policies: BTreeMap<String, NetworkPolicy>,
+    /// `PodMonitors` by name.
+    pub pod_monitors: BTreeMap<String, PodMonitor>,
+    /// Services by name, with their ports.
+    pub services: BTreeMap<String, Vec<ServicePort>>,
+    /// Names of `ResourceQuotas`.
+    pub resource_quotas: BTreeSet<String>,
+    /// Names of `LimitRanges`.
+    pub limit_ranges: BTreeSet<String>,
+}
+
+impl Namespace {
+    /// Its environment, if it carries a known one.
+    #[must_use]
+    pub fn environment(&self) -> Option<Environment> {
+        self.labels.get(api::common::LABEL_ENVIRONMENT)?.parse().ok()
+    }
+
+    /// Its sensitivity, if it carries a known one.
+    #[must_use]
+    pub fn sensitivity(&self) -> Option<Sensitivity> {
+        self.labels.get(api::common::LABEL_SENSITIVITY)?.parse().ok()
+    }
+
+    /// Whether the operator governs it: it says, or tries to say, which environment it is.
+    #[must_use]
+    pub fn governed(&self) -> bool {
+        self.labels.contains_key(api::common::LABEL_ENVIRONMENT)
+    }
+}
+
+/// What is known of a ServiceAccount.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceAccount {
+    /// Its setting of `automountServiceAccountToken`.
+    pub automount: Option<bool>,
+    /// The AIWorkload that owns it, if the operator generated it.
+    pub generated_for: Option<String>,
+    /// Names of its image pull secrets.
+    pub pull_secrets: Vec<String>,
+}
+
+/// What is known of a claim of a volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// Its storage class; `None` while the default of the cluster has not been filled in.
+    pub storage_class: Option<String>,
+    /// Its access modes, as it asks for them.
+    pub access_modes: Vec<String>,
+    /// The volume that it is bound to.
+    pub volume: Option<String>,
+}
+
+/// What is known of a `ConfigMap` that holds prompts. Its text is not kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigMap {
+    /// Whether the API server refuses every change of it.
+    pub immutable: bool,
+    /// SHA-256 of each value, as `sha256:` and 64 hexadecimal digits, by key.
+    pub digests: BTreeMap<String, String>,
+}
+
+/// What is known of a NetworkPolicy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkPolicy {
+    /// True when the operator generated it.
+    pub generated: bool,
+    /// What it says.
+    pub spec: Arc<NetworkPolicySpec>,
+}
+
+/// What is known of a PodMonitor.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PodMonitor {
+    /// Which pods it selects.
+    pub selector: LabelSelector,
+    /// Namespaces it selects: `None` its own only, otherwise these names; `any` is `["*"]`.
+    pub namespaces: Option<Vec<String>>,
+    /// Ports it scrapes, by name or number.
+    pub ports: Vec<String>,
+}
+
+/// A port of a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Name; empty when it has none.
+    pub name: String,
+    /// Number.
+    pub port: i32,
+}
+
+/// Settings of the profiles that apply to a namespace.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Images of platform agents that may run undeclared, as digests.
+    pub platform_agents: BTreeSet<String>,
+    /// Isolation asked for by sensitivity.
+    pub isolation: Vec<api::profile::Isolation>,
+    /// Unknown control names found in profiles, as `profile: name`.
+    pub unknown_controls: Vec<String>,
+}
