@@ -77,7 +77,7 @@ fn judge(world: &World, object: &PodObject) -> Answer {
         .into_iter()
         .map(|question| {
             let signature = if question.reference.starts_with(HOST) {
-                Signature::Trusted(vec!["ecdsa-p256".to_owned()])
+                Signature::Trusted(vec!["ecdsa-p256".to_owned()].into())
             } else {
                 Signature::Refused("no rule of a trust policy speaks of it".to_owned())
             };

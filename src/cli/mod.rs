@@ -7,6 +7,7 @@ mod explain;
 mod generate;
 mod out;
 mod serving;
+mod verify;
 mod webhook;
 
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ enum Command {
     Controller(controller::Arguments),
     /// Judge manifests as the webhook would, without a cluster
     Check(check::Arguments),
+    /// Verify one artifact against the trust policies of a file
+    Verify(verify::Arguments),
     /// Explain a control or a provision
     Explain(explain::Arguments),
     /// Print the definitions of all kinds
@@ -46,6 +49,7 @@ pub fn run() -> ExitCode {
         Command::Webhook(arguments) => webhook::run(&arguments),
         Command::Controller(arguments) => controller::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Crds => crds::run(),
         Command::Generate(arguments) => generate::run(&arguments),

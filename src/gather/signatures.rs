@@ -12,7 +12,7 @@ use super::registry::{
 use super::trust;
 use super::world::World;
 use crate::api::AITrustPolicy;
-use crate::policy::facts::Signature;
+use crate::policy::facts::{Signature, Vouched};
 use crate::telemetry::metrics::{CacheStat, CacheStats};
 use crate::webhook::judge::{ImageQuestion, SignatureSource};
 
@@ -88,7 +88,10 @@ fn same(a: &[Arc<AITrustPolicy>], b: &[Arc<AITrustPolicy>]) -> bool {
 impl From<&Verification> for Signature {
     fn from(verification: &Verification) -> Self {
         match verification {
-            Verification::Verified(proof) => Self::Trusted(proof.authorities.clone()),
+            Verification::Verified(proof) => Self::Trusted(Vouched {
+                authorities: proof.authorities.clone(),
+                attestations: proof.attestations.clone(),
+            }),
             Verification::NotSigned { reason } => Self::Missing(reason.clone()),
             Verification::Untrusted { .. } => Self::Untrusted(verification.to_string()),
             Verification::Refused(_) => Self::Refused(verification.to_string()),

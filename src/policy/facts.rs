@@ -132,6 +132,15 @@ impl<'a> PodFacts<'a> {
         images(&self.containers, self.spec)
     }
 
+    /// The verified statements about an image, by the reference as written; none where nothing was verified.
+    #[must_use]
+    pub fn attestations(&self, reference: &str) -> &[Attested] {
+        match self.signatures.get(reference) {
+            Some(Signature::Trusted(vouched)) => &vouched.attestations,
+            _ => &[],
+        }
+    }
+
     /// The place of a field, by its path inside the pod.
     #[must_use]
     pub fn at(&self, path: impl AsRef<str>) -> Place {
@@ -259,7 +268,7 @@ pub struct EvidenceFacts<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signature {
     /// Verified by these authorities.
-    Trusted(Vec<String>),
+    Trusted(Vouched),
     /// The artifact carries no signature that counts; why.
     Missing(String),
     /// Signatures exist, none is by a trusted authority; why.
@@ -270,6 +279,40 @@ pub enum Signature {
     Unknown(String),
     /// Nobody has looked yet, and the answer will come.
     Pending,
+}
+
+/// Who vouches for an artifact, and what else was stated of it and verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vouched {
+    /// Names of the authorities whose signatures count, sorted.
+    pub authorities: Vec<String>,
+    /// The further statements that trust rules ask for and that were verified.
+    pub attestations: Vec<Attested>,
+}
+
+impl Vouched {
+    /// Whether nobody vouches.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.authorities.is_empty()
+    }
+}
+
+impl From<Vec<String>> for Vouched {
+    fn from(authorities: Vec<String>) -> Self {
+        Self { authorities, attestations: Vec::new() }
+    }
+}
+
+/// A signed statement about an artifact, bound to its digest and verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Attested {
+    /// What kind of statement it is, such as `https://slsa.dev/provenance/v1`.
+    pub predicate_type: String,
+    /// Who built the artifact, where the statement is a provenance that says so.
+    pub builder_id: Option<String>,
+    /// Name of the authority that signed the statement.
+    pub authority: String,
 }
 
 /// Where a finding stands.

@@ -11,7 +11,7 @@ use crate::gather::files::{Manifests, documents};
 use crate::gather::registry::VerifierConfig;
 use crate::gather::signatures::Signatures as Registry;
 use crate::gather::world::{Object, World};
-use crate::policy::facts::Signature;
+use crate::policy::facts::{Attested, Signature, Vouched};
 use crate::webhook::judge::{ImageQuestion, SignatureSource as _, questions};
 
 /// The longest time that all look-ups of a namespace take together.
@@ -38,7 +38,8 @@ impl Signatures {
     }
 
     /// Reads what somebody verified elsewhere: `images: {REFERENCE: {trusted: [AUTHORITY]}}`; instead of `trusted` with
-    /// the names of authorities, `missing`, `untrusted`, `refused` or `unknown` with the reason.
+    /// the names of authorities, `missing`, `untrusted`, `refused` or `unknown` with the reason. Beside `trusted`,
+    /// `attested: [{predicateType, builderId, authority}]` says which further statements were verified.
     ///
     /// # Errors
     /// What is wrong with the text, as a clause.
@@ -46,7 +47,11 @@ impl Signatures {
         let value = documents::parse(text).map_err(|error| error.to_string())?;
         let file: File = serde_path_to_error::deserialize(value)
             .map_err(|error| format!("{}: {}", error.path(), error.inner()))?;
-        let stated = file.images.into_iter().map(|(image, known)| (image, known.into())).collect();
+        let mut stated = BTreeMap::new();
+        for (image, known) in file.images {
+            let known = known.try_into().map_err(|error| format!("images.{image}: {error}"))?;
+            stated.insert(image, known);
+        }
         Ok(Self { stated, verified: BTreeMap::new() })
     }
 
@@ -83,24 +88,51 @@ struct File {
     images: BTreeMap<String, Known>,
 }
 
+/// Exactly one of all but `attested`.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Known {
-    Trusted(Vec<String>),
-    Missing(String),
-    Untrusted(String),
-    Refused(String),
-    Unknown(String),
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Known {
+    trusted: Option<Vec<String>>,
+    #[serde(default)]
+    attested: Vec<Statement>,
+    missing: Option<String>,
+    untrusted: Option<String>,
+    refused: Option<String>,
+    unknown: Option<String>,
 }
 
-impl From<Known> for Signature {
-    fn from(known: Known) -> Self {
-        match known {
-            Known::Trusted(authorities) => Self::Trusted(authorities),
-            Known::Missing(why) => Self::Missing(why),
-            Known::Untrusted(why) => Self::Untrusted(why),
-            Known::Refused(why) => Self::Refused(why),
-            Known::Unknown(why) => Self::Unknown(why),
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Statement {
+    predicate_type: String,
+    builder_id: Option<String>,
+    authority: String,
+}
+
+impl TryFrom<Known> for Signature {
+    type Error = &'static str;
+
+    fn try_from(known: Known) -> Result<Self, Self::Error> {
+        let attested = known.attested.into_iter().map(|statement| Attested {
+            predicate_type: statement.predicate_type,
+            builder_id: statement.builder_id,
+            authority: statement.authority,
+        });
+        let attestations: Vec<_> = attested.collect();
+        if known.trusted.is_none() && !attestations.is_empty() {
+            return Err("attested needs trusted beside it");
+        }
+        let states = [
+            known.trusted.map(|authorities| Self::Trusted(Vouched { authorities, attestations })),
+            known.missing.map(Self::Missing),
+            known.untrusted.map(Self::Untrusted),
+            known.refused.map(Self::Refused),
+            known.unknown.map(Self::Unknown),
+        ];
+        let mut states = states.into_iter().flatten();
+        match (states.next(), states.next()) {
+            (Some(state), None) => Ok(state),
+            _ => Err("give exactly one of trusted, missing, untrusted, refused and unknown"),
         }
     }
 }
@@ -114,10 +146,27 @@ mod tests {
         let known =
             Signatures::read("images:\n  a@sha256:1: {trusted: [ci]}\n  b: {missing: no signature}\n")
                 .unwrap();
-        assert_eq!(known.of("x", "a@sha256:1"), Signature::Trusted(vec!["ci".to_owned()]));
+        assert_eq!(known.of("x", "a@sha256:1"), Signature::Trusted(vec!["ci".to_owned()].into()));
         assert_eq!(known.of("x", "b"), Signature::Missing("no signature".to_owned()));
         assert_eq!(known.of("x", "c"), Signature::Unknown(NOT_LOOKED_UP.to_owned()));
         let error = Signatures::read("images: {a: {trusted: 3}}").unwrap_err();
         assert_eq!(error, "images.a.trusted: invalid type: integer `3`, expected a sequence");
+        let error = Signatures::read("images: {a: {trusted: [ci], missing: none}}").unwrap_err();
+        assert_eq!(error, "images.a: give exactly one of trusted, missing, untrusted, refused and unknown");
+    }
+
+    #[test]
+    fn verified_statements_are_read_beside_the_authorities() {
+        let statement = "{predicateType: p, builderId: b, authority: ci}";
+        let known = Signatures::read(&format!("images: {{a: {{trusted: [ci], attested: [{statement}]}}}}"));
+        let Signature::Trusted(vouched) = known.unwrap().of("x", "a") else { panic!("not trusted") };
+        let wanted = Attested {
+            predicate_type: "p".to_owned(),
+            builder_id: Some("b".to_owned()),
+            authority: "ci".to_owned(),
+        };
+        assert_eq!(vouched.attestations, [wanted]);
+        let error = Signatures::read(&format!("images: {{a: {{missing: x, attested: [{statement}]}}}}"));
+        assert_eq!(error.unwrap_err(), "images.a: attested needs trusted beside it");
     }
 }

@@ -99,6 +99,7 @@ impl<'a> Tally<'a> {
                 proven.iter().map(|authority| authority.name().to_owned()).collect();
             return Verification::Verified(Proof {
                 authorities: authorities.into_iter().collect(),
+                attestations: Vec::new(),
                 signed_at: self.signed_at,
                 format: self.format,
                 valid_until,

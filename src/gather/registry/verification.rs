@@ -5,6 +5,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::policy::facts::Attested;
+
 /// The answer about one artifact. Only [`Verification::Verified`] is a reason to let it in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verification {
@@ -36,6 +38,8 @@ pub enum Verification {
 pub struct Proof {
     /// Names of the authorities whose signatures count, sorted.
     pub authorities: Vec<String>,
+    /// The further statements that the rules ask for.
+    pub attestations: Vec<Attested>,
     /// When the oldest of these signatures was made, where a transparency log or a timestamp authority says so.
     pub signed_at: Option<Timestamp>,
     /// How the signatures were attached.

@@ -30,7 +30,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         let place = || pod.at(image.path()).value(image.reference);
         let sign = || Fix::Command(format!("cosign sign --key KEY {}", image.reference));
         match pod.signatures.get(image.reference) {
-            Some(Signature::Trusted(authorities)) if !authorities.is_empty() => {}
+            Some(Signature::Trusted(vouched)) if !vouched.is_empty() => {}
             Some(Signature::Trusted(_)) => {
                 report.unknown(place(), "the verification named no authority");
             }

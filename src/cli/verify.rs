@@ -1,0 +1,173 @@
+//! `portcullis verify`: one artifact against the trust policies of a file, with an account of what was checked and what
+//! was not.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+
+use super::out;
+use crate::gather::files::{Assumptions, Manifests};
+use crate::gather::registry::{
+    Artifact, CompiledTrust, ImageRef, Proof, Question, Verification, Verifier, VerifierConfig,
+};
+use crate::gather::trust;
+
+/// Exit code where the artifact is not to be trusted.
+const REFUSED: u8 = 1;
+/// Exit code where the input cannot be used.
+const UNUSABLE: u8 = 2;
+/// Exit code where it could not be found out.
+const UNKNOWN: u8 = 3;
+/// The longest time that the look-ups take together.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Verifies one artifact by the trust policies of a file, as the webhook would, and says what was checked and what was
+/// not. Exit code: 0 verified, 1 refused, 2 unusable input, 3 unknown.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Image reference with its digest, `registry/repository@sha256:...`
+    #[arg(value_name = "IMAGE")]
+    subject: String,
+    /// File or directory with trust policies (may be repeated); - for standard input
+    #[arg(long, required = true, value_name = "FILE")]
+    trust: Vec<PathBuf>,
+    /// What it is used as, which selects the rules
+    #[arg(long = "as", value_enum, default_value = "image", value_name = "KIND")]
+    used_as: UsedAs,
+    /// Namespace that uses it; the rules of all namespaces apply where none is given
+    #[arg(short, long)]
+    namespace: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum UsedAs {
+    /// A container image
+    Image,
+    /// A model in an image volume
+    Model,
+    /// A dataset
+    Dataset,
+    /// A prompt or policy
+    Prompt,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    match verify(arguments) {
+        Ok((text, code)) => {
+            out::print(&text);
+            ExitCode::from(code)
+        }
+        Err(text) => {
+            out::error(&text);
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+fn verify(arguments: &Arguments) -> Result<(String, u8), String> {
+    if Path::new(&arguments.subject).is_dir() {
+        return Err(format!("{}: is a directory, not an image reference\n", arguments.subject));
+    }
+    let image = ImageRef::parse(&arguments.subject)
+        .map_err(|error| format!("{:?} is no image reference: {error}\n", arguments.subject))?;
+    let trust = Arc::new(compile(&arguments.trust)?);
+    let artifact = match arguments.used_as {
+        UsedAs::Image => Artifact::Image,
+        UsedAs::Model => Artifact::Model,
+        UsedAs::Dataset => Artifact::Dataset,
+        UsedAs::Prompt => Artifact::Prompt,
+    };
+    let question = Question { image: &image, artifact, namespace: arguments.namespace.as_deref() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("signatures cannot be looked up: {error}\n"))?;
+    let config = VerifierConfig { lookup_timeout: PATIENCE, ..VerifierConfig::default() };
+    let verification = runtime.block_on(async {
+        Verifier::new(config).verify(question, &trust, None, Instant::now() + PATIENCE).await
+    });
+    Ok((account(&arguments.subject, &trust, &verification), code(&verification)))
+}
+
+/// The trust policies of the files.
+fn compile(paths: &[PathBuf]) -> Result<CompiledTrust, String> {
+    let manifests = Manifests::read(paths, &Assumptions::default());
+    if !manifests.problems.is_empty() {
+        let lines = manifests.problems.iter().map(|problem| format!("{problem}\n"));
+        return Err(lines.collect());
+    }
+    let policies = &manifests.world.cluster.trust_policies;
+    if policies.is_empty() {
+        let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        return Err(format!("{}: no AITrustPolicy in it\n", names.join(", ")));
+    }
+    let specs: Vec<_> = policies.values().map(|policy| trust::spec(policy)).collect();
+    Ok(CompiledTrust::compile(&specs))
+}
+
+const fn code(verification: &Verification) -> u8 {
+    match verification {
+        Verification::Verified(_) => 0,
+        Verification::NotSigned { .. } | Verification::Untrusted { .. } | Verification::Refused(_) => REFUSED,
+        Verification::Unknown { .. } => UNKNOWN,
+    }
+}
+
+/// What a person reads.
+fn account(subject: &str, trust: &CompiledTrust, verification: &Verification) -> String {
+    let mut text = format!("{subject}\n");
+    let (word, reasons): (_, Vec<String>) = match verification {
+        Verification::Verified(_) => ("verified", Vec::new()),
+        Verification::NotSigned { reason } => ("refused", vec![reason.clone()]),
+        Verification::Untrusted { reasons } => ("refused", reasons.clone()),
+        Verification::Refused(refusal) => ("refused, and no registry was asked", vec![refusal.to_string()]),
+        Verification::Unknown { reason, .. } => ("unknown", vec![reason.clone()]),
+    };
+    let _ = writeln!(text, "{word}");
+    for reason in reasons {
+        let _ = writeln!(text, "  {reason}");
+    }
+    if let Verification::Verified(proof) = verification {
+        text.push_str("checked\n");
+        checked(&mut text, proof);
+        text.push_str(NOT_CHECKED);
+    }
+    for problem in trust.problems() {
+        let _ = writeln!(
+            text,
+            "note: AITrustPolicy {} spec.{}: {}",
+            problem.policy, problem.path, problem.message
+        );
+    }
+    text
+}
+
+const NOT_CHECKED: &str = "not checked
+  layers and platforms: the digest binds their bytes, and whoever pulls them checks those
+  what is inside: no scan for vulnerabilities, malware or unsafe model formats
+";
+
+fn checked(text: &mut String, proof: &Proof) {
+    let when = proof.signed_at.map_or_else(
+        || "when is not proven: no transparency log or timestamp was asked for".to_owned(),
+        |moment| format!("{moment}, proven by a transparency log or timestamp"),
+    );
+    let _ = writeln!(text, "  signed by: {}", proof.authorities.join(", "));
+    let _ = writeln!(text, "  signed at: {when}");
+    let _ = writeln!(text, "  attached as: {}", proof.format.name());
+    for attested in &proof.attestations {
+        let builder = attested.builder_id.as_ref().map(|builder| format!(", built by {builder}"));
+        let _ = writeln!(
+            text,
+            "  attested: {} by {}{}",
+            attested.predicate_type,
+            attested.authority,
+            builder.unwrap_or_default()
+        );
+    }
+    if let Some(end) = proof.valid_until {
+        let _ = writeln!(text, "  valid until: {end}");
+    }
+}
