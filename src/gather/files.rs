@@ -242,7 +242,13 @@ impl Manifests {
             ("", "ServiceAccount") => return keep(world, Object::ServiceAccount, value, kind),
             ("", "Service") => return keep(world, Object::Service, value, kind),
             ("", "PersistentVolumeClaim") => return keep(world, Object::Claim, value, kind),
-            ("", "ConfigMap") => return keep(world, Object::ConfigMap, value, kind),
+            ("", "ConfigMap") if value["metadata"]["labels"][api::common::LABEL_PROMPT].is_string() => {
+                return keep(world, Object::ConfigMap, value, kind);
+            }
+            ("", "ConfigMap") => {
+                self.skip(kind);
+                return Ok(None);
+            }
             ("", "ResourceQuota") => return keep(world, Object::ResourceQuota, value, kind),
             ("", "LimitRange") => return keep(world, Object::LimitRange, value, kind),
             ("monitoring.coreos.com", "PodMonitor") => {
