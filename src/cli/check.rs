@@ -5,7 +5,7 @@ pub mod judge;
 mod print;
 pub mod signatures;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -18,11 +18,11 @@ use judge::Outcome;
 use signatures::Signatures;
 
 /// Exit code where something would be refused.
-const REFUSED: u8 = 1;
+pub(super) const REFUSED: u8 = 1;
 /// Exit code where the input cannot be used.
-const UNUSABLE: u8 = 2;
+pub(super) const UNUSABLE: u8 = 2;
 /// Exit code where something could not be found out and nothing else is refused.
-const UNKNOWN: u8 = 3;
+pub(super) const UNKNOWN: u8 = 3;
 
 /// Judges manifests as the webhook would, without a cluster: the files are the world. Exit code: 0 pass, 1 refused, 2
 /// unusable input, 3 unknown.
@@ -58,7 +58,7 @@ pub(super) struct Arguments {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Form {
+pub(super) enum Form {
     /// The words of the webhook, and a summary
     Text,
     /// One JSON object
@@ -66,7 +66,7 @@ enum Form {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Profile {
+pub(super) enum Profile {
     /// The first wave of controls is enforced; the default where no profile applies
     Core,
     /// Every control has the mode of the catalogue
@@ -75,8 +75,18 @@ enum Profile {
     Strict,
 }
 
+impl Profile {
+    pub(super) fn base(self) -> BaseProfile {
+        match self {
+            Self::Core => BaseProfile::Core,
+            Self::Code => BaseProfile::Code,
+            Self::Strict => BaseProfile::Strict,
+        }
+    }
+}
+
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let mut signatures = match known_signatures(arguments) {
+    let mut signatures = match known_signatures(arguments.signatures.as_deref()) {
         Ok(signatures) => signatures,
         Err(text) => {
             out::error(&text);
@@ -87,11 +97,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         namespace: arguments.namespace.clone(),
         environment: arguments.environment,
         sensitivity: arguments.sensitivity,
-        profile: arguments.profile.map(|profile| match profile {
-            Profile::Core => BaseProfile::Core,
-            Profile::Code => BaseProfile::Code,
-            Profile::Strict => BaseProfile::Strict,
-        }),
+        profile: arguments.profile.map(Profile::base),
+        live: false,
     };
     let mut manifests = Manifests::read(&arguments.file, &assumptions);
     if !manifests.problems.is_empty() {
@@ -120,14 +127,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn known_signatures(arguments: &Arguments) -> Result<Signatures, String> {
-    let Some(path) = &arguments.signatures else { return Ok(Signatures::default()) };
+pub(super) fn known_signatures(path: Option<&Path>) -> Result<Signatures, String> {
+    let Some(path) = path else { return Ok(Signatures::default()) };
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("{}: cannot be read: {error}\n", path.display()))?;
     Signatures::read(&text).map_err(|error| format!("{}: {error}\n", path.display()))
 }
 
-fn verify(signatures: &mut Signatures, manifests: &Manifests) -> std::io::Result<()> {
+pub(super) fn verify(signatures: &mut Signatures, manifests: &Manifests) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(signatures.verify(manifests));
     Ok(())

@@ -6,6 +6,7 @@ mod crds;
 mod explain;
 mod generate;
 mod out;
+mod plan;
 mod serving;
 mod verify;
 mod webhook;
@@ -30,6 +31,8 @@ enum Command {
     Controller(controller::Arguments),
     /// Judge manifests as the webhook would, without a cluster
     Check(check::Arguments),
+    /// List what would not come back under a profile, from a cluster or from manifests
+    Plan(plan::Arguments),
     /// Verify one artifact against the trust policies of a file
     Verify(verify::Arguments),
     /// Explain a control or a provision
@@ -49,6 +52,7 @@ pub fn run() -> ExitCode {
         Command::Webhook(arguments) => webhook::run(&arguments),
         Command::Controller(arguments) => controller::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Crds => crds::run(),

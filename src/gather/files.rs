@@ -48,6 +48,8 @@ pub struct Assumptions {
     pub sensitivity: Option<Sensitivity>,
     /// A profile that applies everywhere, beside those in the files.
     pub profile: Option<api::profile::BaseProfile>,
+    /// True where the documents were read from a cluster: then their status is the operator's own word.
+    pub live: bool,
 }
 
 /// One object to judge.
@@ -176,7 +178,7 @@ impl Manifests {
     ) -> Result<(), Vec<String>> {
         let (group, kind) = identity(&value)?;
         if group == api::common::GROUP {
-            own_kind(&kind, &mut value)?;
+            own_kind(&kind, &mut value, assumptions.live)?;
         }
         let Some(scope) = scope(&group, &kind) else {
             self.skip(&kind);
@@ -391,8 +393,8 @@ fn identity(value: &Value) -> Result<(String, String), Vec<String>> {
     Ok((group.to_owned(), kind.to_owned()))
 }
 
-/// Holds one of our own kinds against its definition. The status is dropped, as the API server drops it.
-fn own_kind(kind: &str, value: &mut Value) -> Result<(), Vec<String>> {
+/// Holds one of our own kinds against its definition. The status in a file is dropped, as the API server drops it.
+fn own_kind(kind: &str, value: &mut Value, live: bool) -> Result<(), Vec<String>> {
     let Some(definition) = definition(kind) else {
         let near = nearest(kind, kinds()).map(|near| format!("; did you mean {near}?"));
         let text = format!("there is no kind {kind} in {}{}", api::common::GROUP, near.unwrap_or_default());
@@ -402,7 +404,7 @@ fn own_kind(kind: &str, value: &mut Value) -> Result<(), Vec<String>> {
     if value["apiVersion"] != wanted.as_str() {
         return Err(vec![format!("{kind}: apiVersion: {} is not {wanted}", value["apiVersion"])]);
     }
-    if let Some(map) = value.as_object_mut() {
+    if let Some(map) = value.as_object_mut().filter(|_| !live) {
         map.remove("status");
     }
     let faults = definition.faults(value);

@@ -30,6 +30,7 @@ fn a_namespace_that_no_file_holds_can_be_stated() {
         environment: Some(Environment::Production),
         sensitivity: Some(Sensitivity::Internal),
         profile: None,
+        live: false,
     };
     let manifests = read(WORKLOAD, &assumptions);
     assert_eq!(manifests.problems, []);

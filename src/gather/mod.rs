@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod files;
+pub mod live;
 pub mod objects;
 pub mod rbac;
 pub mod registry;

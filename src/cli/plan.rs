@@ -1,0 +1,284 @@
+//! `portcullis plan`: what would be refused at the next restart, drain, rollout or rollback under a profile.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::check::judge::{Judgement, Outcome, judge};
+use super::check::signatures::Signatures;
+use super::check::{self, Form, Profile, REFUSED, UNKNOWN, UNUSABLE, assumed};
+use super::out;
+use crate::api::common::{LABEL_ENVIRONMENT, LABEL_SENSITIVITY};
+use crate::api::{Environment, Sensitivity};
+use crate::gather::files::documents::Documents;
+use crate::gather::files::{Assumptions, Manifests, Subject};
+use crate::gather::live::{About, Look, When, look};
+
+/// Lists which running pods, templates and stored revisions would be refused if they were asked for again, under a profile
+/// or under what is in force. Reads the cluster of the current context, or manifests with -f; changes nothing. Exit code: 0
+/// all would come back, 1 some would not, 2 unusable input, 3 unknown.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Judge by this profile too, beside those in force
+    #[arg(long, value_enum)]
+    profile: Option<Profile>,
+    /// Plan for these manifests instead of a cluster: file, directory or - (may be repeated)
+    #[arg(short, long = "file", value_name = "PATH", num_args = 1..)]
+    file: Vec<PathBuf>,
+    /// Only what lives in this namespace
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// Plan as if that namespace had this environment
+    #[arg(long, requires = "sensitivity", requires = "namespace")]
+    environment: Option<Environment>,
+    /// Plan as if that namespace had this sensitivity
+    #[arg(long, requires = "environment")]
+    sensitivity: Option<Sensitivity>,
+    /// Look signatures up in the registries that the trust policies list, from here
+    #[arg(long)]
+    verify: bool,
+    /// YAML file with what somebody verified, as `check` reads it
+    #[arg(long, value_name = "FILE")]
+    signatures: Option<PathBuf>,
+    /// Form of the answer
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Form,
+    /// Say in full what would be said at each refusal
+    #[arg(long)]
+    messages: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    match plan(arguments) {
+        Ok((text, code)) => {
+            out::print(&text);
+            ExitCode::from(code)
+        }
+        Err(text) => {
+            out::error(&text);
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+fn plan(arguments: &Arguments) -> Result<(String, u8), String> {
+    let mut signatures = check::known_signatures(arguments.signatures.as_deref())?;
+    let live = arguments.file.is_empty();
+    let mut look = if live { of_cluster(arguments)? } else { of_files(&arguments.file) };
+    if let Some(namespace) = &arguments.namespace {
+        relabel(&mut look.documents, namespace, arguments);
+    }
+    let assumptions = Assumptions {
+        namespace: arguments.namespace.clone(),
+        environment: arguments.environment,
+        sensitivity: arguments.sensitivity,
+        profile: arguments.profile.map(Profile::base),
+        live,
+    };
+    let mut manifests = Manifests::of(look.documents, &assumptions);
+    let problems = std::mem::take(&mut manifests.problems);
+    if !live && !problems.is_empty() {
+        return Err(lines(&problems));
+    }
+    // One unreadable object of a cluster is no reason to keep silent on all others.
+    look.missing.extend(problems.into_iter().map(|problem| format!("left out: {}", problem.text)));
+    assumed::assume_generated(&mut manifests.world);
+    if arguments.verify {
+        check::verify(&mut signatures, &manifests)
+            .map_err(|error| format!("signatures cannot be looked up: {error}\n"))?;
+    }
+    let report = Report::of(&manifests, &signatures, &look.about, &look.missing, arguments);
+    let text = match arguments.output {
+        Form::Text => report.text(arguments),
+        Form::Json => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",
+    };
+    Ok((text, report.code()))
+}
+
+fn of_cluster(arguments: &Arguments) -> Result<Look, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("the cluster cannot be asked: {error}\n"))?;
+    runtime.block_on(async {
+        let client = kube::Client::try_default().await.map_err(|error| {
+            format!(
+                "no cluster is known here: {error}\n  fix: set KUBECONFIG, or plan for manifests with -f\n"
+            )
+        })?;
+        let look = look(&client, arguments.namespace.as_deref()).await;
+        if look.documents.objects.is_empty() {
+            return Err(lines(&look.missing));
+        }
+        Ok(look)
+    })
+}
+
+fn lines<T: std::fmt::Display>(all: &[T]) -> String {
+    all.iter().fold(String::new(), |mut out, one| {
+        let _ = writeln!(out, "{one}");
+        out
+    })
+}
+
+fn of_files(paths: &[PathBuf]) -> Look {
+    Look { documents: Documents::read(paths), ..Look::default() }
+}
+
+/// Lays the labels that are planned over those that the namespace has.
+fn relabel(documents: &mut Documents, namespace: &str, arguments: &Arguments) {
+    let (Some(environment), Some(sensitivity)) = (arguments.environment, arguments.sensitivity) else {
+        return;
+    };
+    for (_, object) in &mut documents.objects {
+        if object["kind"] == "Namespace" && object["metadata"]["name"] == namespace {
+            object["metadata"]["labels"][LABEL_ENVIRONMENT] = environment.as_str().into();
+            object["metadata"]["labels"][LABEL_SENSITIVITY] = sensitivity.as_str().into();
+        }
+    }
+}
+
+/// What would happen, by the objects that people wrote.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    rows: Vec<Row>,
+    judged: usize,
+    refused: usize,
+    unknown: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+/// One object, and one occasion on which its pods would be asked for again.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    namespace: String,
+    object: String,
+    when: &'static str,
+    /// Pods, templates or revisions that would be refused.
+    refused: usize,
+    /// Those that were judged.
+    of: usize,
+    outcome: Outcome,
+    controls: Vec<&'static str>,
+    message: String,
+}
+
+impl Report {
+    fn of(
+        manifests: &Manifests,
+        signatures: &Signatures,
+        about: &[About],
+        missing: &[String],
+        arguments: &Arguments,
+    ) -> Self {
+        let judgements = judge(manifests, signatures, jiff::Timestamp::now());
+        let mut grouped: BTreeMap<(&str, About), Vec<&Judgement<'_>>> = BTreeMap::new();
+        for judgement in &judgements {
+            let subject = judgement.subject;
+            let namespace = subject.namespace.as_deref().unwrap_or_default();
+            let elsewhere = arguments.namespace.as_deref().is_some_and(|wanted| wanted != namespace);
+            if subject.pods().is_empty() || elsewhere {
+                continue;
+            }
+            grouped.entry((namespace, stands_for(subject, about))).or_default().push(judgement);
+        }
+        let mut out = Self { rows: Vec::new(), judged: 0, refused: 0, unknown: 0, notes: missing.to_vec() };
+        for ((namespace, about), judgements) in grouped {
+            let not_back: Vec<_> = judgements.iter().filter(|j| j.denial.is_some()).collect();
+            out.judged += judgements.len();
+            out.refused += not_back.iter().filter(|j| j.outcome == Outcome::Refused).count();
+            out.unknown += not_back.iter().filter(|j| j.outcome == Outcome::Unknown).count();
+            let Some(first) = not_back.first() else { continue };
+            let mut controls: Vec<_> =
+                not_back.iter().flat_map(|j| j.decision.refused.iter().map(|f| f.control.id)).collect();
+            controls.sort_unstable();
+            controls.dedup();
+            out.rows.push(Row {
+                namespace: namespace.to_owned(),
+                object: about.owner,
+                when: about.when.as_str(),
+                refused: not_back.len(),
+                of: judgements.len(),
+                outcome: not_back.iter().map(|j| j.outcome).max().unwrap_or(Outcome::Pass),
+                controls,
+                message: first.denial.clone().unwrap_or_default(),
+            });
+        }
+        out
+    }
+
+    fn code(&self) -> u8 {
+        match (self.refused, self.unknown) {
+            (0, 0) => 0,
+            (0, _) => UNKNOWN,
+            _ => REFUSED,
+        }
+    }
+
+    fn text(&self, arguments: &Arguments) -> String {
+        let mut out = String::new();
+        let head = ["NAMESPACE", "OBJECT", "WHEN", "REFUSED", "CONTROLS"].map(str::to_owned);
+        let cells = self.rows.iter().map(|row| {
+            let share = format!("{} of {}", row.refused, row.of);
+            [row.namespace.clone(), row.object.clone(), row.when.to_owned(), share, row.controls.join(",")]
+        });
+        let table: Vec<[String; 5]> = std::iter::once(head).chain(cells).collect();
+        if !self.rows.is_empty() {
+            let width =
+                |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+            let widths = [0, 1, 2, 3].map(width);
+            for [a, b, c, d, e] in &table {
+                let [wa, wb, wc, wd] = widths;
+                let _ = writeln!(out, "{a:wa$}   {b:wb$}   {c:wc$}   {d:wd$}   {e}");
+            }
+            out.push('\n');
+        }
+        if arguments.messages {
+            for row in &self.rows {
+                let _ = writeln!(out, "{}/{} at {}:\n{}\n", row.namespace, row.object, row.when, row.message);
+            }
+        }
+        for note in &self.notes {
+            let _ = writeln!(out, "note: {note}");
+        }
+        let under = arguments.profile.map_or("the profiles in force".to_owned(), |profile| {
+            format!("profile {}", profile.base().as_str())
+        });
+        let _ = match (self.judged, self.refused + self.unknown) {
+            (0, _) => writeln!(out, "no governed pod, template or revision was found"),
+            (judged, 0) => {
+                writeln!(
+                    out,
+                    "{judged} of {judged} pods, templates and revisions would come back under {under}"
+                )
+            }
+            (judged, refused) => {
+                writeln!(
+                    out,
+                    "{refused} of {judged} pods, templates and revisions would not come back under {under}"
+                )
+            }
+        };
+        if !arguments.messages && !self.rows.is_empty() {
+            out.push_str("why and how to fix it: the same command with --messages\n");
+        }
+        if self.unknown > 0 && !arguments.verify {
+            out.push_str("signatures were not looked up: --verify asks the registries from here\n");
+        }
+        out
+    }
+}
+
+/// What a subject stands for; in files an object stands for itself.
+fn stands_for(subject: &Subject, about: &[About]) -> About {
+    let known = subject.origin.document.checked_sub(1).filter(|_| subject.origin.file == "cluster");
+    known.and_then(|index| about.get(index)).cloned().unwrap_or_else(|| About {
+        owner: format!("{}/{}", subject.kind, subject.name),
+        when: if subject.kind == "Pod" { When::Restart } else { When::Rollout },
+    })
+}
