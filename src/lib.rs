@@ -4,6 +4,7 @@ pub mod api;
 pub mod cli;
 pub mod controllers;
 pub mod gather;
+pub mod models;
 pub mod policy;
 pub mod render;
 pub mod telemetry;

@@ -1,0 +1,4 @@
+//! What the files of a model are: their formats, seen in their bytes, and the manifests that are signed over them. Pure:
+//! bytes come in through readers, nothing here opens a file.
+
+pub mod format;
