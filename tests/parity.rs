@@ -14,12 +14,15 @@ use futures::future::BoxFuture;
 use portcullis::cli::check::signatures::Signatures;
 use portcullis::controllers::audit::audit_namespace;
 use portcullis::controllers::pods::Pods;
+use portcullis::gather::signatures::{ImageQuestion, SignatureSource, questions};
 use portcullis::policy::Finding;
-use portcullis::policy::facts::Signature;
+use portcullis::policy::facts::{Labels, Signature};
 use portcullis::render::words;
-use portcullis::webhook::judge::{
-    Access, Authorizer, ImageQuestion, Judge, Refusal, RefusalSink, SignatureSource, questions,
-};
+use portcullis::webhook::access::{Access, Authorizer};
+use portcullis::webhook::arrivals::Arrivals;
+use portcullis::webhook::attempts::{Refusal, RefusalSink};
+use portcullis::webhook::judge::Judge;
+use portcullis::webhook::running::{RunningPods, Visitor};
 use portcullis::webhook::wire::{Answer, UserInfo};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -38,6 +41,10 @@ impl SignatureSource for Known {
             questions.into_iter().map(known).collect()
         })
     }
+
+    fn remembered(&self, namespace: &str, images: &[ImageQuestion]) -> BTreeMap<String, Signature> {
+        images.iter().map(|q| (q.reference.clone(), self.0.of(namespace, &q.reference))).collect()
+    }
 }
 
 /// Rights of users are the webhook's own question: here everybody holds all.
@@ -55,12 +62,26 @@ impl RefusalSink for Nobody {
     fn refused(&self, _: Refusal) {}
 }
 
+impl RunningPods for Nobody {
+    fn visit<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<&'a Labels>,
+        _: Instant,
+        _: Visitor<'a>,
+    ) -> BoxFuture<'a, Result<bool, String>> {
+        Box::pin(async { Ok(false) })
+    }
+}
+
 fn judge(world: &Documented) -> Judge {
     Judge {
         world: Arc::new(RwLock::new(world.manifests().world)),
         signatures: Arc::new(Known(world.known())),
         authorizer: Arc::new(Everything),
         sink: Arc::new(Nobody),
+        running: Arc::new(Nobody),
+        arrivals: Arc::new(Arrivals::default()),
         operator: "operator".to_owned(),
         clock: now,
     }

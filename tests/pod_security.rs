@@ -30,7 +30,7 @@ fn fixtures() -> Result<Vec<Fixture>> {
 }
 
 fn findings(pod: &str) -> Result<Vec<Finding>> {
-    let object = pod_from_json(pod)?;
+    let (_, object) = pod_from_json(pod)?;
     ensure!(object.unknown_fields.is_empty(), "unknown fields: {:?}", object.unknown_fields);
     let control = ALL.iter().find(|control| control.id == "pod-hardened").context("pod-hardened")?;
     let mut findings = Vec::new();

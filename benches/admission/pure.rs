@@ -8,11 +8,11 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use portcullis::controllers::generate;
 use portcullis::gather::objects::{PodObject, pod_from_json};
+use portcullis::gather::signatures::questions;
 use portcullis::gather::world::{Object, World};
 use portcullis::policy::facts::{Matched, Signature, Stage, Subject as FactsSubject};
 use portcullis::policy::{Enforcement, decide, evaluate};
 use portcullis::render::words::{self, Title};
-use portcullis::webhook::judge::questions;
 use portcullis::webhook::wire::Answer;
 use serde_json::{Value, json};
 
@@ -36,7 +36,8 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
     for (name, wanted) in [("good", false), ("bad", true)] {
         let chosen: Vec<&Subject> = subjects.iter().filter(|s| s.breaks.is_some() == wanted).collect();
         let texts: Vec<String> = chosen.iter().map(|s| s.pod.to_string()).collect();
-        let pods: Vec<PodObject> = texts.iter().map(|t| pod_from_json(t)).collect::<Result<_, _>>()?;
+        let pods: Vec<PodObject> =
+            texts.iter().map(|t| pod_from_json(t).map(|(_, pod)| pod)).collect::<Result<_, _>>()?;
         for (pod, subject) in pods.iter().zip(&chosen) {
             let answer = judge(&world, pod);
             let right = match subject.breaks {

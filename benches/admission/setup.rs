@@ -25,6 +25,8 @@ const SERVER_NAME: &str = "portcullis-webhook.portcullis-system.svc";
 /// Where each peer judges: everything is in place all the time, and the namespace alone decides who is asked.
 pub(crate) const NAMESPACES: [&str; 5] =
     ["bench-none", "bench-echo", "bench-portcullis", "bench-vap-one", "bench-vap-seven"];
+/// The registration of both webhooks.
+const CONFIGURATION: &str = "bench";
 /// The signed images of the registry.
 pub(crate) const SIGNED: [&str; 8] = [
     "v2-ecdsa-p256",
@@ -115,10 +117,9 @@ impl Stage {
                 "ca.crt": STANDARD.encode(&authority.certificate),
             },
         });
-        apply(&[secret])?;
-        stage.start_webhook().await?;
         let bundle = STANDARD.encode(&authority.certificate);
-        apply(&[webhooks(&bundle, echo_port, port)])?;
+        apply(&[secret, webhooks(&bundle, echo_port, port)])?;
+        stage.start_webhook().await?;
         apply(&policies(&stage.registry.host()))?;
         stage.in_force().await?;
         Ok(stage)
@@ -184,6 +185,8 @@ impl Stage {
         }
         let mut command = Self::program("webhook", self.http_port);
         command.args(["--listen", &format!("127.0.0.1:{}", self.port), "--drain-seconds", "0"]);
+        // It is ready once the API server knows its authority, by whatever name the configuration goes.
+        command.args(["--webhook-configuration", CONFIGURATION]);
         self.webhook = Some(Running::start(&mut command, &self.folder.join("webhook.log"))?);
         Ok(())
     }
@@ -354,7 +357,7 @@ fn webhooks(bundle: &str, echo_port: u16, port: u16) -> Value {
     };
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": "bench"},
+        "metadata": {"name": CONFIGURATION},
         "webhooks": [entry("echo", "bench-echo", echo_port), entry("own", "bench-portcullis", port)],
     })
 }

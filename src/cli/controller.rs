@@ -21,11 +21,10 @@ use crate::controllers::watch_pods::watch_pods;
 use crate::controllers::webhooks::{self, Drifts, Webhooks};
 use crate::gather::cluster::Feed;
 use crate::gather::registry::VerifierConfig;
-use crate::gather::signatures::Signatures;
+use crate::gather::signatures::{SignatureSource, Signatures};
 use crate::gather::world::{Touched, World};
 use crate::telemetry::metrics::{CacheStats, Metrics};
 use crate::telemetry::probes::Readiness;
-use crate::webhook::judge::SignatureSource;
 
 /// Name of the Lease, of the reporter of Events and of everything else that the controller calls itself.
 const NAME: &str = "portcullis-controller";

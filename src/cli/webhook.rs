@@ -16,13 +16,15 @@ use crate::gather::world::World;
 use crate::telemetry::metrics::{CacheStats, Metrics};
 use crate::telemetry::probes::Readiness;
 use crate::webhook::access::ClusterAuthorizer;
-use crate::webhook::attempts::{Sink, tell};
+use crate::webhook::arrivals::Arrivals;
+use crate::webhook::attempts::{RefusalSink, Sink, tell};
 use crate::webhook::body::{BodyLimits, ByteBudget};
 use crate::webhook::connections::{ConnectionLimits, Connections};
 use crate::webhook::handler::Handler;
-use crate::webhook::judge::{Judge, RefusalSink};
+use crate::webhook::judge::Judge;
 use crate::webhook::published::until_published;
 use crate::webhook::router::{self, Admission};
+use crate::webhook::running::ClusterPods;
 use crate::webhook::serve::{Drain, serve_tls};
 use crate::webhook::tls::{ApiServerCertificates, TlsStore};
 
@@ -84,14 +86,19 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     ));
     tokio::spawn(async move { watched.watch(watching, &namespace, SECRET).await });
 
-    Feed::new(Arc::clone(&world), Arc::new(|_| ()), Arc::clone(&metrics), synced).start(&client);
+    let arrivals = Arc::new(Arrivals::default());
+    let news = Arc::clone(&arrivals);
+    Feed::new(Arc::clone(&world), Arc::new(move |_| news.told()), Arc::clone(&metrics), synced)
+        .start(&client);
     let (sink, waiting) = Sink::new(common.pod_name.clone());
     tokio::spawn(tell(client.clone(), Arc::clone(&world), common.pod_name.clone(), waiting));
     let judge = Judge {
         world: Arc::clone(&world),
         signatures,
-        authorizer: Arc::new(ClusterAuthorizer::new(client)),
+        authorizer: Arc::new(ClusterAuthorizer::new(client.clone())),
         sink: Arc::clone(&sink) as Arc<dyn RefusalSink>,
+        running: Arc::new(ClusterPods::new(client)),
+        arrivals,
         operator: format!("system:serviceaccount:{}:portcullis-controller", common.pod_namespace),
         clock: jiff::Timestamp::now,
     };

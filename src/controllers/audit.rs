@@ -11,13 +11,13 @@ use crate::api::common::{OverallVerdict, State};
 use crate::api::outcome::Counters;
 use crate::api::workload::Row;
 use crate::gather::objects::PodObject;
+use crate::gather::signatures::{ImageQuestion, questions};
 use crate::gather::world::World;
 use crate::policy::facts::{
     BindingFacts, EvidenceFacts, ExemptionFacts, Facts, Matched, Namespace, Signature, Stage, Subject,
 };
 use crate::policy::{ALL, Control, Decision, Enforcement, Finding, Scope, Verdict, decide, evaluate};
 use crate::render::words;
-use crate::webhook::judge::{ImageQuestion, questions};
 
 /// What is known of the signatures of images, by reference.
 pub type Signatures = BTreeMap<String, Signature>;

@@ -26,13 +26,13 @@ use crate::api::common::MANAGER;
 use crate::api::compliance::AIComplianceStatus;
 use crate::api::workload::{AIWorkload, AIWorkloadStatus};
 use crate::api::{AICompliance, AIProfile, OverallVerdict};
+use crate::gather::signatures::{ImageQuestion, SignatureSource};
 use crate::gather::world::{Touched, World};
 use crate::policy::decide::BUILT_IN;
 use crate::policy::facts::{EnforcementFault, Subject};
 use crate::policy::{Enforcement, decide, evaluate};
 use crate::render::words;
 use crate::telemetry::metrics::Metrics;
-use crate::webhook::judge::{ImageQuestion, SignatureSource};
 
 /// How long the audit rests when nothing changes: then expiries are looked at.
 const REST: Duration = Duration::from_secs(30);

@@ -21,10 +21,10 @@ use tokio::time::Instant;
 use super::blocked::Book;
 use super::dirty::Dirty;
 use crate::gather::objects::PodObject;
+use crate::gather::signatures::{SignatureSource, questions};
 use crate::gather::world::{Touched, World};
 use crate::policy::facts::{Matched, Stage, Subject};
 use crate::policy::{Decision, Enforcement, decide, evaluate};
-use crate::webhook::judge::{SignatureSource, questions};
 
 /// Annotation that wakes an owner; its value is the time.
 pub const ANNOTATION: &str = "portcullis.dev/woken-at";

@@ -234,6 +234,7 @@ impl Manifests {
         let content = match (group, kind) {
             ("", "Pod") => {
                 let pod = objects::pod_from_json(&value.to_string())
+                    .map(|(_, pod)| pod)
                     .map_err(|error| vec![format!("{kind}: {error}")])?;
                 Content::Pod(Box::new(pod))
             }

@@ -2,7 +2,9 @@
 
 use k8s_openapi::api::core::v1::PodSpec;
 use serde::Deserialize;
+use serde::de::Error as _;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::policy::facts::Labels;
 
@@ -91,51 +93,100 @@ pub struct PodObject {
     pub unknown_fields: Vec<String>,
 }
 
+/// Who an object is, and whose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// Its name; empty where the server makes one up later.
+    pub name: String,
+    /// The prefix of the name that it would get.
+    pub generate_name: String,
+    /// Its UID; empty before it is stored.
+    pub uid: String,
+    /// Who it says owns it.
+    pub owners: Vec<Owner>,
+}
+
+/// A claimed owner.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Owner {
+    /// API version.
+    pub api_version: String,
+    /// Kind.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+    /// UID.
+    pub uid: String,
+    /// Whether it is the controller.
+    pub controller: Option<bool>,
+}
+
 #[derive(Deserialize)]
-struct Raw {
+struct Raw<'a> {
     #[serde(default)]
     metadata: RawMeta,
-    spec: PodSpec,
+    #[serde(borrow)]
+    spec: &'a RawValue,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct RawMeta {
+    name: String,
+    generate_name: String,
+    uid: String,
     labels: Option<Labels>,
     annotations: Option<Labels>,
+    owner_references: Option<Vec<Owner>>,
 }
 
-/// Reads a pod from its JSON text.
+/// Reads a pod from its JSON text: who it is, and all that is judged.
 ///
 /// Fields that the types do not know are listed and not dropped: an unknown field of a newer API server could carry what
 /// a rule has to see.
-pub fn pod_from_json(text: &str) -> Result<PodObject, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let pod = pod_from("", &mut deserializer)?;
+pub fn pod_from_json(text: &str) -> Result<(Meta, PodObject), serde_json::Error> {
+    let raw: Raw<'_> = serde_json::from_str(text)?;
+    let mut deserializer = serde_json::Deserializer::from_str(raw.spec.get());
+    let (spec, unknown_fields) = spec_from(&mut deserializer)?;
     deserializer.end()?;
-    Ok(pod)
+    let (meta, labels, annotations) = split(raw.metadata);
+    Ok((meta, PodObject { prefix: String::new(), labels, annotations, spec, unknown_fields }))
 }
 
-fn pod_from<'de, D: serde::Deserializer<'de>>(prefix: &str, source: D) -> Result<PodObject, D::Error> {
-    let mut unknown_fields = Vec::new();
-    let raw: Raw = serde_ignored::deserialize(source, |path| {
-        let path = path.to_string();
-        if let Some(path) = unknown_field(&path) {
-            unknown_fields.push(path);
-        }
-    })?;
-    Ok(PodObject {
-        prefix: prefix.to_owned(),
-        labels: raw.metadata.labels.unwrap_or_default(),
-        annotations: raw.metadata.annotations.unwrap_or_default(),
-        spec: raw.spec,
-        unknown_fields,
-    })
+/// Who an object of any kind is.
+#[must_use]
+pub fn meta_of(object: &Value) -> Meta {
+    let raw = object.get("metadata").and_then(|metadata| RawMeta::deserialize(metadata).ok());
+    split(raw.unwrap_or_default()).0
 }
 
-/// `serde_ignored` writes `spec.containers.0.x` and marks optional steps with `?`; of it only what lies in the
-/// specification counts. Returns the path as messages write it.
-fn unknown_field(path: &str) -> Option<String> {
-    let mut out = String::with_capacity(path.len());
+fn split(raw: RawMeta) -> (Meta, Labels, Labels) {
+    let RawMeta { name, generate_name, uid, labels, annotations, owner_references } = raw;
+    let meta = Meta { name, generate_name, uid, owners: owner_references.unwrap_or_default() };
+    (meta, labels.unwrap_or_default(), annotations.unwrap_or_default())
+}
+
+fn template_from(prefix: String, template: &Value) -> Result<PodObject, serde_json::Error> {
+    let metadata = template.get("metadata").map(RawMeta::deserialize).transpose()?;
+    let spec = template.get("spec").ok_or_else(|| serde_json::Error::missing_field("spec"))?;
+    let (spec, unknown_fields) = spec_from(spec)?;
+    let (_, labels, annotations) = split(metadata.unwrap_or_default());
+    Ok(PodObject { prefix, labels, annotations, spec, unknown_fields })
+}
+
+/// Reads a specification, and the paths of fields that are not known.
+fn spec_from<'de, D: serde::Deserializer<'de>>(source: D) -> Result<(PodSpec, Vec<String>), D::Error> {
+    let mut unknown = Vec::new();
+    let spec = serde_ignored::deserialize(source, |path| unknown.push(spelt(&path.to_string())))?;
+    Ok((spec, unknown))
+}
+
+/// The path inside a specification as messages write it: `serde_ignored` writes `containers.0.x` and marks optional
+/// steps with `?`.
+fn spelt(path: &str) -> String {
+    let mut out = String::with_capacity(path.len() + 8);
+    out.push_str("spec");
     for step in path.split('.') {
         if step == "?" {
             continue;
@@ -145,13 +196,11 @@ fn unknown_field(path: &str) -> Option<String> {
             out.push_str(step);
             out.push(']');
         } else {
-            if !out.is_empty() {
-                out.push('.');
-            }
+            out.push('.');
             out.push_str(step);
         }
     }
-    out.starts_with("spec.").then_some(out)
+    out
 }
 
 /// Every pod template inside `object`, with its path.
@@ -164,7 +213,7 @@ pub fn templates(carrier: &Carrier, object: &Value) -> Result<Vec<PodObject>, St
         walk(object, path, String::new(), &mut found);
         for (prefix, value) in found {
             let prefix = format!("{prefix}.");
-            let pod = pod_from(&prefix, value).map_err(|error| format!("{prefix}: {error}"))?;
+            let pod = template_from(prefix.clone(), value).map_err(|error| format!("{prefix}: {error}"))?;
             out.push(pod);
         }
     }
@@ -230,7 +279,8 @@ mod tests {
             r#"{"metadata": {"name": "x", "managedFields": []}, "status": {},
                 "spec": {"containers": [{"name": "c", "securityContext": {"superUser": true}}], "hostMagic": 1}}"#,
         )
-        .unwrap();
+        .unwrap()
+        .1;
         assert_eq!(pod.unknown_fields, ["spec.containers[0].securityContext.superUser", "spec.hostMagic"]);
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use futures::future::{BoxFuture, join_all};
+use k8s_openapi::api::core::v1::PodSpec;
 use tokio::time::Instant;
 
 use super::registry::{
@@ -12,9 +13,43 @@ use super::registry::{
 use super::trust;
 use super::world::World;
 use crate::api::AITrustPolicy;
+use crate::policy::containers::{containers, images};
 use crate::policy::facts::{Signature, Vouched};
 use crate::telemetry::metrics::{CacheStat, CacheStats};
-use crate::webhook::judge::{ImageQuestion, SignatureSource};
+
+/// Answers what is known of the signatures of images.
+pub trait SignatureSource: Send + Sync {
+    /// What is known of each image of `images` that a pod of `namespace` would pull, by the reference as written.
+    ///
+    /// Guarantees: returns by `deadline`; an answer that did not come in time is [`Signature::Unknown`] with the reason.
+    /// What was verified before is answered without any packet.
+    fn signatures<'a>(
+        &'a self,
+        namespace: &'a str,
+        images: Vec<ImageQuestion>,
+        deadline: Instant,
+    ) -> BoxFuture<'a, BTreeMap<String, Signature>>;
+
+    /// What is remembered of `images`, without asking anybody; those of which nothing is remembered are absent.
+    fn remembered(&self, namespace: &str, images: &[ImageQuestion]) -> BTreeMap<String, Signature>;
+}
+
+/// An image whose signature is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ImageQuestion {
+    /// The reference as written.
+    pub reference: String,
+    /// True for an image volume, which holds a model or data and is judged by rules about these.
+    pub volume: bool,
+}
+
+/// The images that a pod would pull, as questions.
+#[must_use]
+pub fn questions(spec: &PodSpec) -> Vec<ImageQuestion> {
+    images(&containers(spec), spec)
+        .map(|image| ImageQuestion { reference: image.reference.to_owned(), volume: image.is_volume() })
+        .collect()
+}
 
 /// Signatures by the trust policies of one world.
 #[derive(Debug)]
@@ -79,6 +114,37 @@ impl Signatures {
         }
         Signature::from(verification.as_ref())
     }
+
+    fn remembered_one(
+        &self,
+        namespace: &str,
+        question: &ImageQuestion,
+        trust: &CompiledTrust,
+    ) -> Option<Signature> {
+        let Ok(image) = ImageRef::parse(&question.reference) else {
+            return Some(Signature::Refused("it is no image reference".to_owned()));
+        };
+        let peek = |artifact| {
+            self.verifier.peek(Question { image: &image, artifact, namespace: Some(namespace) }, trust, None)
+        };
+        let mut known = peek(if question.volume { Artifact::Model } else { Artifact::Image })?;
+        if question.volume && matches!(*known, Verification::Refused(Refusal::NoRule(_))) {
+            known = peek(Artifact::Image)?;
+        }
+        Some(Signature::from(known.as_ref()))
+    }
+}
+
+/// Answers by reference: one that is asked for in two parts has to satisfy both.
+fn by_reference(answers: impl Iterator<Item = (ImageQuestion, Signature)>) -> BTreeMap<String, Signature> {
+    let mut out = BTreeMap::new();
+    let worse = |known: &Signature| !matches!(known, Signature::Trusted(_));
+    for (question, answer) in answers {
+        if !out.get(&question.reference).is_some_and(worse) {
+            out.insert(question.reference, answer);
+        }
+    }
+    out
 }
 
 fn same(a: &[Arc<AITrustPolicy>], b: &[Arc<AITrustPolicy>]) -> bool {
@@ -112,16 +178,15 @@ impl SignatureSource for Signatures {
             let answers =
                 join_all(questions.iter().map(|question| self.one(namespace, question, &trust, deadline)))
                     .await;
-            let mut out = BTreeMap::new();
-            for (question, answer) in questions.iter().zip(answers) {
-                // One reference asked for in two parts has to satisfy both.
-                let worse = |known: &Signature| !matches!(known, Signature::Trusted(_));
-                if !out.get(&question.reference).is_some_and(worse) {
-                    out.insert(question.reference.clone(), answer);
-                }
-            }
-            out
+            by_reference(questions.into_iter().zip(answers))
         })
+    }
+
+    fn remembered(&self, namespace: &str, images: &[ImageQuestion]) -> BTreeMap<String, Signature> {
+        let trust = self.trust();
+        by_reference(images.iter().filter_map(|question| {
+            Some((question.clone(), self.remembered_one(namespace, question, &trust)?))
+        }))
     }
 }
 

@@ -255,6 +255,26 @@ impl Decision {
     pub fn allowed(&self) -> bool {
         self.refused.is_empty()
     }
+
+    /// Takes in the decision on another part of the same object.
+    ///
+    /// Templates of one object repeat what concerns their declaration; a person needs to read it once.
+    pub fn merge(&mut self, other: Self) {
+        for (into, from) in [(&mut self.refused, other.refused), (&mut self.warned, other.warned)] {
+            for finding in from {
+                let same = |known: &Finding| {
+                    known.control.id == finding.control.id
+                        && known.place == finding.place
+                        && known.detail == finding.detail
+                };
+                if !into.iter().any(same) {
+                    into.push(finding);
+                }
+            }
+        }
+        self.audited.extend(other.audited);
+        self.exempted.extend(other.exempted);
+    }
 }
 
 /// Sorts findings by what happens on each.

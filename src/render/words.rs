@@ -2,10 +2,14 @@
 
 use std::fmt::Write as _;
 
+use crate::api::AIWorkload;
+use crate::api::workload::Manage;
 use crate::policy::{Decision, Finding, Verdict};
 
 /// Longest answer, in bytes: larger ones are cut by clients and by Events anyway.
 const LONGEST: usize = 12 * 1024;
+/// Longest warning, in bytes: the API server cuts longer ones when there are several.
+pub const LONGEST_WARNING: usize = 250;
 /// Provisions named beside a control before the rest is counted.
 const PROVISIONS_SHOWN: usize = 4;
 
@@ -114,6 +118,81 @@ pub fn control_ids(findings: &[Finding]) -> Vec<&'static str> {
     ids
 }
 
+/// What would become of running pods if they came again.
+#[derive(Clone, Debug, Default)]
+pub struct Recount {
+    /// Pods that were judged.
+    pub judged: usize,
+    /// Whether there are more than were judged.
+    pub more: bool,
+    /// Pods that would be refused, each with the controls that refuse it.
+    pub refused: Vec<(String, Vec<&'static str>)>,
+    /// Pods that would be refused only because something is not known yet.
+    pub open: Vec<String>,
+}
+
+/// The warnings of a recount of `subject`; none where every pod would be admitted again.
+#[must_use]
+pub fn recount(subject: &str, recount: &Recount) -> Vec<String> {
+    let of = |n: usize| match (recount.more, recount.judged) {
+        (true, judged) => format!("{n} of the first {judged} running pods"),
+        (false, 1) => format!("{n} of 1 running pod"),
+        (false, judged) => format!("{n} of {judged} running pods"),
+    };
+    let mut out = Vec::new();
+    if !recount.refused.is_empty() {
+        let head = format!("{subject}: {} would not be admitted again", of(recount.refused.len()));
+        let pods = recount.refused.iter().map(|(name, controls)| format!("{name} ({})", controls.join(", ")));
+        out.push(listed(head, pods));
+    }
+    if !recount.open.is_empty() {
+        let head = format!("{subject}: of {} signatures are not known yet", of(recount.open.len()));
+        out.push(listed(head, recount.open.iter().cloned()));
+    }
+    out
+}
+
+/// What the pods of a declaration that is deleted lose.
+#[must_use]
+pub fn left_behind(subject: &str, workload: &AIWorkload, pods: &[String], more: bool) -> String {
+    let many = pods.len() != 1 || more;
+    let count = match (more, many) {
+        (true, _) => format!("more than {} running pods", pods.len()),
+        (false, true) => format!("{} running pods", pods.len()),
+        (false, false) => "1 running pod".to_owned(),
+    };
+    let name = workload.metadata.name.as_deref().unwrap_or_default();
+    let happens = match workload.spec.manage {
+        Manage::Generate if many => {
+            format!("lose ServiceAccount {name:?} and the network allowances made for them")
+        }
+        Manage::Generate => format!("loses ServiceAccount {name:?} and the network allowances made for it"),
+        Manage::Observe if many => "stay undeclared".to_owned(),
+        Manage::Observe => "stays undeclared".to_owned(),
+    };
+    listed(format!("{subject}: {count} {happens}, and new ones are refused"), pods.iter().cloned())
+}
+
+/// `head: a, b and 3 more`, as many items as fit into a warning, at least one.
+#[must_use]
+pub fn listed(head: String, items: impl Iterator<Item = String>) -> String {
+    const REST: usize = " and 9999 more".len();
+    let mut items = items.peekable();
+    let mut out = head;
+    let mut before = ": ";
+    while let Some(item) = items.next() {
+        let room = if items.peek().is_some() { REST } else { 0 };
+        if before == ", " && out.len() + before.len() + item.len() + room > LONGEST_WARNING {
+            let _ = write!(out, " and {} more", 1 + items.count());
+            return out;
+        }
+        out.push_str(before);
+        out.push_str(&item);
+        before = ", ";
+    }
+    cut(out, 2 * LONGEST_WARNING)
+}
+
 /// Cuts `text` to at most `bytes` bytes at a character's boundary, and shows that it was cut.
 #[must_use]
 pub fn cut(mut text: String, bytes: usize) -> String {
@@ -126,4 +205,43 @@ pub fn cut(mut text: String, bytes: usize) -> String {
         text.push_str("...");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recount_names_as_many_pods_as_fit() {
+        let refused = |n: usize| (0..n).map(|i| (format!("chat-{i}"), vec!["image-digest-pinned"])).collect();
+        let of = |judged, more, refused| {
+            recount("Namespace shop", &Recount { judged, more, refused, open: Vec::new() })
+        };
+        assert_eq!(of(5, false, Vec::new()), Vec::<String>::new());
+        assert_eq!(
+            of(5, false, refused(2)),
+            [
+                "Namespace shop: 2 of 5 running pods would not be admitted again: chat-0 (image-digest-pinned), chat-1 \
+              (image-digest-pinned)"
+            ]
+        );
+        assert_eq!(
+            of(1, false, refused(1)),
+            ["Namespace shop: 1 of 1 running pod would not be admitted again: chat-0 (image-digest-pinned)"]
+        );
+        let many = of(500, true, refused(400));
+        assert!(
+            many[0].starts_with("Namespace shop: 400 of the first 500 running pods would not"),
+            "{many:?}"
+        );
+        assert!(many[0].ends_with("chat-4 (image-digest-pinned) and 395 more"), "{many:?}");
+        assert!(many[0].len() <= LONGEST_WARNING, "{}", many[0].len());
+    }
+
+    #[test]
+    fn what_is_not_known_is_said_apart() {
+        let open = vec!["chat-0".to_owned()];
+        let said = recount("Namespace shop", &Recount { judged: 3, open, ..Recount::default() });
+        assert_eq!(said, ["Namespace shop: of 1 of 3 running pods signatures are not known yet: chat-0"]);
+    }
 }

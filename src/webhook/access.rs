@@ -5,8 +5,28 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessRevie
 use kube::api::PostParams;
 use kube::{Api, Client};
 
-use super::judge::{Access, Authorizer};
 use super::wire::UserInfo;
+
+/// Asks the cluster whether a user may do something; for rare requests only.
+pub trait Authorizer: Send + Sync {
+    /// Whether `user` may do `verb` on `resource`. Errors: the question could not be asked.
+    fn may<'a>(&'a self, user: &'a UserInfo, access: Access<'a>) -> BoxFuture<'a, Result<bool, String>>;
+}
+
+/// A right that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Access<'a> {
+    /// Verb.
+    pub verb: &'a str,
+    /// API group.
+    pub group: &'a str,
+    /// Resource; with a slash and the subresource where there is one.
+    pub resource: &'a str,
+    /// Namespace; empty for all.
+    pub namespace: &'a str,
+    /// Name; empty for all.
+    pub name: &'a str,
+}
 
 /// The cluster's own authorizers.
 pub struct ClusterAuthorizer {

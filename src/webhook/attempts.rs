@@ -13,7 +13,7 @@ use kube::{Api, Client};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::judge::{Owner, Refusal, RefusalSink};
+use crate::gather::objects::Owner;
 use crate::gather::world::World;
 use crate::policy::ALL;
 use crate::render::words::cut;
@@ -26,6 +26,31 @@ const QUEUE: usize = 256;
 const QUIET: Duration = Duration::from_secs(20);
 /// Longest note of an Event, in bytes (events.k8s.io allows 1 KiB).
 const NOTE: usize = 1000;
+
+/// Hears of refused requests: Events, counters, the ring of attempts. Never called for dry runs.
+pub trait RefusalSink: Send + Sync {
+    /// A request was refused.
+    fn refused(&self, refusal: Refusal);
+}
+
+/// A refused request.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// When.
+    pub at: Timestamp,
+    /// Namespace.
+    pub namespace: String,
+    /// The AIWorkload that matches, if one does.
+    pub workload: Option<String>,
+    /// Kind of the refused object.
+    pub kind: String,
+    /// Its name, or the prefix of the name it would get.
+    pub name: String,
+    /// The object that owns it, as the request claims: API version, kind, name and UID.
+    pub owner: Option<Owner>,
+    /// What was found: control id, its reason word, and the line a person reads.
+    pub findings: Vec<(&'static str, String)>,
+}
 
 /// One refused request, as the leader collects it.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]

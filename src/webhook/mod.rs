@@ -1,15 +1,20 @@
 //! The admission webhook: a router without TLS, the server around it, and the certificate it serves with.
 
 pub mod access;
+pub mod arrivals;
 pub mod attempts;
 pub mod body;
 pub mod connections;
 pub mod envelope;
-pub mod guards;
 pub mod handler;
 pub mod judge;
+pub(crate) mod kinds;
+mod namespaces;
+mod pods;
 pub mod published;
 pub mod router;
+pub mod running;
 pub mod serve;
+mod surroundings;
 pub mod tls;
 pub mod wire;

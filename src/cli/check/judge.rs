@@ -76,7 +76,7 @@ impl<'m> Judge<'m, '_> {
             Content::Pod(_) => return Some(self.pods(subject, namespace, Stage::Entering)),
             Content::Templates(_) => return Some(self.pods(subject, namespace, Stage::Carried)),
             Content::Binding(binding) => return self.binding(subject, binding),
-            Content::Profile(profile) => match crate::webhook::guards::built_in(&subject.name) {
+            Content::Profile(profile) => match crate::webhook::kinds::built_in(&subject.name) {
                 Some(denial) => {
                     let decision = Decision::default();
                     return Some(Judgement {
@@ -164,7 +164,7 @@ impl<'m> Judge<'m, '_> {
             let enforcement =
                 Enforcement::of(namespace, &world.cluster, declared.map(AsRef::as_ref), self.now);
             let name = declared.and_then(|w| w.metadata.name.as_deref());
-            crate::webhook::judge::merge(&mut decision, decide(evaluate(&facts), &enforcement, name, false));
+            decision.merge(decide(evaluate(&facts), &enforcement, name, false));
             owner = owner.or_else(|| name.map(str::to_owned));
         }
         concluded(subject, owner.as_deref(), decision)

@@ -9,10 +9,9 @@ use tokio::time::Instant;
 
 use crate::gather::files::{Manifests, documents};
 use crate::gather::registry::VerifierConfig;
-use crate::gather::signatures::Signatures as Registry;
+use crate::gather::signatures::{ImageQuestion, SignatureSource as _, Signatures as Registry, questions};
 use crate::gather::world::{Object, World};
 use crate::policy::facts::{Attested, Signature, Vouched};
-use crate::webhook::judge::{ImageQuestion, SignatureSource as _, questions};
 
 /// The longest time that all look-ups of a namespace take together.
 const PATIENCE: Duration = Duration::from_mins(1);

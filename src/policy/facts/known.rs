@@ -40,7 +40,7 @@ pub struct EnforcementFault {
 }
 
 /// One namespace and what lives in it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Namespace {
     /// Its name.
     pub name: String,

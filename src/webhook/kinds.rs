@@ -1,0 +1,239 @@
+//! Judging our own kinds.
+
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use super::access::Access;
+use super::judge::{Judge, concluded, read, unreadable};
+use super::namespaces::SPARE;
+use super::wire::{Answer, Request};
+use crate::api;
+use crate::gather::objects::{Meta, PodObject};
+use crate::policy::facts::{EvidenceFacts, ExemptionFacts, Subject};
+use crate::policy::{Enforcement, decide, evaluate};
+use crate::render::words;
+
+impl Judge {
+    /// Our own kinds: what they say is judged on CREATE and UPDATE; who deletes a declaration hears what it leaves behind.
+    pub(super) async fn own_kind(&self, request: &Request<'_>, deadline: Instant) -> Answer {
+        if request.operation == "DELETE" {
+            let warnings = self.left_behind(request, deadline).await;
+            return Answer { warnings, ..Answer::allow() };
+        }
+        let Some(raw) = request.object else { return Answer::allow() };
+        match request.kind.kind.as_ref() {
+            "AIWorkload" => self.workload(request, raw).await,
+            "AIModel" => match read::<api::AIModel>(raw) {
+                Ok(model) => self.declared(request, Subject::Model(&model), None),
+                Err(error) => unreadable(request, &error),
+            },
+            "AIDataset" => match read::<api::AIDataset>(raw) {
+                Ok(dataset) => self.declared(request, Subject::Dataset(&dataset), None),
+                Err(error) => unreadable(request, &error),
+            },
+            "AIPrompt" => match read::<api::AIPrompt>(raw) {
+                Ok(prompt) => self.declared(request, Subject::Prompt(&prompt), None),
+                Err(error) => unreadable(request, &error),
+            },
+            "AIEvidence" => match read::<api::AIEvidence>(raw) {
+                Ok(evidence) => {
+                    let user = Some(request.user_info.username.as_ref());
+                    let evidence = EvidenceFacts { evidence: &evidence, user };
+                    self.declared(request, Subject::Evidence(evidence), None)
+                }
+                Err(error) => unreadable(request, &error),
+            },
+            "AISupplier" => match read::<api::AISupplier>(raw) {
+                Ok(supplier) => self.declared(request, Subject::Supplier(&supplier), None),
+                Err(error) => unreadable(request, &error),
+            },
+            "AIGovernance" => match read::<api::AIGovernance>(raw) {
+                Ok(organisation) => self.declared(request, Subject::Governance(&organisation), None),
+                Err(error) => unreadable(request, &error),
+            },
+            "AITrustPolicy" => match read::<api::AITrustPolicy>(raw) {
+                Ok(policy) => {
+                    let problems = crate::gather::trust::problems(&policy);
+                    self.declared(request, Subject::TrustPolicy(&policy, &problems), None)
+                }
+                Err(error) => unreadable(request, &error),
+            },
+            "AIProfile" => match read::<api::AIProfile>(raw) {
+                Ok(profile) => self.profile(request, &profile),
+                Err(error) => unreadable(request, &error),
+            },
+            "AIExemption" => self.exemption(request, raw).await,
+            _ => Answer::allow(),
+        }
+    }
+
+    /// Warns of the pods that a declaration leaves behind, and of what they lose.
+    async fn left_behind(&self, request: &Request<'_>, deadline: Instant) -> Vec<String> {
+        let (true, Some(raw)) = (request.kind.kind == "AIWorkload", request.old_object) else {
+            return Vec::new();
+        };
+        let Ok(workload) = read::<api::AIWorkload>(raw) else { return Vec::new() };
+        {
+            let world = self.world();
+            let namespace = world.namespace(&request.namespace);
+            if namespace.terminating || !namespace.governed() {
+                return Vec::new();
+            }
+        }
+        let mut pods = Vec::new();
+        let mut visit = |meta: &Meta, _: PodObject| pods.push(meta.name.clone());
+        let until = deadline.checked_sub(SPARE).unwrap_or(deadline);
+        let labels = &workload.spec.selector.match_labels;
+        let counted = self.running.visit(&request.namespace, Some(labels), until, &mut visit).await;
+        let subject = format!("AIWorkload {}/{}", request.namespace, request.name);
+        match counted {
+            Ok(_) if pods.is_empty() => Vec::new(),
+            Ok(more) => vec![words::left_behind(&subject, &workload, &pods, more)],
+            Err(error) => vec![words::cut(
+                format!("{subject}: the pods that it leaves behind could not be counted: {error}"),
+                words::LONGEST_WARNING,
+            )],
+        }
+    }
+
+    async fn workload(&self, request: &Request<'_>, raw: &RawValue) -> Answer {
+        let workload: api::AIWorkload = match read(raw) {
+            Ok(workload) => workload,
+            Err(error) => return unreadable(request, &error),
+        };
+        let former: Option<api::AIWorkload> = request.old_object.and_then(|raw| read(raw).ok());
+        if let Some(denial) = self.permissions_held(request, &workload, former.as_ref()).await {
+            return denial;
+        }
+        self.declared(request, Subject::Workload(&workload), workload.metadata.name.as_deref())
+    }
+
+    /// Whoever writes a permission into a declaration must hold it himself, as Kubernetes asks of authors of roles.
+    async fn permissions_held(
+        &self,
+        request: &Request<'_>,
+        workload: &api::AIWorkload,
+        former: Option<&api::AIWorkload>,
+    ) -> Option<Answer> {
+        let of =
+            |w: &api::AIWorkload| w.spec.identity.as_ref().map(|i| i.permissions.clone()).unwrap_or_default();
+        let before = former.map(of).unwrap_or_default();
+        let asked: Vec<api::workload::Permission> =
+            of(workload).into_iter().filter(|p| !before.contains(p)).collect();
+        if request.user_info.username == self.operator {
+            return None;
+        }
+        for permission in &asked {
+            let names = if permission.resource_names.is_empty() {
+                vec![String::new()]
+            } else {
+                permission.resource_names.clone()
+            };
+            for verb in &permission.verbs {
+                for group in &permission.api_groups {
+                    for resource in &permission.resources {
+                        for name in &names {
+                            let access =
+                                Access { verb, group, resource, namespace: &request.namespace, name };
+                            let refusal = match self.authorizer.may(&request.user_info, access).await {
+                                Ok(true) => continue,
+                                Ok(false) => format!(
+                                    "user {:?} may not {verb} {resource} there",
+                                    request.user_info.username
+                                ),
+                                Err(error) => format!(
+                                    "it could not be asked whether the user may {verb} {resource}: {error}"
+                                ),
+                            };
+                            return Some(Answer::deny(format!(
+                                "AIWorkload {}/{}: spec.identity.permissions: {refusal} [least-privilege-rbac | CoP-2.5]\n  \
+                                 why: a declaration may not hand out rights that its author does not hold\n  fix: remove the \
+                                 permission, or let somebody who holds it apply the AIWorkload",
+                                request.namespace, request.name
+                            )));
+                        }
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    async fn exemption(&self, request: &Request<'_>, raw: &RawValue) -> Answer {
+        let exemption: api::AIExemption = match read(raw) {
+            Ok(exemption) => exemption,
+            Err(error) => return unreadable(request, &error),
+        };
+        let former: Option<api::AIExemption> = match request.old_object.map(read).transpose() {
+            Ok(former) => former,
+            Err(error) => return unreadable(request, &error),
+        };
+        let approving = exemption.spec.approved_by.is_some()
+            && former.as_ref().is_none_or(|f| f.spec.approved_by != exemption.spec.approved_by);
+        let may_approve = if approving {
+            let access = Access {
+                verb: "approve",
+                group: api::common::GROUP,
+                resource: "aiexemptions",
+                namespace: &request.namespace,
+                name: &request.name,
+            };
+            match self.authorizer.may(&request.user_info, access).await {
+                Ok(may) => Some(may),
+                Err(error) => {
+                    return Answer::deny(format!(
+                        "AIExemption {}/{}: it could not be asked whether user {:?} may approve: {error}; try again",
+                        request.namespace, request.name, request.user_info.username
+                    ));
+                }
+            }
+        } else {
+            None
+        };
+        let subject = Subject::Exemption(ExemptionFacts {
+            exemption: &exemption,
+            former: former.as_ref(),
+            user: Some(&request.user_info.username),
+            may_approve,
+        });
+        self.declared(request, subject, None)
+    }
+
+    /// The built-in profiles are shown by the operator; others name controls that exist.
+    fn profile(&self, request: &Request<'_>, profile: &api::AIProfile) -> Answer {
+        if request.user_info.username != self.operator
+            && let Some(denial) = built_in(&request.name)
+        {
+            return Answer::deny(denial);
+        }
+        self.declared(request, Subject::Profile(profile), None)
+    }
+
+    fn declared(&self, request: &Request<'_>, subject: Subject<'_>, workload: Option<&str>) -> Answer {
+        let world = self.world();
+        let now = (self.clock)();
+        let namespace = world.namespace(&request.namespace);
+        let settings = world.settings(namespace);
+        let facts = world.facts(now, subject, namespace, &settings);
+        let enforcement = Enforcement::of(namespace, &world.cluster, facts.declaration(), now);
+        // What a declaration refers to may be applied a moment later: it is warned of, and the pods decide.
+        let decision = decide(evaluate(&facts), &enforcement, workload, true);
+        let kind = request.kind.kind.as_ref();
+        let owner = if request.namespace.is_empty() {
+            format!("{kind} {}", request.name)
+        } else {
+            format!("{kind} {}/{}", request.namespace, request.name)
+        };
+        concluded(&owner, kind, &decision)
+    }
+}
+
+/// Why a profile of this name is refused: the name of a built-in one is taken.
+pub(crate) fn built_in(name: &str) -> Option<String> {
+    crate::policy::decide::BUILT_IN.contains(&name).then(|| {
+        format!(
+            "AIProfile {name}: this name shows a built-in profile, which cannot be changed\n  fix: create a profile of \
+             another name with spec.base: {name} and what should differ"
+        )
+    })
+}

@@ -1,0 +1,102 @@
+//! Judging what surrounds pods: bindings of roles to their identities, and network policies.
+
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+
+use super::judge::{Judge, concluded, read, unreadable};
+use super::wire::{Answer, Request};
+use crate::gather::rbac::{AnyBinding, Reach, reaches};
+use crate::gather::world::generated;
+use crate::policy::facts::{BindingFacts, BindingRef, Subject};
+use crate::policy::{Enforcement, decide, evaluate};
+
+impl Judge {
+    /// A binding that names the identity of an AI workload.
+    pub(super) fn role_binding(&self, request: &Request<'_>) -> Answer {
+        let Some(raw) = request.object else { return Answer::allow() };
+        let binding: AnyBinding = match read(raw) {
+            Ok(binding) => binding,
+            Err(error) => return unreadable(request, &error),
+        };
+        let namespace = (!request.namespace.is_empty()).then_some(request.namespace.as_ref());
+        let direct: Vec<Reach> = reaches(namespace, binding.subjects.as_deref().unwrap_or_default())
+            .into_iter()
+            .filter(|reach| matches!(reach, Reach::Account(..)))
+            .collect();
+        if direct.is_empty() {
+            return Answer::allow();
+        }
+        let world = self.world();
+        let workloads: Vec<_> = direct.iter().flat_map(|reach| world.workloads_reached(reach)).collect();
+        let Some(first) = workloads.first() else { return Answer::allow() };
+        let home = world.namespace(first.metadata.namespace.as_deref().unwrap_or_default());
+        let settings = world.settings(home);
+        let now = (self.clock)();
+        let role = format!("{}/{}", binding.role_ref.kind, binding.role_ref.name);
+        let name = if request.name.is_empty() {
+            binding.metadata.generate_name.as_deref().unwrap_or_default()
+        } else {
+            request.name.as_ref()
+        };
+        let enforcement = Enforcement::of(home, &world.cluster, Some(first), now);
+        let workload = first.metadata.name.clone();
+        let subject = Subject::Binding(BindingFacts {
+            binding: BindingRef { namespace, name },
+            role: &role,
+            rules: world.rbac.rules(namespace, &binding.role_ref),
+            workloads,
+        });
+        let facts = world.facts(now, subject, home, &settings);
+        let decision = decide(evaluate(&facts), &enforcement, workload.as_deref(), false);
+        concluded(&format!("{} {name}", request.kind.kind), &request.kind.kind, &decision)
+    }
+
+    /// A network policy in a governed namespace.
+    pub(super) fn network_policy(&self, request: &Request<'_>) -> Answer {
+        let Some(raw) = request.object.filter(|_| request.user_info.username != self.operator) else {
+            return Answer::allow();
+        };
+        let policy: NetworkPolicy = match read(raw) {
+            Ok(policy) => policy,
+            Err(error) => return unreadable(request, &error),
+        };
+        let world = self.world();
+        let namespace = world.namespace(&request.namespace);
+        let settings = world.settings(namespace);
+        let now = (self.clock)();
+        let spec = policy.spec.unwrap_or_default();
+        let subject = Subject::NetworkPolicy {
+            name: &request.name,
+            spec: &spec,
+            generated: generated(&policy.metadata),
+        };
+        let facts = world.facts(now, subject, namespace, &settings);
+        let enforcement = Enforcement::of(namespace, &world.cluster, None, now);
+        let decision = decide(evaluate(&facts), &enforcement, None, false);
+        concluded(
+            &format!("NetworkPolicy {}/{}", request.namespace, request.name),
+            "NetworkPolicy",
+            &decision,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::value::RawValue;
+
+    #[test]
+    fn both_kinds_of_binding_are_read() -> anyhow::Result<()> {
+        for kind in ["RoleBinding", "ClusterRoleBinding"] {
+            let raw = RawValue::from_string(format!(
+                r#"{{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "{kind}", "metadata": {{"name": "b"}},
+                "roleRef": {{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"}},
+                "subjects": [{{"kind": "ServiceAccount", "name": "chat", "namespace": "shop"}}]}}"#
+            ))?;
+            let binding: AnyBinding = read(&raw)?;
+            assert_eq!(binding.role_ref.name, "admin");
+            assert_eq!(binding.subjects.map(|subjects| subjects.len()), Some(1));
+        }
+        Ok(())
+    }
+}
