@@ -21,6 +21,8 @@ use server::Registry;
 mod hostile;
 #[path = "registry/keyless.rs"]
 mod keyless;
+#[path = "registry/secrets.rs"]
+mod secrets;
 #[path = "registry/sigstore.rs"]
 mod sigstore;
 

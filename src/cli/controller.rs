@@ -20,6 +20,7 @@ use crate::controllers::wake::{Waiting, Waker};
 use crate::controllers::watch_pods::watch_pods;
 use crate::controllers::webhooks::{self, Drifts, Webhooks};
 use crate::gather::cluster::Feed;
+use crate::gather::pull_secrets::ClusterSecrets;
 use crate::gather::registry::VerifierConfig;
 use crate::gather::signatures::{SignatureSource, Signatures};
 use crate::gather::world::{Touched, World};
@@ -58,6 +59,7 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     let readiness = Readiness::default();
     serve_probes(common.http_listen, &readiness, &metrics).await?;
     let client = client().await?;
+    signatures.read_pull_secrets(Arc::new(ClusterSecrets(client.clone())));
     let reporter = Reporter { controller: NAME.to_owned(), instance: Some(common.pod_name.clone()) };
     let recorder = Recorder::new(client.clone(), reporter);
 

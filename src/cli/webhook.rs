@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::serving::{Common, StartError, client, listen, serve_probes, start, stop_signal};
 use crate::gather::cluster::Feed;
+use crate::gather::pull_secrets::ClusterSecrets;
 use crate::gather::registry::VerifierConfig;
 use crate::gather::signatures::Signatures;
 use crate::gather::world::World;
@@ -74,6 +75,7 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     let require_api_server = api_server.is_some();
     let store = Arc::new(TlsStore::new(&name, api_server, Arc::clone(&metrics), loaded)?);
     let client = client().await?;
+    signatures.read_pull_secrets(Arc::new(ClusterSecrets(client.clone())));
     let namespace = common.pod_namespace.clone();
     let watched = Arc::clone(&store);
     let watching = client.clone();

@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod files;
 pub mod live;
 pub mod objects;
+pub mod pull_secrets;
 pub mod rbac;
 pub mod registry;
 pub mod signatures;

@@ -1,14 +1,15 @@
 //! What is known of the signatures of images, from the verifier and the trust policies of the world.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use futures::future::{BoxFuture, join_all};
 use k8s_openapi::api::core::v1::PodSpec;
 use tokio::time::Instant;
 
+use super::pull_secrets::{PullSecrets, SecretReader};
 use super::registry::{
-    Artifact, CompiledTrust, ImageRef, Question, Refusal, Verification, Verifier, VerifierConfig,
+    Artifact, Cause, CompiledTrust, ImageRef, Question, Refusal, Verification, Verifier, VerifierConfig,
 };
 use super::trust;
 use super::world::World;
@@ -41,13 +42,26 @@ pub struct ImageQuestion {
     pub reference: String,
     /// True for an image volume, which holds a model or data and is judged by rules about these.
     pub volume: bool,
+    /// Names of the pull Secrets of the pod itself.
+    pub pull_secrets: Vec<String>,
+    /// The ServiceAccount of the pod, whose pull Secrets count where the pod names none.
+    pub account: String,
 }
 
 /// The images that a pod would pull, as questions.
 #[must_use]
 pub fn questions(spec: &PodSpec) -> Vec<ImageQuestion> {
+    let named = spec.image_pull_secrets.iter().flatten();
+    let pull_secrets: Vec<String> = named.map(|secret| secret.name.clone()).collect();
+    let account = spec.service_account_name.as_ref().or(spec.service_account.as_ref());
+    let account = account.filter(|name| !name.is_empty()).map_or("default", String::as_str);
     images(&containers(spec), spec)
-        .map(|image| ImageQuestion { reference: image.reference.to_owned(), volume: image.is_volume() })
+        .map(|image| ImageQuestion {
+            reference: image.reference.to_owned(),
+            volume: image.is_volume(),
+            pull_secrets: pull_secrets.clone(),
+            account: account.to_owned(),
+        })
         .collect()
 }
 
@@ -57,6 +71,7 @@ pub struct Signatures {
     world: Arc<RwLock<World>>,
     verifier: Verifier,
     compiled: Mutex<Compiled>,
+    pull_secrets: OnceLock<PullSecrets>,
 }
 
 #[derive(Debug, Default)]
@@ -70,7 +85,14 @@ impl Signatures {
     /// Signatures by the trust policies of `world`.
     #[must_use]
     pub fn new(world: Arc<RwLock<World>>, config: VerifierConfig) -> Self {
-        Self { world, verifier: Verifier::new(config), compiled: Mutex::default() }
+        let verifier = Verifier::new(config);
+        Self { world, verifier, compiled: Mutex::default(), pull_secrets: OnceLock::new() }
+    }
+
+    /// Reads the pull Secrets of pods through `reader` from now on; before, registries are asked without credentials. A
+    /// second call has no effect.
+    pub fn read_pull_secrets(&self, reader: Arc<dyn SecretReader>) {
+        let _ = self.pull_secrets.set(PullSecrets::new(reader));
     }
 
     /// The verifier, for its counters.
@@ -104,15 +126,65 @@ impl Signatures {
             return Signature::Refused("it is no image reference".to_owned());
         };
         let ask = |artifact| {
-            let question = Question { image: &image, artifact, namespace: Some(namespace) };
-            self.verifier.verify(question, trust, None, deadline.into_std())
+            let asked = Question { image: &image, artifact, namespace: Some(namespace) };
+            self.ask(asked, question, trust, deadline)
         };
-        let mut verification = ask(if question.volume { Artifact::Model } else { Artifact::Image }).await;
+        let mut answer = ask(if question.volume { Artifact::Model } else { Artifact::Image }).await;
         // A volume may hold an ordinary image: a rule about images then speaks for it.
-        if question.volume && matches!(*verification, Verification::Refused(Refusal::NoRule(_))) {
-            verification = ask(Artifact::Image).await;
+        if question.volume && matches!(*answer.0, Verification::Refused(Refusal::NoRule(_))) {
+            answer = ask(Artifact::Image).await;
         }
-        Signature::from(verification.as_ref())
+        let (verification, problems) = answer;
+        match (Signature::from(verification.as_ref()), problems.is_empty()) {
+            (Signature::Unknown(why), false) => Signature::Unknown(format!("{why}; {}", problems.join("; "))),
+            (signature, _) => signature,
+        }
+    }
+
+    /// Asks with the credentials that the pod's pull Secrets hold for the image, then without. The second part says what
+    /// is wrong with the Secrets, where the registry wants credentials.
+    async fn ask(
+        &self,
+        asked: Question<'_>,
+        question: &ImageQuestion,
+        trust: &Arc<CompiledTrust>,
+        deadline: Instant,
+    ) -> (Arc<Verification>, Vec<String>) {
+        let without = || self.verifier.verify(asked, trust, None, deadline.into_std());
+        let namespace = asked.namespace.unwrap_or_default();
+        let names = self.secret_names(namespace, question);
+        let Some(pull_secrets) = self.pull_secrets.get().filter(|_| !names.is_empty()) else {
+            return (without().await, Vec::new());
+        };
+        // What is proven or refused for everybody needs no Secret.
+        let known = self.verifier.peek(asked, trust, None);
+        if known.is_some_and(|known| matches!(*known, Verification::Verified(_) | Verification::Refused(_))) {
+            return (without().await, Vec::new());
+        }
+        let found = pull_secrets.find(namespace, &names, deadline).await;
+        for credentials in found.keyring.of_image(asked.image) {
+            let answer = self.verifier.verify(asked, trust, Some(&credentials), deadline.into_std()).await;
+            if !wants_credentials(&answer) {
+                return (answer, Vec::new());
+            }
+        }
+        let answer = without().await;
+        let problems = if wants_credentials(&answer) { found.problems } else { Vec::new() };
+        (answer, problems)
+    }
+
+    /// As the API server fills them in: those of the pod, or else of its ServiceAccount.
+    fn secret_names(&self, namespace: &str, question: &ImageQuestion) -> Vec<String> {
+        let mut names = question.pull_secrets.clone();
+        if names.is_empty() {
+            let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
+            let account = world.namespace(namespace).service_accounts.get(&question.account);
+            names.extend(account.into_iter().flat_map(|account| account.pull_secrets.iter().cloned()));
+        }
+        // A name from a pod becomes part of a request's path.
+        names.retain(|name| is_name(name));
+        names.dedup();
+        names
     }
 
     fn remembered_one(
@@ -124,8 +196,13 @@ impl Signatures {
         let Ok(image) = ImageRef::parse(&question.reference) else {
             return Some(Signature::Refused("it is no image reference".to_owned()));
         };
+        let names = self.secret_names(namespace, question);
+        let keyring = self.pull_secrets.get().map(|secrets| secrets.known(namespace, &names));
+        let held = keyring.map(|keyring| keyring.of_image(&image)).unwrap_or_default();
         let peek = |artifact| {
-            self.verifier.peek(Question { image: &image, artifact, namespace: Some(namespace) }, trust, None)
+            let asked = Question { image: &image, artifact, namespace: Some(namespace) };
+            let mut with = held.iter().filter_map(|one| self.verifier.peek(asked, trust, Some(one)));
+            with.find(|known| !wants_credentials(known)).or_else(|| self.verifier.peek(asked, trust, None))
         };
         let mut known = peek(if question.volume { Artifact::Model } else { Artifact::Image })?;
         if question.volume && matches!(*known, Verification::Refused(Refusal::NoRule(_))) {
@@ -135,13 +212,31 @@ impl Signatures {
     }
 }
 
-/// Answers by reference: one that is asked for in two parts has to satisfy both.
+/// Whether the registry refused for want of credentials.
+fn wants_credentials(verification: &Verification) -> bool {
+    matches!(verification, Verification::Unknown { cause: Cause::Unauthorised, .. })
+}
+
+/// Whether a text can be the name of a Secret.
+fn is_name(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    !name.is_empty() && name.len() <= 253 && name.bytes().all(fits) && name != "." && name != ".."
+}
+
+/// Answers by reference. One that is asked for in two parts has to satisfy both; where pods with and without pull
+/// Secrets ask in the same part, the one that could find out speaks for all.
 fn by_reference(answers: impl Iterator<Item = (ImageQuestion, Signature)>) -> BTreeMap<String, Signature> {
-    let mut out = BTreeMap::new();
-    let worse = |known: &Signature| !matches!(known, Signature::Trusted(_));
+    let mut parts: BTreeMap<(String, bool), Signature> = BTreeMap::new();
     for (question, answer) in answers {
-        if !out.get(&question.reference).is_some_and(worse) {
-            out.insert(question.reference, answer);
+        let part = (question.reference, question.volume);
+        if parts.get(&part).is_none_or(|known| matches!(known, Signature::Unknown(_))) {
+            parts.insert(part, answer);
+        }
+    }
+    let mut out: BTreeMap<String, Signature> = BTreeMap::new();
+    for ((reference, _), answer) in parts {
+        if out.get(&reference).is_none_or(|known| matches!(known, Signature::Trusted(_))) {
+            out.insert(reference, answer);
         }
     }
     out

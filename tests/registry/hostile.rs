@@ -321,9 +321,10 @@ async fn a_token_is_fetched_once_with_the_narrowest_scope() {
     let paths = registry.paths();
     assert_eq!(paths.len(), 5, "challenge, token, and three: {paths:?}");
     assert_eq!(paths[1], "/token?service=reg&scope=repository%3Ateam%2Fv3-ecdsa-p256%3Apull");
-    // Proofs are true for everybody, failures only for who had them.
-    assert!(verifier.verify(Question::image(&subject), &trust, None, soon()).await.is_verified());
-    let anonymous = self::verifier().verify(Question::image(&subject), &trust, None, soon()).await;
+    // What credentials opened is remembered for those who hold them.
+    assert!(verifier.verify(Question::image(&subject), &trust, Some(&mine), soon()).await.is_verified());
+    assert_eq!(registry.paths(), Vec::<String>::new());
+    let anonymous = verifier.verify(Question::image(&subject), &trust, None, soon()).await;
     let wanted = format!("registry \"{}\" refuses to answer without credentials", registry.host());
     assert_eq!(*anonymous, Verification::Unknown { cause: Cause::Unauthorised, reason: wanted });
 }

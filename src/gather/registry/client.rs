@@ -61,6 +61,8 @@ pub(super) struct Session<'a> {
     repository: &'a str,
     base: Url,
     requests: usize,
+    /// Whether a credential, or a token had for one, was sent: what came back may then be a secret.
+    used_credentials: bool,
 }
 
 /// A body with what its headers said.
@@ -110,7 +112,15 @@ impl GuardedClient {
         let base = Url::parse(&format!("{scheme}://{host}/"))
             .map_err(|_| FetchError::Internal(format!("registry {host:?} makes no address")))?;
         let credentials = credentials.filter(|credentials| credentials.is_for(&registry.host));
-        Ok(Session { client: self, registry, credentials, repository, base, requests: 0 })
+        Ok(Session {
+            client: self,
+            registry,
+            credentials,
+            repository,
+            base,
+            requests: 0,
+            used_credentials: false,
+        })
     }
 }
 
@@ -149,6 +159,11 @@ fn build(config: &ClientConfig, policy: &AddressPolicy, tls: bool) -> Result<Cli
 }
 
 impl Session<'_> {
+    /// Whether anything was asked for in somebody's name. Then the answers are for those alone who have it too.
+    pub(super) const fn used_credentials(&self) -> bool {
+        self.used_credentials
+    }
+
     pub(super) fn registry(&self) -> &str {
         &self.registry.host
     }
@@ -303,6 +318,7 @@ impl Session<'_> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         if let Some(authorization) = authorization.filter(|_| own) {
+            self.used_credentials |= self.credentials.is_some();
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         self.client.stats.requests.fetch_add(1, Ordering::Relaxed);

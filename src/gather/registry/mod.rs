@@ -10,6 +10,7 @@ mod auth;
 mod authority;
 mod client;
 mod error;
+mod keyring;
 mod lookup;
 mod oci;
 mod signature;
@@ -22,6 +23,7 @@ mod verifier;
 
 pub use auth::RegistryCredentials;
 pub use authority::{AuthoritySpec, IdentitySpec, MatchSpec, ProofSpec, RootSpec};
+pub use keyring::{Keyring, KeyringError};
 pub use specs::{Artifact, PolicySpec, Question, RegistrySpec, RevokedKind, RevokedSpec, RuleSpec};
 pub use stats::Stats;
 pub use trust::{CompiledTrust, Problem};

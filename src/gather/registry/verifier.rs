@@ -90,8 +90,8 @@ struct Key {
     /// Positions of the rules that were asked about, within their generation.
     rules: Vec<usize>,
     generation: u64,
-    /// Whose question it was. A proof is true for everybody and kept without; a failure may be due to the
-    /// credentials and must not be handed to others.
+    /// Whose question it was. What was had with credentials is only for those who have them too; a proof that needed
+    /// none is kept for everybody.
     credentials: Option<[u8; 32]>,
 }
 
@@ -230,15 +230,16 @@ impl Verifier {
             let end = tokio::time::Instant::now() + inner.config.lookup_timeout;
             let question = Question { image: &image, artifact, namespace: namespace.as_deref() };
             let looked = timeout_at(end, inner.look_up(&question, &trust, credentials.as_ref())).await;
-            let verification = looked.unwrap_or_else(|_| {
-                FetchError::Timeout { registry: image.registry().to_owned() }.into_verification()
+            let (verification, private) = looked.unwrap_or_else(|_| {
+                let timeout = FetchError::Timeout { registry: image.registry().to_owned() };
+                (timeout.into_verification(), true)
             });
             inner.stats.count(&verification);
             if let Verification::Unknown { cause, reason } = &verification {
                 tracing::debug!(image = %image, cause = cause.name(), reason, "signatures could not be looked up");
             }
             let verification = Arc::new(verification);
-            inner.remember(&key, &verification);
+            inner.remember(&key, &verification, private);
             drop(landing);
             verification
         });
@@ -282,14 +283,17 @@ impl Inner {
         self.answers.get(key).map(|remembered| remembered.verification)
     }
 
-    fn remember(&self, key: &Key, verification: &Arc<Verification>) {
+    /// `private` says that credentials were used on the way.
+    fn remember(&self, key: &Key, verification: &Arc<Verification>, private: bool) {
         let mut key = key.clone();
         let life = match verification.as_ref() {
             Verification::Refused(_) => return,
             Verification::Unknown { .. } => self.config.unknown_ttl,
             Verification::NotSigned { .. } | Verification::Untrusted { .. } => self.config.negative_ttl,
             Verification::Verified(proof) => {
-                key.credentials = None;
+                if !private {
+                    key.credentials = None;
+                }
                 let rest = proof.valid_until.map(|end| end.duration_since(Timestamp::now()));
                 let rest = rest.map_or(Duration::MAX, |rest| rest.try_into().unwrap_or_default());
                 self.config.positive_ttl.min(rest)
@@ -303,17 +307,21 @@ impl Inner {
         question: &Question<'_>,
         trust: &CompiledTrust,
         credentials: Option<&RegistryCredentials>,
-    ) -> Verification {
+    ) -> (Verification, bool) {
         let demand = match trust.demand(question) {
             Ok(demand) => demand,
-            Err(refusal) => return Verification::Refused(refusal),
+            Err(refusal) => return (Verification::Refused(refusal), false),
         };
         let Ok(_slot) = self.slots.acquire().await else {
-            return FetchError::Internal("look-ups have ended".to_owned()).into_verification();
+            let ended = FetchError::Internal("look-ups have ended".to_owned());
+            return (ended.into_verification(), false);
         };
         match self.client.session(demand.registry, question.image.repository(), credentials) {
-            Err(error) => error.into_verification(),
-            Ok(mut session) => look(&mut session, &self.hints, question.image.name(), &demand).await,
+            Err(error) => (error.into_verification(), false),
+            Ok(mut session) => {
+                let answer = look(&mut session, &self.hints, question.image.name(), &demand).await;
+                (answer, session.used_credentials())
+            }
         }
     }
 }
