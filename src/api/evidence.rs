@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     common::{Party, choices},
+    outcome::RecordStatus,
     schema,
 };
 
@@ -55,6 +56,7 @@ choices! {
     shortname = "aie",
     category = "portcullis",
     namespaced,
+    status = "RecordStatus",
     derive = "PartialEq",
     derive = "Default",
     doc = "A dated, digested and owned proof about one subject, such as a threat model or a security assessment.",
@@ -77,6 +79,18 @@ choices! {
         type_ = "string",
         json_path = ".spec.expiresAt",
         description = "Last day on which it counts"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "Whether it can be relied on"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        description = "Why, or why not"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]

@@ -11,7 +11,7 @@ choices! {
     /// Where an exemption stands.
     pub enum ExemptionState {
         /// Nobody approved it yet: it changes nothing.
-        Pending = "Pending",
+        Requested = "Requested",
         /// It is approved and counts.
         Active = "Active",
         /// Its time is over.
@@ -49,6 +49,12 @@ choices! {
         type_ = "string",
         json_path = ".status.state",
         description = "Whether it counts"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Active')].reason",
+        description = "Why it counts, or does not"
     ),
     printcolumn(
         name = "Requested-By",
@@ -124,10 +130,22 @@ pub struct AIExemptionStatus {
     /// Where it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<ExemptionState>,
-    /// When it was approved.
+    /// What it covers: the controls and the subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::text")]
+    pub covers: Option<String>,
+    /// The last moment at which it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::date")]
+    pub until: Option<String>,
+    /// When its approval was seen first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::date")]
     pub approved_at: Option<String>,
+    /// The last warning of its end that was given: 30, 7 or 1 days before, 0 when it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 30))]
+    pub warned_days: Option<u8>,
     /// What holds of it at present.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]

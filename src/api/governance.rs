@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     common::{Party, choices},
+    outcome::RecordStatus,
     schema,
 };
 
@@ -34,6 +35,7 @@ choices! {
     singular = "aigovernance",
     shortname = "aigov",
     category = "portcullis",
+    status = "RecordStatus",
     derive = "PartialEq",
     derive = "Default",
     doc = "What an organisation does once for all its AI workloads: who answers, training, disclosure, companion codes.",
@@ -49,6 +51,18 @@ choices! {
         type_ = "string",
         json_path = ".spec.accountable.user",
         description = "Who answers for AI"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "Whether it can be relied on"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        description = "Why, or why not"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]

@@ -1,5 +1,6 @@
-//! What statuses share: counters of states, and pods that were refused.
+//! What statuses share: counters of states, pods that were refused, and what holds of a record.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -82,4 +83,21 @@ pub struct Attempt {
     /// Last time.
     #[schemars(schema_with = "schema::date")]
     pub last_seen: String,
+}
+
+/// What holds of a record that people keep: a proof, a supplier, an organisation.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordStatus {
+    /// The generation of the object that was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The last warning of its end that was given: 30, 7 or 1 days before, 0 when it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 30))]
+    pub warned_days: Option<u8>,
+    /// What holds of the object at present.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Vec<Condition>,
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     common::{AssetOwners, choices},
+    outcome::RecordStatus,
     schema,
 };
 
@@ -54,6 +55,7 @@ choices! {
     singular = "aisupplier",
     shortname = "aisup",
     category = "portcullis",
+    status = "RecordStatus",
     derive = "PartialEq",
     doc = "An outside source of models, data, software, hardware or interfaces, and whether the organisation relies on it.",
     label("app.kubernetes.io/name", "portcullis"),
@@ -63,6 +65,18 @@ choices! {
         type_ = "string",
         json_path = ".spec.status",
         description = "Whether the organisation buys from it"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "Whether it can be relied on"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        description = "Why, or why not"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]

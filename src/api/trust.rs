@@ -76,7 +76,19 @@ choices! {
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].status",
-        description = "Whether it could be loaded"
+        description = "Whether all of it could be loaded"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        description = "Why, or why not"
+    ),
+    printcolumn(
+        name = "Rotation-Due",
+        type_ = "string",
+        json_path = ".status.nextRotation",
+        description = "Next day on which a key is to be replaced, or ends"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -333,6 +345,14 @@ pub struct AITrustPolicyStatus {
     /// The generation of the object that was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// What is wrong with it, a field each; what rests on such a field refuses, everything else works.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::lines")]
+    pub problems: Vec<String>,
+    /// Next day on which a key of its authorities is to be replaced, or ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::day")]
+    pub next_rotation: Option<String>,
     /// What holds of the object at present.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]

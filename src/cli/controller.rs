@@ -16,7 +16,7 @@ use crate::controllers::collect::{Replicas, collect};
 use crate::controllers::dirty::Dirty;
 use crate::controllers::leader;
 use crate::controllers::pods::Pods;
-use crate::controllers::wake::{Waiting, Waker};
+use crate::controllers::wake::{Lookout, Waker};
 use crate::controllers::watch_pods::watch_pods;
 use crate::controllers::webhooks::{self, Drifts, Webhooks};
 use crate::gather::cluster::Feed;
@@ -70,7 +70,7 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     leadership
         .while_leading(|| {
             let (certificates, webhooks) = gate.controllers(arguments, &client, &recorder, &metrics);
-            let (auditor, waker) = known.controllers(&client, &gate, &recorder, &metrics);
+            let (auditor, waker) = known.controllers(arguments, &client, &gate, &recorder, &metrics);
             let replicas =
                 Replicas { namespace: common.pod_namespace.clone(), service: common.service_name.clone() };
             let collecting = collect(
@@ -179,13 +179,14 @@ impl Known {
     /// The audit, for one term.
     fn controllers(
         &self,
+        arguments: &Arguments,
         client: &kube::Client,
         gate: &Gate,
         recorder: &Recorder,
         metrics: &Arc<Metrics>,
     ) -> (Auditor, Waker) {
         let book = Arc::new(Mutex::new(Book::default()));
-        let waiting = Arc::new(Mutex::new(Waiting::default()));
+        let lookout = Arc::new(Lookout::new(arguments.wake));
         let signatures = Arc::clone(&self.signatures) as Arc<dyn SignatureSource>;
         let auditor = Auditor {
             client: client.clone(),
@@ -194,7 +195,7 @@ impl Known {
             dirty: Arc::clone(&self.dirty),
             signatures: Arc::clone(&signatures),
             book: Arc::clone(&book),
-            waiting: Arc::clone(&waiting),
+            lookout: Arc::clone(&lookout),
             drifts: gate.drifts.subscribe(),
             recorder: recorder.clone(),
             metrics: Arc::clone(metrics),
@@ -204,7 +205,7 @@ impl Known {
             world: Arc::clone(&self.world),
             signatures,
             book,
-            waiting,
+            lookout,
             dirty: Arc::clone(&self.dirty),
         };
         (auditor, waker)

@@ -1,177 +1,26 @@
 //! The continuous audit as a function: what is known of a namespace in, the states of its workloads out.
 
+pub mod states;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use self::states::{States, sorted};
 use super::pods::{Pods, RunningPod};
 use super::wake::Waiting;
-use crate::api::common::{OverallVerdict, State};
-use crate::api::outcome::Counters;
-use crate::api::workload::Row;
+use crate::api::common::State;
 use crate::gather::objects::PodObject;
 use crate::gather::signatures::{ImageQuestion, questions};
 use crate::gather::world::World;
 use crate::policy::facts::{
     BindingFacts, EvidenceFacts, ExemptionFacts, Facts, Matched, Namespace, Signature, Stage, Subject,
 };
-use crate::policy::{ALL, Control, Decision, Enforcement, Finding, Scope, Verdict, decide, evaluate};
-use crate::render::words;
+use crate::policy::{Decision, Enforcement, Finding, decide, evaluate};
 
 /// What is known of the signatures of images, by reference.
 pub type Signatures = BTreeMap<String, Signature>;
-
-/// The states of every control for one subject or a group of them.
-#[derive(Clone, Debug, Default)]
-pub struct States {
-    /// State by control id; controls that do not concern the subject are absent.
-    pub by_control: BTreeMap<&'static str, State>,
-    /// The gravest finding of each control that is not kept.
-    pub worst: BTreeMap<&'static str, (State, Finding)>,
-}
-
-impl States {
-    /// Every control that has a rule passes, until a finding says otherwise; those without are unknown.
-    fn judged() -> Self {
-        let by_control =
-            ALL.iter().map(|c| (c.id, if c.implemented() { State::Pass } else { State::Unknown })).collect();
-        Self { by_control, worst: BTreeMap::new() }
-    }
-
-    /// Takes in a decision on something that is no workload.
-    pub fn note_all(&mut self, decision: Decision) {
-        self.take(decision);
-    }
-
-    fn take(&mut self, decision: Decision) {
-        for finding in decision.refused {
-            let state = if finding.verdict == Verdict::Unknown { State::Unknown } else { State::Fail };
-            self.note(state, finding);
-        }
-        for finding in decision.warned.into_iter().chain(decision.audited) {
-            let state = if finding.verdict == Verdict::Unknown { State::Unknown } else { State::Warn };
-            self.note(state, finding);
-        }
-        for (finding, _) in decision.exempted {
-            self.note(State::Exempt, finding);
-        }
-    }
-
-    fn note(&mut self, state: State, finding: Finding) {
-        let id = finding.control.id;
-        let worse = self.worst.get(id).is_none_or(|(known, _)| gravity(state) > gravity(*known));
-        if worse {
-            self.by_control.insert(id, state);
-            self.worst.insert(id, (state, finding));
-        }
-    }
-
-    /// Takes in the states of another subject: of each control the graver one counts.
-    pub fn merge(&mut self, other: &Self) {
-        for (id, state) in &other.by_control {
-            let known = self.by_control.get(id).copied();
-            if known.is_none_or(|known| gravity(*state) > gravity(known)) {
-                self.by_control.insert(id, *state);
-                if let Some(worst) = other.worst.get(id) {
-                    self.worst.insert(id, worst.clone());
-                }
-            }
-        }
-    }
-
-    /// How many controls are in each state.
-    #[must_use]
-    pub fn counters(&self) -> Counters {
-        let mut out = count(self.by_control.values().copied());
-        let absent = ALL.len().saturating_sub(self.by_control.len());
-        out.not_applicable += u32::try_from(absent).unwrap_or(u32::MAX);
-        out
-    }
-
-    /// The verdict over the controls that have a rule: a control without one is unknown in its row, and is no reason to
-    /// call a workload undecided that keeps all that can be judged.
-    #[must_use]
-    pub fn verdict(&self) -> OverallVerdict {
-        let judged = |id: &str| ALL.iter().any(|c| c.id == id && c.implemented());
-        let states: Vec<State> =
-            self.by_control.iter().filter(|(id, _)| judged(id)).map(|(_, state)| *state).collect();
-        let has = |state| states.contains(&state);
-        if has(State::Fail) {
-            OverallVerdict::Fail
-        } else if has(State::Unknown) {
-            OverallVerdict::Unknown
-        } else if has(State::Warn) {
-            OverallVerdict::Warn
-        } else {
-            OverallVerdict::Pass
-        }
-    }
-
-    /// The control that matters most among those not kept.
-    #[must_use]
-    pub fn top_reason(&self) -> Option<String> {
-        let mut worst: Vec<_> = self.worst.iter().filter(|(_, (state, _))| *state != State::Exempt).collect();
-        worst.sort_by_key(|(id, (state, _))| (std::cmp::Reverse(gravity(*state)), position(id)));
-        worst.first().map(|(id, _)| (**id).to_owned())
-    }
-
-    /// A row for each control that is not kept, the gravest first.
-    #[must_use]
-    pub fn rows(&self) -> Vec<Row> {
-        let mut worst: Vec<_> = self.worst.iter().collect();
-        worst.sort_by_key(|(id, (state, _))| (std::cmp::Reverse(gravity(*state)), position(id)));
-        worst
-            .into_iter()
-            .map(|(id, (state, finding))| Row {
-                control: (*id).to_owned(),
-                state: *state,
-                provisions: finding.provisions.iter().take(4).map(|p| (*p).to_owned()).collect(),
-                message: Some(words::cut(words::sentence(finding), 180)),
-                object: None,
-            })
-            .collect()
-    }
-}
-
-/// Counts states.
-pub fn count(states: impl Iterator<Item = State>) -> Counters {
-    let mut out = Counters::default();
-    for state in states {
-        match state {
-            State::Pass => out.pass += 1,
-            State::Fail => out.fail += 1,
-            State::Warn => out.warn += 1,
-            State::Exempt => out.exempt += 1,
-            State::Unknown => out.unknown += 1,
-            State::NotApplicable => out.not_applicable += 1,
-        }
-    }
-    out
-}
-
-/// How grave a state is; a higher one wins when several meet.
-#[must_use]
-pub fn gravity(state: State) -> u8 {
-    match state {
-        State::NotApplicable => 0,
-        State::Pass => 1,
-        State::Exempt => 2,
-        State::Warn => 3,
-        State::Unknown => 4,
-        State::Fail => 5,
-    }
-}
-
-fn position(id: &str) -> usize {
-    ALL.iter().position(|c| c.id == id).unwrap_or(usize::MAX)
-}
-
-/// The control of an id.
-#[must_use]
-pub fn control(id: &str) -> Option<&'static Control> {
-    ALL.iter().copied().find(|c| c.id == id)
-}
 
 /// One audited workload.
 #[derive(Clone, Debug)]
@@ -184,7 +33,13 @@ pub struct AuditedWorkload {
     pub never_verified: u32,
     /// Whether a new pod would be refused as far as the running ones tell.
     pub blocked: bool,
+    /// Since when its verdict is the one that its last pods left behind.
+    pub held: Option<Timestamp>,
 }
+
+/// How long the verdict that the last pods left behind is kept: until their successors were refused, that was collected,
+/// and the templates were looked at.
+const HOLD: SignedDuration = SignedDuration::from_secs(12);
 
 /// One audited namespace.
 #[derive(Clone, Debug, Default)]
@@ -197,6 +52,29 @@ pub struct AuditedNamespace {
     pub findings: Vec<(String, State, Finding)>,
     /// Pods that belong to no workload, or to several.
     pub undeclared_pods: u32,
+}
+
+impl AuditedNamespace {
+    /// Keeps, for a while, the verdict on workloads whose last pods have just gone and would be refused if they came
+    /// again: what has no pods breaks nothing, and the verdict would pass only to fail a moment later.
+    ///
+    /// `former` holds the workloads that were blocked at the last look. Returns whether any verdict is kept.
+    pub fn hold(&mut self, former: &BTreeMap<String, AuditedWorkload>, now: Timestamp) -> bool {
+        let mut any = false;
+        for (name, workload) in &mut self.workloads {
+            let Some(former) = former.get(name).filter(|_| workload.pods == 0 && !workload.blocked) else {
+                continue;
+            };
+            let since = former.held.unwrap_or(now);
+            if now.duration_since(since) < HOLD {
+                workload.states.merge(&former.states);
+                workload.blocked = true;
+                workload.held = Some(since);
+                any = true;
+            }
+        }
+        any
+    }
 }
 
 /// Audits one governed namespace.
@@ -227,7 +105,7 @@ pub fn audit_namespace(
     for (workload_name, workload) in &namespace.workloads {
         let mut states = States::judged();
         states.take(judge(Subject::Workload(workload), Some(workload)));
-        let audited = AuditedWorkload { states, pods: 0, never_verified: 0, blocked: false };
+        let audited = AuditedWorkload { states, pods: 0, never_verified: 0, blocked: false, held: None };
         out.workloads.insert(workload_name.clone(), audited);
     }
 
@@ -340,26 +218,16 @@ fn groups<'a>(pods: &'a Pods, namespace: &str) -> Vec<Alike<'a>> {
     out
 }
 
+/// Takes in what was decided on an object that is no workload's.
 fn note_all(
     own: &mut States,
     findings: &mut Vec<(String, State, Finding)>,
     decision: Decision,
     object: &str,
 ) {
-    let mut add = |state: State, finding: Finding| {
+    for (state, finding) in sorted(decision) {
         own.note(state, finding.clone());
         findings.push((object.to_owned(), state, finding));
-    };
-    for finding in decision.refused {
-        let state = if finding.verdict == Verdict::Unknown { State::Unknown } else { State::Fail };
-        add(state, finding);
-    }
-    for finding in decision.warned.into_iter().chain(decision.audited) {
-        let unknown = finding.verdict == Verdict::Unknown && finding.scope == Scope::Subject;
-        add(if unknown { State::Unknown } else { State::Warn }, finding);
-    }
-    for (finding, _) in decision.exempted {
-        add(State::Exempt, finding);
     }
 }
 
@@ -418,5 +286,33 @@ mod tests {
         let (state, message) = state(&world);
         assert_eq!(state, State::Fail);
         assert!(message.contains("may list secrets"), "{message}");
+    }
+
+    #[test]
+    fn a_verdict_outlives_the_last_pods_until_their_successors_were_looked_at() {
+        let failing = || {
+            let mut states = States::judged();
+            states.by_control.insert("pod-hardened", State::Fail);
+            AuditedWorkload { states, pods: 1, never_verified: 0, blocked: true, held: None }
+        };
+        let empty = || {
+            let passing = AuditedWorkload { states: States::judged(), pods: 0, blocked: false, ..failing() };
+            AuditedNamespace {
+                workloads: BTreeMap::from([("chat".to_owned(), passing)]),
+                ..Default::default()
+            }
+        };
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let mut first = empty();
+        assert!(first.hold(&BTreeMap::from([("chat".to_owned(), failing())]), at(100)));
+        assert_eq!(first.workloads["chat"].states.by_control["pod-hardened"], State::Fail);
+        let mut later = empty();
+        assert!(later.hold(&first.workloads, at(111)), "still held");
+        let mut over = empty();
+        assert!(!over.hold(&later.workloads, at(112)), "nothing was refused: it passes");
+        assert_eq!(over.workloads["chat"].states.by_control["pod-hardened"], State::Pass);
+        let mut back = empty();
+        back.workloads.get_mut("chat").unwrap().pods = 1;
+        assert!(!back.hold(&first.workloads, at(101)), "pods speak for themselves");
     }
 }

@@ -108,7 +108,7 @@ fn hour(at: Timestamp) -> String {
 }
 
 fn note(blocked: &mut Blocked, attempt: &Attempt) {
-    let at = super::compliance::seconds(attempt.at).to_string();
+    let at = super::conditions::seconds(attempt.at).to_string();
     let hour = hour(attempt.at);
     blocked.total += 1;
     match blocked.hours.iter_mut().find(|h| h.hour == hour) {

@@ -4,7 +4,7 @@
 //! it is written only where the template would be admitted now, and never often.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::blocked::Book;
@@ -30,8 +31,8 @@ use crate::policy::{Decision, Enforcement, decide, evaluate};
 pub const ANNOTATION: &str = "portcullis.dev/woken-at";
 /// Between two rounds.
 const EVERY: Duration = Duration::from_secs(2);
-/// A refusal older than this no longer keeps its namespace on the list.
-const FRESH: i64 = 3600;
+/// A refusal older than so many seconds no longer keeps its namespace on the list.
+pub const FRESH: i64 = 3600;
 /// Pauses between two wakings of one owner: doubled each time, at most this.
 const LONGEST: Duration = Duration::from_mins(2);
 
@@ -46,13 +47,60 @@ pub struct Waker {
     /// Which namespaces had refusals.
     pub book: Arc<Mutex<Book>>,
     /// What waits and why, for the audit.
-    pub waiting: Arc<Mutex<Waiting>>,
+    pub lookout: Arc<Lookout>,
     /// Hears of namespaces where what waits has changed.
     pub dirty: Arc<Dirty>,
 }
 
 /// Decisions on templates whose pods do not come in, by namespace and workload.
 pub type Waiting = BTreeMap<(String, String), Vec<Decision>>;
+
+/// What is known of pods that do not come in, between the waker that looks and the audit that judges.
+#[derive(Debug)]
+pub struct Lookout {
+    waiting: Mutex<Waiting>,
+    /// Rounds that were asked for and rounds that ended; `None` where nobody looks.
+    rounds: Option<watch::Sender<u64>>,
+    asked: Notify,
+}
+
+impl Lookout {
+    /// Nothing is known yet; `looks` says whether anybody will look.
+    #[must_use]
+    pub fn new(looks: bool) -> Self {
+        let rounds = looks.then(|| watch::Sender::new(0));
+        Self { waiting: Mutex::default(), rounds, asked: Notify::new() }
+    }
+
+    /// What waits, by workload.
+    pub fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for a look and waits until it has ended, at most for `patience`.
+    pub async fn look(&self, patience: Duration) {
+        let Some(rounds) = &self.rounds else { return };
+        let mut rounds = rounds.subscribe();
+        // A round under way may have passed by already.
+        let wanted = *rounds.borrow_and_update() + 2;
+        self.asked.notify_one();
+        let done = async {
+            while *rounds.borrow_and_update() < wanted {
+                self.asked.notify_one();
+                if rounds.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(patience, done).await;
+    }
+
+    fn round_ended(&self) {
+        if let Some(rounds) = &self.rounds {
+            rounds.send_modify(|count| *count += 1);
+        }
+    }
+}
 
 type Woken = HashMap<String, (Instant, Duration)>;
 
@@ -63,7 +111,10 @@ impl Waker {
         let mut every = tokio::time::interval(EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            every.tick().await;
+            tokio::select! {
+                _ = every.tick() => {}
+                () = self.lookout.asked.notified() => {}
+            }
             woken.retain(|_, (at, _)| at.elapsed() < 4 * LONGEST);
             let namespaces = {
                 let now = Timestamp::now();
@@ -88,6 +139,7 @@ impl Waker {
                     Err(error) => tracing::warn!(namespace, %error, "owners that wait could not be listed"),
                 }
             }
+            self.lookout.round_ended();
         }
     }
 
@@ -144,7 +196,7 @@ impl Waker {
             })
             .collect()
         };
-        let mut known = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lookout.waiting();
         let changed = names(&known) != names(&now);
         known.retain(|(ns, _), _| ns != namespace);
         known.extend(now);

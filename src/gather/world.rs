@@ -20,7 +20,7 @@ use crate::policy::{ALL, decide, selector};
 
 pub use kinds::{Kind, Object, Touched};
 pub use read::generated;
-use read::{claim, config_map, pod_monitor, service_account, service_ports, slim};
+use read::{claim, config_map, pod_monitor, service_account, service_ports, slim, slim_asset};
 
 /// Everything known.
 #[derive(Debug, Default)]
@@ -38,48 +38,44 @@ impl World {
         match object {
             Object::Namespace(ns) => self.apply_namespace(*ns),
             Object::Workload(mut workload) => {
-                slim(&mut workload.metadata);
-                workload.status = None;
+                slim(&mut workload.metadata, &mut workload.status);
                 self.put(workload.metadata.clone(), |ns| &mut ns.workloads, Arc::new(*workload))
             }
             Object::Model(mut model) => {
-                slim(&mut model.metadata);
+                slim_asset(&mut model.metadata, &mut model.status);
                 self.put(model.metadata.clone(), |ns| &mut ns.models, Arc::new(*model))
             }
             Object::Dataset(mut dataset) => {
-                slim(&mut dataset.metadata);
+                slim_asset(&mut dataset.metadata, &mut dataset.status);
                 self.put(dataset.metadata.clone(), |ns| &mut ns.datasets, Arc::new(*dataset))
             }
             Object::Prompt(mut prompt) => {
-                slim(&mut prompt.metadata);
+                slim_asset(&mut prompt.metadata, &mut prompt.status);
                 self.put(prompt.metadata.clone(), |ns| &mut ns.prompts, Arc::new(*prompt))
             }
             Object::Evidence(mut evidence) => {
-                slim(&mut evidence.metadata);
+                slim(&mut evidence.metadata, &mut evidence.status);
                 self.put_evidence(*evidence)
             }
             Object::Supplier(mut supplier) => {
-                slim(&mut supplier.metadata);
+                slim(&mut supplier.metadata, &mut supplier.status);
                 put_cluster(&mut self.cluster.suppliers, name_of(&supplier.metadata).to_owned(), *supplier)
             }
             Object::Governance(mut organisation) => {
-                slim(&mut organisation.metadata);
+                slim(&mut organisation.metadata, &mut organisation.status);
                 let name = name_of(&organisation.metadata).to_owned();
                 put_cluster(&mut self.cluster.governances, name, *organisation)
             }
             Object::Exemption(mut exemption) => {
-                slim(&mut exemption.metadata);
-                exemption.status = None;
+                slim(&mut exemption.metadata, &mut exemption.status);
                 self.put(exemption.metadata.clone(), |ns| &mut ns.exemptions, Arc::new(*exemption))
             }
             Object::TrustPolicy(mut policy) => {
-                slim(&mut policy.metadata);
-                policy.status = None;
+                slim(&mut policy.metadata, &mut policy.status);
                 put_cluster(&mut self.cluster.trust_policies, name_of(&policy.metadata).to_owned(), *policy)
             }
             Object::Profile(mut profile) => {
-                slim(&mut profile.metadata);
-                profile.status = None;
+                slim(&mut profile.metadata, &mut profile.status);
                 put_cluster(&mut self.cluster.profiles, name_of(&profile.metadata).to_owned(), *profile)
             }
             Object::ServiceAccount(account) => {

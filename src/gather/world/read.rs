@@ -4,15 +4,23 @@ use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, Serv
 use kube::core::{DynamicObject, ObjectMeta};
 use sha2::{Digest as _, Sha256};
 
-use crate::api;
+use crate::api::{self, common::AssetStatus};
 use crate::policy::facts;
 
 /// Drops what no rule asks for and what changes at every write.
-pub(super) fn slim(metadata: &mut ObjectMeta) {
+pub(super) fn slim<S>(metadata: &mut ObjectMeta, status: &mut Option<S>) {
     metadata.managed_fields = None;
     metadata.resource_version = None;
     metadata.annotations = None;
-    metadata.generation = None;
+    *status = None;
+}
+
+/// The same for an asset: of what the operator itself says of it, rules look at what was verified.
+pub(super) fn slim_asset(metadata: &mut ObjectMeta, status: &mut Option<AssetStatus>) {
+    let verification = status.take().and_then(|status| status.verification);
+    slim(metadata, status);
+    *status = verification
+        .map(|verification| AssetStatus { verification: Some(verification), ..AssetStatus::default() });
 }
 
 /// What is kept of a claim.

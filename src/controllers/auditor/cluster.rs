@@ -1,0 +1,142 @@
+//! The row of the cluster: everything together, the enforcement itself, and whether the audit can be relied on.
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{AuditError, Auditor, PoisonError, Pulse, Written, lock};
+use crate::controllers::audit::states::States;
+use crate::controllers::compliance::rows::cluster_status;
+use crate::controllers::conditions::{FRESH, Said, seconds};
+use crate::controllers::webhooks::Drift;
+use crate::policy::facts::{EnforcementFault, Subject};
+use crate::policy::{Enforcement, decide, evaluate};
+
+/// Pods outside governed namespaces that the row names.
+const UNDECLARED: usize = 32;
+
+impl Auditor {
+    /// Judges the cluster as a whole and writes its row, where it differs or `stale` asks for a sign of life.
+    pub(super) async fn cluster(&self, now: Timestamp, pulse: &Pulse, written: &mut Written, stale: bool) {
+        let own = self.own(now);
+        if pulse.was_still() {
+            written.cluster.conditions.clear();
+        }
+        let namespaces = written.namespaces.values().map(|kept| (&kept.summed, &kept.row));
+        let status = cluster_status(namespaces, &own, fresh(written), &written.cluster, now);
+        let same = {
+            let mut former = written.cluster.clone();
+            former.last_audit_time.clone_from(&status.last_audit_time);
+            former == status
+        };
+        if same && !stale {
+            return;
+        }
+        match self.put_row("cluster", "Cluster", None, &status).await {
+            Ok(()) => {
+                written.cluster = status;
+                written.cluster_at = Some(Instant::now());
+            }
+            Err(error) => self.failed(&AuditError::Row("cluster".to_owned(), error)),
+        }
+    }
+
+    /// What is found on the cluster itself: its enforcement, its trust policies and profiles.
+    fn own(&self, now: Timestamp) -> States {
+        let faults: Vec<EnforcementFault> =
+            self.drifts.borrow().iter().filter(|drift| recent(drift, now)).map(fault).collect();
+        let undeclared: Vec<String> = {
+            let world = self.world();
+            let pods = lock(&self.pods);
+            pods.undeclared()
+                .filter(|(namespace, _)| !world.namespace(namespace).governed())
+                .map(|(_, line)| line.to_owned())
+                .take(UNDECLARED)
+                .collect()
+        };
+        let told = {
+            let world = self.world();
+            world.cluster.enforcement_faults == faults && world.cluster.undeclared == undeclared
+        };
+        if !told {
+            let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
+            world.cluster.enforcement_faults = faults;
+            world.cluster.undeclared = undeclared;
+        }
+        let world = self.world();
+        let nowhere = world.namespace("");
+        let settings = world.settings(nowhere);
+        let enforcement = Enforcement::of(nowhere, &world.cluster, None, now);
+        let mut own = States::default();
+        let mut judge = |subject: Subject<'_>| {
+            let facts = world.facts(now, subject, nowhere, &settings);
+            own.take(decide(evaluate(&facts), &enforcement, None, false));
+        };
+        judge(Subject::Cluster);
+        for policy in world.cluster.trust_policies.values() {
+            let problems = crate::gather::trust::problems(policy);
+            judge(Subject::TrustPolicy(policy, &problems));
+        }
+        for supplier in world.cluster.suppliers.values() {
+            judge(Subject::Supplier(supplier));
+        }
+        for organisation in world.cluster.governances.values() {
+            judge(Subject::Governance(organisation));
+        }
+        for profile in world.cluster.profiles.values() {
+            judge(Subject::Profile(profile));
+        }
+        own
+    }
+}
+
+/// Whether what the rows say is what was found: a row that could not be written speaks of the past.
+fn fresh(written: &Written) -> Said {
+    let Some((name, why)) = written.unwritten.first_key_value() else {
+        return Said::new(FRESH, true, "Audited", "the audit runs, and every row could be written");
+    };
+    let more = match written.unwritten.len() - 1 {
+        0 => String::new(),
+        rest => format!(" and of {rest} more namespaces"),
+    };
+    Said::new(
+        FRESH,
+        false,
+        "NotWritten",
+        format!("what was found of {name:?}{more} could not be written: {why}"),
+    )
+}
+
+fn recent(drift: &Drift, now: Timestamp) -> bool {
+    now.duration_since(drift.at).as_hours() < 24
+}
+
+fn fault(drift: &Drift) -> EnforcementFault {
+    EnforcementFault {
+        object: "ValidatingWebhookConfiguration \"portcullis\"".to_owned(),
+        detail: format!(
+            "was changed at {} by {:?} and repaired: {}",
+            seconds(drift.at),
+            drift.who.as_deref().unwrap_or("somebody"),
+            drift.what.join(", ")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_written_is_not_fresh() {
+        let mut written = Written::default();
+        let at = Timestamp::UNIX_EPOCH;
+        assert_eq!(fresh(&written).condition(&[], None, at).status, "True");
+        for name in ["b", "a", "c"] {
+            written.unwritten.insert(name.to_owned(), "forbidden".to_owned());
+        }
+        let condition = fresh(&written).condition(&[], None, at);
+        assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "NotWritten"));
+        let wanted = "what was found of \"a\" and of 2 more namespaces could not be written: forbidden";
+        assert_eq!(condition.message, wanted);
+    }
+}

@@ -1,0 +1,80 @@
+//! What a new leader begins with: the rows and statuses that earlier terms have written, and the profiles shown.
+
+use std::time::Duration;
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Resource as _, ResourceExt as _};
+use serde_json::json;
+
+use super::{AuditError, Auditor, Kept, Pulse, Written, lock};
+use crate::api::common::{LABEL_MANAGED_BY, MANAGER};
+use crate::api::{AICompliance, AIProfile, AIWorkload};
+use crate::controllers::compliance::CATALOGUE;
+use crate::controllers::status::list_all;
+use crate::policy::decide::BUILT_IN;
+
+/// Between two tries to read what was written.
+const PAUSE: Duration = Duration::from_secs(2);
+
+impl Auditor {
+    /// What earlier terms have written, however long it takes to be read.
+    pub(super) async fn restored(&self, pulse: &Pulse) -> Written {
+        loop {
+            match self.restore().await {
+                Ok(written) => return written,
+                Err(error) => self.failed(&error),
+            }
+            pulse.beat();
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// What earlier terms have written.
+    pub(super) async fn restore(&self) -> Result<Written, AuditError> {
+        let mut written = Written::default();
+        let each = |row: AICompliance| {
+            let name = row.name_any();
+            let row = row.status.unwrap_or_default();
+            if name == "cluster" {
+                written.cluster = row;
+                return;
+            }
+            if let Some(blocked) = &row.blocked {
+                lock(&self.book).restore((name.clone(), None), blocked.clone());
+            }
+            written.namespaces.insert(name, Kept { row, ..Kept::default() });
+        };
+        list_all(&self.client, each).await.map_err(AuditError::List)?;
+        let each = |workload: AIWorkload| {
+            let key = (workload.namespace().unwrap_or_default(), workload.name_any());
+            let status = workload.status.unwrap_or_default();
+            if let Some(blocked) = &status.blocked {
+                lock(&self.book).restore((key.0.clone(), Some(key.1.clone())), blocked.clone());
+            }
+            written.workloads.insert(key, status);
+        };
+        list_all(&self.client, each).await.map_err(AuditError::List)?;
+        Ok(written)
+    }
+
+    /// Shows the built-in profiles as objects, so that people can read them and name them as a base.
+    /// Returns whether all are shown.
+    pub(super) async fn show_profiles(&self) -> bool {
+        let mut shown = true;
+        let api: Api<AIProfile> = Api::all(self.client.clone());
+        for name in BUILT_IN {
+            let object = json!({
+                "apiVersion": AIProfile::api_version(&()), "kind": AIProfile::kind(&()),
+                "metadata": {"name": name, "labels": {LABEL_MANAGED_BY: MANAGER}},
+                "spec": {"base": name, "catalogueVersion": CATALOGUE},
+            });
+            if let Err(error) =
+                api.patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object)).await
+            {
+                tracing::warn!(profile = name, %error, "a built-in profile cannot be shown yet");
+                shown = false;
+            }
+        }
+        shown
+    }
+}

@@ -1,0 +1,224 @@
+//! What the audit writes: generated objects, statuses, rows and Events, each only where it differs.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::{StreamExt as _, stream};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Resource as _, ResourceExt as _};
+use serde_json::{Value, json};
+
+use super::{AuditError, Auditor, Kept, Written, lock};
+use crate::api::common::{LABEL_MANAGED_BY, MANAGER};
+use crate::api::compliance::AIComplianceStatus;
+use crate::api::workload::{AIWorkload, AIWorkloadStatus};
+use crate::api::{AICompliance, OverallVerdict};
+use crate::controllers::audit::states::control;
+use crate::controllers::generate::{self, Desired};
+use crate::controllers::status::put_status;
+use crate::render::words;
+
+/// Writes to the API server at the same time.
+const WRITES: usize = 8;
+
+impl Auditor {
+    /// Takes back what was written of a namespace that is governed no more.
+    pub(super) async fn forget(&self, name: &str, written: &mut Written) {
+        written.workloads.retain(|(namespace, _), _| namespace != name);
+        written.faults.retain(|(namespace, _), _| namespace != name);
+        written.held.remove(name);
+        written.unwritten.remove(name);
+        lock(&self.book).forget(name);
+        let rows: Api<AICompliance> = Api::all(self.client.clone());
+        match rows.delete(name, &DeleteParams::default()).await {
+            Ok(_) => {
+                written.namespaces.remove(name);
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                written.namespaces.remove(name);
+            }
+            Err(error) => self.not_written(name, &AuditError::Row(name.to_owned(), error), written),
+        }
+    }
+
+    /// Remembers that something of a namespace could not be written: it is tried again, and the cluster's row says so.
+    fn not_written(&self, namespace: &str, error: &AuditError, written: &mut Written) {
+        self.failed(error);
+        written.unwritten.insert(namespace.to_owned(), words::cut(error.words(), 300));
+    }
+
+    /// Writes the statuses of a namespace's workloads that differ from what was written last.
+    pub(super) async fn write_statuses(
+        &self,
+        namespace: &str,
+        statuses: Vec<(Arc<AIWorkload>, AIWorkloadStatus)>,
+        written: &mut Written,
+    ) {
+        let alive: BTreeSet<String> = statuses.iter().map(|(w, _)| w.name_any()).collect();
+        written.workloads.retain(|(ns, name), _| ns != namespace || alive.contains(name));
+        written.faults.retain(|(ns, name), _| ns != namespace || name.is_empty() || alive.contains(name));
+        let changed: Vec<_> = statuses
+            .into_iter()
+            .filter(|(workload, status)| {
+                written.workloads.get(&(namespace.to_owned(), workload.name_any())) != Some(status)
+            })
+            .collect();
+        let mut results = stream::iter(changed)
+            .map(|(workload, status)| async move {
+                let name = workload.name_any();
+                let result = put_status::<AIWorkload>(&self.client, Some(namespace), &name, &status).await;
+                (workload, status, result)
+            })
+            .buffer_unordered(WRITES);
+        while let Some((workload, status, result)) = results.next().await {
+            let name = workload.name_any();
+            match result {
+                Ok(true) => {
+                    let key = (namespace.to_owned(), name);
+                    self.tell(&workload, written.workloads.get(&key), &status).await;
+                    written.workloads.insert(key, status);
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    let error = AuditError::Status(format!("{namespace}/{name}"), error);
+                    self.not_written(namespace, &error, written);
+                }
+            }
+        }
+    }
+
+    /// Tells of a verdict that has turned, on the AIWorkload.
+    async fn tell(
+        &self,
+        workload: &AIWorkload,
+        former: Option<&AIWorkloadStatus>,
+        status: &AIWorkloadStatus,
+    ) {
+        let failing = |s: &AIWorkloadStatus| matches!(s.verdict, Some(OverallVerdict::Fail));
+        let was = former.is_some_and(failing);
+        let running = status.pods.is_some_and(|pods| pods.total > 0);
+        let turned =
+            if former.is_some() { "runs, and is no longer compliant" } else { "runs, and is not compliant" };
+        let event = match (was, failing(status)) {
+            (false, true) if running => {
+                let row = status.rows.first();
+                let id = row.map(|r| r.control.clone()).unwrap_or_default();
+                Event {
+                    type_: EventType::Warning,
+                    reason: control(&id)
+                        .map_or_else(|| "NonCompliant".to_owned(), crate::policy::Control::reason),
+                    note: Some(words::cut(
+                        format!(
+                            "{turned}: [{id}] {}",
+                            row.and_then(|r| r.message.clone()).unwrap_or_default()
+                        ),
+                        1000,
+                    )),
+                    action: "Audit".to_owned(),
+                    secondary: None,
+                }
+            }
+            (true, false) => Event {
+                type_: EventType::Normal,
+                reason: "Compliant".to_owned(),
+                note: Some("every enforced control is kept again".to_owned()),
+                action: "Audit".to_owned(),
+                secondary: None,
+            },
+            _ => return,
+        };
+        if let Err(error) = self.recorder.publish(&event, &workload.object_ref(&())).await {
+            tracing::warn!(%error, "an Event could not be written");
+        }
+    }
+
+    /// Writes the row of a namespace where it differs from `former`. Returns whether it does.
+    pub(super) async fn write_row(
+        &self,
+        name: &str,
+        mut kept: Kept,
+        former: AIComplianceStatus,
+        uid: Option<String>,
+        written: &mut Written,
+    ) -> bool {
+        // The time alone is no news: unchanged rows are not written.
+        let at = std::mem::replace(&mut kept.row.last_audit_time, former.last_audit_time.clone());
+        let differs = kept.row != former;
+        if differs {
+            kept.row.last_audit_time = at;
+            let owner =
+                uid.map(|uid| json!([{"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": uid}]));
+            if let Err(error) = self.put_row(name, "Namespace", owner, &kept.row).await {
+                self.not_written(name, &AuditError::Row(name.to_owned(), error), written);
+                // What was found counts for the row of the cluster; what is compared with next is what is stored.
+                kept.row = former;
+            }
+        }
+        written.namespaces.insert(name.to_owned(), kept);
+        differs
+    }
+
+    /// Writes a row, and creates its object where there is none.
+    pub(super) async fn put_row(
+        &self,
+        name: &str,
+        scope: &str,
+        owner: Option<Value>,
+        status: &AIComplianceStatus,
+    ) -> Result<(), kube::Error> {
+        if put_status::<AICompliance>(&self.client, None, name, status).await? {
+            return Ok(());
+        }
+        let mut metadata = json!({"name": name, "labels": {LABEL_MANAGED_BY: MANAGER}});
+        if let Some(owner) = owner {
+            metadata["ownerReferences"] = owner;
+        }
+        let object = json!({
+            "apiVersion": AICompliance::api_version(&()), "kind": AICompliance::kind(&()),
+            "metadata": metadata, "spec": {"scope": scope},
+        });
+        let rows: Api<AICompliance> = Api::all(self.client.clone());
+        rows.patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object)).await?;
+        put_status::<AICompliance>(&self.client, None, name, status).await.map(drop)
+    }
+
+    /// Applies what is missing or different in one namespace.
+    pub(super) async fn generate(&self, name: &str, written: &mut Written) {
+        let wanted: Vec<Desired> = {
+            let world = self.world();
+            let namespace = world.namespace(name);
+            let of_workloads =
+                namespace.workloads.values().flat_map(|w| generate::build(w, world.cluster.has_pod_monitors));
+            std::iter::once(generate::build_namespace(namespace))
+                .chain(of_workloads)
+                .filter(|desired| !generate::present(&world, desired))
+                .collect()
+        };
+        // A binding is refused while its role does not exist: bindings come last.
+        let (bindings, others): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|desired| desired.resource == generate::Resource::RoleBinding);
+        let mut applied = self.apply_all(others).await;
+        applied.extend(self.apply_all(bindings).await);
+        written.faults.retain(|(namespace, _), _| namespace != name);
+        for (desired, result) in applied {
+            let Err(error) = result else { continue };
+            self.metrics.reconcile_failed(error.label());
+            let source = std::error::Error::source(&error).map(|s| format!(": {s}")).unwrap_or_default();
+            tracing::warn!(namespace = name, name = desired.name, "{error}{source}");
+            let key = (name.to_owned(), if desired.owner.is_some() { desired.name } else { String::new() });
+            written.faults.insert(key, words::cut(format!("{error}{source}"), 300));
+        }
+    }
+
+    async fn apply_all(&self, wanted: Vec<Desired>) -> Vec<(Desired, Result<(), generate::GenerateError>)> {
+        stream::iter(wanted)
+            .map(|desired| async move {
+                let result = generate::apply(&self.client, &desired).await;
+                (desired, result)
+            })
+            .buffer_unordered(WRITES)
+            .collect()
+            .await
+    }
+}

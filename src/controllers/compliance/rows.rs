@@ -1,0 +1,179 @@
+//! The rows of AICompliance: one of each governed namespace, and one of the cluster. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{SHOWN, Summed, row};
+use crate::api::AIExemption;
+use crate::api::compliance::{AIComplianceStatus, FindingRow, Summary};
+use crate::api::outcome::Blocked;
+use crate::controllers::audit::AuditedNamespace;
+use crate::controllers::audit::states::{States, gravity};
+use crate::controllers::conditions::{Said, conditions, seconds};
+use crate::policy::dates;
+use crate::policy::decide::exemption_holds;
+use crate::policy::facts::Namespace;
+use crate::render::words;
+
+/// Findings that a row keeps.
+const FINDINGS: usize = 64;
+
+/// The row of one namespace.
+#[must_use]
+pub fn namespace_status(
+    namespace: &Namespace,
+    audited: &AuditedNamespace,
+    summed: &Summed,
+    blocked: Option<Blocked>,
+    former: &AIComplianceStatus,
+    now: Timestamp,
+) -> AIComplianceStatus {
+    let mut status = row(&summed.states, former, now, &summed.open, false);
+    status.environment = namespace.environment();
+    status.sensitivity = namespace.sensitivity();
+    status.blocked = blocked;
+    if let Some(summary) = &mut status.summary {
+        summary.workloads = u32::try_from(audited.workloads.len()).unwrap_or(u32::MAX);
+        summary.blocked =
+            u32::try_from(audited.workloads.values().filter(|w| w.blocked).count()).unwrap_or(u32::MAX);
+        summary.never_verified = audited.workloads.values().map(|w| w.never_verified).sum();
+        summary.expiring30d = expiring(namespace, now);
+    }
+    status.findings = findings(audited, &namespace.name, former, now);
+    status
+}
+
+/// The row of the cluster.
+#[must_use]
+pub fn cluster_status<'a>(
+    namespaces: impl Iterator<Item = (&'a Summed, &'a AIComplianceStatus)>,
+    own: &States,
+    fresh: Said,
+    former: &AIComplianceStatus,
+    now: Timestamp,
+) -> AIComplianceStatus {
+    let mut states = own.clone();
+    let mut workloads: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+    let mut summary = Summary::default();
+    let (mut last24h, mut total) = (0, 0);
+    let mut found = Vec::new();
+    for (summed, status) in namespaces {
+        states.merge(&summed.states);
+        for (id, names) in &summed.open {
+            let shown = workloads.entry(id).or_default();
+            if shown.len() < SHOWN {
+                shown.extend(names.iter().cloned());
+            }
+        }
+        summary.namespaces += 1;
+        if let Some(of) = &status.summary {
+            summary.workloads += of.workloads;
+            summary.blocked += of.blocked;
+            summary.never_verified += of.never_verified;
+            summary.expiring30d += of.expiring30d;
+        }
+        if let Some(blocked) = &status.blocked {
+            last24h += blocked.last24h;
+            total += blocked.total;
+        }
+        found.extend(status.findings.iter().take(8).cloned());
+    }
+    let mut status = row(&states, former, now, &workloads, true);
+    if let Some(of) = &mut status.summary {
+        of.namespaces = summary.namespaces;
+        of.workloads = summary.workloads;
+        of.blocked = summary.blocked;
+        of.never_verified = summary.never_verified;
+        of.expiring30d = summary.expiring30d;
+    }
+    status.blocked = (total > 0).then(|| Blocked { last24h, total, ..Blocked::default() });
+    let own_rows = own.worst.iter().map(|(id, (state, finding))| FindingRow {
+        control: (*id).to_owned(),
+        state: *state,
+        provisions: finding.provisions.iter().take(4).map(|p| (*p).to_owned()).collect(),
+        object: object_path(finding.place.object.as_deref().unwrap_or("cluster")),
+        message: Some(words::cut(words::sentence(finding), 300)),
+        first_seen: Some(seconds(now).to_string()),
+    });
+    let mut rows: Vec<FindingRow> = own_rows.chain(found).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(gravity(row.state)));
+    rows.truncate(FINDINGS);
+    keep_first_seen(&mut rows, former);
+    status.findings = rows;
+    status.conditions = conditions([fresh], &former.conditions, None, now);
+    status
+}
+
+/// How many approved exemptions end within 30 days.
+fn expiring(namespace: &Namespace, now: Timestamp) -> u32 {
+    let soon = |exemption: &AIExemption| {
+        dates::until(&exemption.spec.expires_at)
+            .is_some_and(|until| until.duration_since(now).as_hours() < 30 * 24)
+    };
+    let ending = namespace.exemptions.values().filter(|e| exemption_holds(e, now).is_ok() && soon(e));
+    u32::try_from(ending.count()).unwrap_or(u32::MAX)
+}
+
+fn findings(
+    audited: &AuditedNamespace,
+    namespace: &str,
+    former: &AIComplianceStatus,
+    now: Timestamp,
+) -> Vec<FindingRow> {
+    let of_workloads = audited.workloads.iter().flat_map(|(name, workload)| {
+        workload
+            .states
+            .worst
+            .values()
+            .map(move |(state, f)| (format!("{namespace}/AIWorkload/{name}"), *state, f))
+    });
+    let own = audited.findings.iter().map(|(object, state, f)| (object.clone(), *state, f));
+    let mut rows: Vec<FindingRow> = of_workloads
+        .chain(own)
+        .map(|(object, state, finding)| FindingRow {
+            control: finding.control.id.to_owned(),
+            state,
+            provisions: finding.provisions.iter().take(4).map(|p| (*p).to_owned()).collect(),
+            object: words::cut(object, 250),
+            message: Some(words::cut(words::sentence(finding), 300)),
+            first_seen: Some(seconds(now).to_string()),
+        })
+        .collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(gravity(row.state)));
+    rows.truncate(FINDINGS);
+    keep_first_seen(&mut rows, former);
+    rows
+}
+
+/// `Kind/name` out of the words that messages use for an object: the schema takes no blanks.
+fn object_path(object: &str) -> String {
+    let parts: Vec<&str> = object.split_whitespace().take(2).map(|part| part.trim_matches('"')).collect();
+    words::cut(parts.join("/"), 200)
+}
+
+fn keep_first_seen(rows: &mut [FindingRow], former: &AIComplianceStatus) {
+    for row in rows {
+        let known = former
+            .findings
+            .iter()
+            .find(|f| f.control == row.control && f.object == row.object && f.state == row.state);
+        if let Some(known) = known {
+            row.first_seen.clone_from(&known.first_seen);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_written_without_blanks() {
+        assert_eq!(
+            object_path("ValidatingWebhookConfiguration \"portcullis\""),
+            "ValidatingWebhookConfiguration/portcullis"
+        );
+        assert_eq!(object_path("Pod a/gpu requests nvidia.com/gpu"), "Pod/a/gpu");
+    }
+}

@@ -1,0 +1,130 @@
+//! The status of one AIWorkload, within its bound. Pure.
+
+use jiff::Timestamp;
+
+use crate::api::outcome::Blocked;
+use crate::api::workload::{AIWorkloadStatus, PodCounts};
+use crate::controllers::audit::AuditedWorkload;
+use crate::controllers::audit::states::control;
+use crate::controllers::conditions::{COMPLIANT, GENERATED, PODS_SELECTED, Said, conditions};
+use crate::render::words;
+
+/// The status of one workload.
+#[must_use]
+pub fn workload_status(
+    audited: &AuditedWorkload,
+    generation: Option<i64>,
+    composition: String,
+    generated: Result<(), String>,
+    blocked: Option<Blocked>,
+    former: &AIWorkloadStatus,
+    now: Timestamp,
+) -> AIWorkloadStatus {
+    let states = &audited.states;
+    let verdict = states.verdict();
+    let compliant = Said::new(
+        COMPLIANT,
+        verdict == crate::api::OverallVerdict::Pass || verdict == crate::api::OverallVerdict::Warn,
+        match states.top_reason() {
+            Some(id) => control(&id).map_or_else(String::new, crate::policy::Control::reason),
+            None => "Kept".to_owned(),
+        },
+        states
+            .rows()
+            .first()
+            .and_then(|row| row.message.clone())
+            .unwrap_or_else(|| "every control that applies is kept".to_owned()),
+    );
+    let selects = Said::new(
+        PODS_SELECTED,
+        audited.pods > 0,
+        if audited.pods > 0 { "Found" } else { "NoPods" },
+        if audited.pods > 0 {
+            format!("the selector matches {} pods", audited.pods)
+        } else {
+            "the selector matches no pod that runs: check the labels of the pod template, or whether its pods are refused".to_owned()
+        },
+    );
+    let generated = match generated {
+        Ok(()) => {
+            Said::new(GENERATED, true, "Applied", "identity, network policies and monitors are in place")
+        }
+        Err(why) => Said::new(GENERATED, false, "NotApplied", why),
+    };
+    let mut status = AIWorkloadStatus {
+        observed_generation: generation,
+        verdict: Some(verdict),
+        top_reason: states.top_reason(),
+        counters: Some(states.counters()),
+        pods: Some(PodCounts { total: audited.pods, never_verified: audited.never_verified }),
+        rows: states.rows().into_iter().take(16).collect(),
+        blocked,
+        composition_digest: Some(composition),
+        residue: former.residue.clone(),
+        conditions: conditions([compliant, generated, selects], &former.conditions, generation, now),
+    };
+    bound(&mut status);
+    status
+}
+
+/// A status of at most this many bytes, however much went wrong.
+const LARGEST_STATUS: usize = 4096;
+
+/// Shortens a status to its bound: first the oldest attempts go, then words, then the least grave rows.
+fn bound(status: &mut AIWorkloadStatus) {
+    let size = |status: &AIWorkloadStatus| serde_json::to_vec(status).map_or(0, |bytes| bytes.len());
+    while size(status) > LARGEST_STATUS {
+        if let Some(blocked) = status.blocked.as_mut().filter(|blocked| blocked.attempts.len() > 4) {
+            blocked.attempts.sort_by(|a, b| b.last_seen.cmp(&a.last_seen));
+            blocked.attempts.pop();
+        } else if let Some(attempt) = status
+            .blocked
+            .as_mut()
+            .and_then(|blocked| blocked.attempts.iter_mut().find(|a| a.message.is_some()))
+        {
+            attempt.message = None;
+        } else if let Some(row) =
+            status.rows.iter_mut().rev().find(|row| row.message.as_ref().is_some_and(|m| m.len() > 60))
+        {
+            row.message = row.message.take().map(|message| words::cut(message, 60));
+        } else if status.rows.pop().is_none() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::common::State;
+    use crate::api::outcome::Attempt;
+    use crate::api::workload::Row;
+
+    #[test]
+    fn a_status_stays_small_and_keeps_the_gravest() {
+        let attempt = |n: usize| Attempt {
+            control: "pod-hardened".to_owned(),
+            object: format!("Pod/chat-{n}"),
+            message: Some("m".repeat(180)),
+            count: 1,
+            first_seen: "2026-01-01T00:00:00Z".to_owned(),
+            last_seen: format!("2026-01-01T00:00:{n:02}Z"),
+        };
+        let row = |n: usize| Row {
+            control: format!("control-{n}"),
+            state: State::Fail,
+            provisions: vec!["CoP-5.2".to_owned(); 4],
+            message: Some("w".repeat(180)),
+            object: None,
+        };
+        let mut status = AIWorkloadStatus {
+            rows: (0..16).map(row).collect(),
+            blocked: Some(Blocked { attempts: (0..20).map(attempt).collect(), ..Blocked::default() }),
+            ..AIWorkloadStatus::default()
+        };
+        bound(&mut status);
+        assert!(serde_json::to_vec(&status).unwrap().len() <= LARGEST_STATUS);
+        assert_eq!(status.rows.len(), 16);
+        assert_eq!(status.blocked.unwrap().attempts[0].object, "Pod/chat-19");
+    }
+}

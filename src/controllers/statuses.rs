@@ -1,0 +1,284 @@
+//! The statuses of everything that people write for us beside workloads: exemptions, trust policies, profiles, assets
+//! and records. Each is computed as a value from the world and written only where it differs.
+
+pub mod asset;
+pub mod exemption;
+pub mod expiry;
+pub mod profile;
+pub mod record;
+pub mod trust;
+
+mod ledger;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::core::ObjectMeta;
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::{Client, Resource};
+use tokio::time::Instant;
+
+use self::ledger::Ledger;
+use crate::api;
+use crate::gather::world::{Touched, World};
+use crate::policy::facts::{EvidenceFacts, ExemptionFacts, Namespace, Subject};
+use crate::policy::{Decision, Enforcement, decide, evaluate};
+use crate::telemetry::metrics::Metrics;
+
+/// What is stored is read again this often: somebody may have changed or deleted it.
+const READ_AGAIN: Duration = Duration::from_mins(5);
+
+/// One object, the status that it should have, and what its readers are told when it gets it.
+struct Due<K: kube::core::object::HasStatus> {
+    metadata: ObjectMeta,
+    status: K::Status,
+    event: Option<Event>,
+    /// A second object that the Event is about.
+    about: Option<k8s_openapi::api::core::v1::ObjectReference>,
+}
+
+impl<K: kube::core::object::HasStatus> Due<K> {
+    fn new(metadata: &ObjectMeta, status: K::Status) -> Self {
+        Self { metadata: metadata.clone(), status, event: None, about: None }
+    }
+}
+
+/// A warning on the object that is about to end.
+fn warning(reason: &str, note: String) -> Event {
+    let note = Some(crate::render::words::cut(note, 1000));
+    Event {
+        type_: EventType::Warning,
+        reason: reason.to_owned(),
+        note,
+        action: "Expire".to_owned(),
+        secondary: None,
+    }
+}
+
+/// Keeps the statuses, for one term.
+pub struct Statuses {
+    client: Client,
+    world: Arc<RwLock<World>>,
+    recorder: Recorder,
+    metrics: Arc<Metrics>,
+    read_at: Option<Instant>,
+    exemptions: Ledger<api::AIExemption>,
+    trust_policies: Ledger<api::AITrustPolicy>,
+    profiles: Ledger<api::AIProfile>,
+    models: Ledger<api::AIModel>,
+    datasets: Ledger<api::AIDataset>,
+    prompts: Ledger<api::AIPrompt>,
+    evidence: Ledger<api::AIEvidence>,
+    suppliers: Ledger<api::AISupplier>,
+    governances: Ledger<api::AIGovernance>,
+}
+
+/// What should be written, of every kind.
+#[derive(Default)]
+struct Dues {
+    exemptions: Vec<Due<api::AIExemption>>,
+    trust_policies: Vec<Due<api::AITrustPolicy>>,
+    profiles: Vec<Due<api::AIProfile>>,
+    models: Vec<Due<api::AIModel>>,
+    datasets: Vec<Due<api::AIDataset>>,
+    prompts: Vec<Due<api::AIPrompt>>,
+    evidence: Vec<Due<api::AIEvidence>>,
+    suppliers: Vec<Due<api::AISupplier>>,
+    governances: Vec<Due<api::AIGovernance>>,
+}
+
+impl Statuses {
+    /// Nothing is known yet of what earlier terms have written.
+    #[must_use]
+    pub fn new(
+        client: &Client,
+        world: &Arc<RwLock<World>>,
+        recorder: &Recorder,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
+        Self {
+            client: client.clone(),
+            world: Arc::clone(world),
+            recorder: recorder.clone(),
+            metrics: Arc::clone(metrics),
+            read_at: None,
+            exemptions: Ledger::default(),
+            trust_policies: Ledger::default(),
+            profiles: Ledger::default(),
+            models: Ledger::default(),
+            datasets: Ledger::default(),
+            prompts: Ledger::default(),
+            evidence: Ledger::default(),
+            suppliers: Ledger::default(),
+            governances: Ledger::default(),
+        }
+    }
+
+    /// Brings the statuses of what is touched up to date; exemptions are looked at every time, for they end by
+    /// themselves. Returns the namespaces in which an exemption has begun or ceased to count.
+    ///
+    /// Guarantees: nothing is written before what was written earlier is known, so that no warning is given twice.
+    pub async fn round(&mut self, touched: &Touched, now: Timestamp) -> BTreeSet<String> {
+        let mut all = touched.all;
+        if self.read_at.is_none_or(|at| at.elapsed() > READ_AGAIN) {
+            if let Err(error) = self.read().await {
+                self.metrics.reconcile_failed("StatusList");
+                tracing::warn!(%error, "what was written of exemptions, policies and assets could not be read");
+                return BTreeSet::new();
+            }
+            self.read_at = Some(Instant::now());
+            all = true;
+        }
+        let dues = self.dues(touched, all, now);
+        let turned = self.turned(&dues.exemptions);
+        let writer =
+            ledger::Writer { client: &self.client, recorder: &self.recorder, metrics: &self.metrics };
+        let failed = [
+            self.exemptions.settle(&writer, dues.exemptions).await,
+            self.trust_policies.settle(&writer, dues.trust_policies).await,
+            self.profiles.settle(&writer, dues.profiles).await,
+            self.models.settle(&writer, dues.models).await,
+            self.datasets.settle(&writer, dues.datasets).await,
+            self.prompts.settle(&writer, dues.prompts).await,
+            self.evidence.settle(&writer, dues.evidence).await,
+            self.suppliers.settle(&writer, dues.suppliers).await,
+            self.governances.settle(&writer, dues.governances).await,
+        ];
+        if failed.contains(&true) {
+            // Everything is compared again at the next round.
+            self.read_at = None;
+        }
+        turned
+    }
+
+    async fn read(&mut self) -> Result<(), kube::Error> {
+        self.exemptions.read(&self.client).await?;
+        self.trust_policies.read(&self.client).await?;
+        self.profiles.read(&self.client).await?;
+        self.models.read(&self.client).await?;
+        self.datasets.read(&self.client).await?;
+        self.prompts.read(&self.client).await?;
+        self.evidence.read(&self.client).await?;
+        self.suppliers.read(&self.client).await?;
+        self.governances.read(&self.client).await
+    }
+
+    /// Where an exemption counts that did not at the last look, or the other way round.
+    fn turned(&self, exemptions: &[Due<api::AIExemption>]) -> BTreeSet<String> {
+        let counts = |status: &api::exemption::AIExemptionStatus| {
+            status.state == Some(api::exemption::ExemptionState::Active)
+        };
+        exemptions
+            .iter()
+            .filter(|due| counts(&due.status) != counts(&self.exemptions.former(&due.metadata)))
+            .filter_map(|due| due.metadata.namespace.clone())
+            .collect()
+    }
+
+    fn dues(&self, touched: &Touched, all: bool, now: Timestamp) -> Dues {
+        let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
+        let mut dues = Dues::default();
+        for (name, namespace) in &world.cluster.namespaces {
+            let every = all || touched.namespaces.contains(name);
+            if every || !namespace.exemptions.is_empty() {
+                self.of_namespace(&world, namespace, every, now, &mut dues);
+            }
+        }
+        if all {
+            self.of_cluster(&world, now, &mut dues);
+        }
+        dues
+    }
+
+    fn of_namespace(
+        &self,
+        world: &World,
+        namespace: &Namespace,
+        every: bool,
+        now: Timestamp,
+        dues: &mut Dues,
+    ) {
+        let settings = world.settings(namespace);
+        let enforcement = Enforcement::of(namespace, &world.cluster, None, now);
+        let judge = |subject: Subject<'_>| -> Decision {
+            decide(evaluate(&world.facts(now, subject, namespace, &settings)), &enforcement, None, false)
+        };
+        for exemption in namespace.exemptions.values() {
+            let facts = ExemptionFacts { exemption, former: None, user: None, may_approve: None };
+            let decision = judge(Subject::Exemption(facts));
+            let former = self.exemptions.former(&exemption.metadata);
+            let status = exemption::status(exemption, namespace, &decision, &former, now);
+            let mut due = Due::new(&exemption.metadata, status);
+            due.event = exemption::event(exemption, &due.status, &former, now);
+            let subject = &exemption.spec.subject;
+            let workload = namespace.workloads.get(&subject.name).filter(|_| subject.kind == "AIWorkload");
+            due.about = workload.map(|workload| workload.object_ref(&()));
+            dues.exemptions.push(due);
+        }
+        if !every {
+            return;
+        }
+        for model in namespace.models.values() {
+            let decision = judge(Subject::Model(model));
+            let former = self.models.former(&model.metadata);
+            let status = asset::model(model, namespace, &decision, &former, now);
+            dues.models.push(Due::new(&model.metadata, status));
+        }
+        for dataset in namespace.datasets.values() {
+            let decision = judge(Subject::Dataset(dataset));
+            let former = self.datasets.former(&dataset.metadata);
+            let status = asset::dataset(dataset, namespace, &decision, &former, now);
+            dues.datasets.push(Due::new(&dataset.metadata, status));
+        }
+        for prompt in namespace.prompts.values() {
+            let decision = judge(Subject::Prompt(prompt));
+            let former = self.prompts.former(&prompt.metadata);
+            let status = asset::prompt(prompt, namespace, &decision, &former, now);
+            dues.prompts.push(Due::new(&prompt.metadata, status));
+        }
+        for evidence in namespace.evidence.values() {
+            let decision = judge(Subject::Evidence(EvidenceFacts { evidence, user: None }));
+            let former = self.evidence.former(&evidence.metadata);
+            let status = record::evidence(evidence, &decision, &former, now);
+            let mut due = Due::new(&evidence.metadata, status);
+            due.event = record::event(evidence, &due.status, &former, now);
+            dues.evidence.push(due);
+        }
+    }
+
+    fn of_cluster(&self, world: &World, now: Timestamp, dues: &mut Dues) {
+        let nowhere = world.namespace("");
+        let settings = world.settings(nowhere);
+        let enforcement = Enforcement::of(nowhere, &world.cluster, None, now);
+        let judge = |subject: Subject<'_>| -> Decision {
+            decide(evaluate(&world.facts(now, subject, nowhere, &settings)), &enforcement, None, false)
+        };
+        for policy in world.cluster.trust_policies.values() {
+            let problems = crate::gather::trust::problems(policy);
+            let decision = judge(Subject::TrustPolicy(policy, &problems));
+            let former = self.trust_policies.former(&policy.metadata);
+            let status = trust::status(policy, &problems, &decision, &former, now);
+            dues.trust_policies.push(Due::new(&policy.metadata, status));
+        }
+        for profile in world.cluster.profiles.values() {
+            let decision = judge(Subject::Profile(profile));
+            let former = self.profiles.former(&profile.metadata);
+            let status = profile::status(profile, &world.cluster, &decision, &former, now);
+            dues.profiles.push(Due::new(&profile.metadata, status));
+        }
+        for supplier in world.cluster.suppliers.values() {
+            let decision = judge(Subject::Supplier(supplier));
+            let former = self.suppliers.former(&supplier.metadata);
+            let status = record::supplier(supplier, &decision, &former, now);
+            dues.suppliers.push(Due::new(&supplier.metadata, status));
+        }
+        for organisation in world.cluster.governances.values() {
+            let decision = judge(Subject::Governance(organisation));
+            let former = self.governances.former(&organisation.metadata);
+            let status = record::governance(organisation, &decision, &former, now);
+            dues.governances.push(Due::new(&organisation.metadata, status));
+        }
+    }
+}

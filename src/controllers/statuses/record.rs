@@ -1,0 +1,193 @@
+//! What holds of records: proofs, suppliers and organisations. Also what a decision says of any object by itself. Pure.
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::runtime::events::Event;
+
+use super::{expiry, warning};
+use crate::api::evidence::EvidenceResult;
+use crate::api::outcome::RecordStatus;
+use crate::api::supplier::SupplierStatus;
+use crate::api::{AIEvidence, AIGovernance, AISupplier};
+use crate::controllers::conditions::{CURRENT, Holds, READY, Said, conditions};
+use crate::policy::{Decision, Finding, Verdict, dates};
+use crate::render::words;
+
+/// What is wrong with an object by itself, whether or not it is refused for it.
+#[must_use]
+pub fn fault(decision: &Decision) -> Option<String> {
+    let findings = decision.refused.iter().chain(&decision.warned).chain(&decision.audited);
+    let violated: Vec<&Finding> = findings.filter(|f| f.verdict == Verdict::Violated).collect();
+    summary(&violated)
+}
+
+fn summary(findings: &[&Finding]) -> Option<String> {
+    let first = words::sentence(findings.first()?);
+    Some(match findings.len() - 1 {
+        0 => first,
+        more => format!("{first}; and {more} more"),
+    })
+}
+
+/// What the controls say of an object by itself: `Ready` unless one of them refuses it.
+#[must_use]
+pub fn judged(decision: &Decision) -> Said {
+    let violated: Vec<&Finding> =
+        decision.refused.iter().filter(|f| f.verdict == Verdict::Violated).collect();
+    if let (Some(first), Some(message)) = (violated.first(), summary(&violated)) {
+        return Said::new(READY, false, first.control.reason(), message);
+    }
+    let open: Vec<&Finding> = decision.refused.iter().collect();
+    if let (Some(first), Some(message)) = (open.first(), summary(&open)) {
+        return Said::new(READY, Holds::Unknown, first.control.reason(), message);
+    }
+    let said: Vec<&Finding> = decision.warned.iter().chain(&decision.audited).collect();
+    match summary(&said) {
+        Some(message) => Said::new(READY, true, "KeptWithFindings", format!("not enforced: {message}")),
+        None => Said::new(READY, true, "Kept", "every control that looks at it by itself is kept"),
+    }
+}
+
+fn record(
+    said: impl IntoIterator<Item = Said>,
+    generation: Option<i64>,
+    warned_days: Option<u8>,
+    former: &RecordStatus,
+    now: Timestamp,
+) -> RecordStatus {
+    RecordStatus {
+        observed_generation: generation,
+        warned_days,
+        conditions: conditions(said, &former.conditions, generation, now),
+    }
+}
+
+/// The status of a proof.
+#[must_use]
+pub fn evidence(
+    evidence: &AIEvidence,
+    decision: &Decision,
+    former: &RecordStatus,
+    now: Timestamp,
+) -> RecordStatus {
+    let spec = &evidence.spec;
+    let until = spec.expires_at.as_deref().and_then(dates::until);
+    let over = until.is_some_and(|until| until < now);
+    let end = spec.expires_at.as_deref().unwrap_or_default();
+    let ready = if over {
+        Said::new(READY, false, "Expired", format!("it counted until {end}: record a new one"))
+    } else if spec.result == Some(EvidenceResult::Fail) {
+        Said::new(READY, false, "Failed", "spec.result \"fail\": what it is about did not pass")
+    } else {
+        judged(decision)
+    };
+    let current = match until {
+        Some(_) if over => Said::new(CURRENT, false, "Expired", format!("it counted until {end}")),
+        Some(_) => Said::new(CURRENT, true, "Dated", format!("it counts until {end}")),
+        None => Said::new(CURRENT, true, "NoEnd", "it names no last day; controls may ask for a newer one"),
+    };
+    let mark = until.and_then(|until| expiry::mark(until, now));
+    let warned = [mark, former.warned_days].into_iter().flatten().min();
+    record([ready, current], evidence.metadata.generation, warned, former, now)
+}
+
+/// The warning that comes with a proof's status, where it has one.
+#[must_use]
+pub fn event(
+    evidence: &AIEvidence,
+    status: &RecordStatus,
+    former: &RecordStatus,
+    now: Timestamp,
+) -> Option<Event> {
+    if !expiry::is_news(status.warned_days, former.warned_days) {
+        return None;
+    }
+    let until = dates::until(evidence.spec.expires_at.as_deref()?)?;
+    let (type_, name, left) = (&evidence.spec.type_, evidence.name_any(), expiry::left(until, now));
+    let reason = if status.warned_days == Some(0) { "EvidenceEnded" } else { "EvidenceEnds" };
+    let subject = &evidence.spec.subject;
+    Some(warning(
+        reason,
+        format!("{type_} {name} about {} {} {left}: record a new AIEvidence", subject.kind, subject.name),
+    ))
+}
+
+/// The status of a supplier.
+#[must_use]
+pub fn supplier(
+    supplier: &AISupplier,
+    decision: &Decision,
+    former: &RecordStatus,
+    now: Timestamp,
+) -> RecordStatus {
+    let ready = match supplier.spec.status {
+        Some(SupplierStatus::Withdrawn) => Said::new(
+            READY,
+            false,
+            "Withdrawn",
+            "spec.status \"withdrawn\": nothing is taken from it, and what came from there counts as revoked",
+        ),
+        Some(SupplierStatus::Suspended) => {
+            Said::new(READY, false, "Suspended", "spec.status \"suspended\": nothing new is taken from it")
+        }
+        None => {
+            Said::new(READY, Holds::Unknown, "Undecided", "spec.status does not say whether it is relied on")
+        }
+        Some(SupplierStatus::Approved | SupplierStatus::Conditional) => judged(decision),
+    };
+    record([ready], supplier.metadata.generation, None, former, now)
+}
+
+/// The status of an organisation.
+#[must_use]
+pub fn governance(
+    organisation: &AIGovernance,
+    decision: &Decision,
+    former: &RecordStatus,
+    now: Timestamp,
+) -> RecordStatus {
+    let roster = organisation.spec.training.iter().flat_map(|training| &training.roster);
+    let over: Vec<String> = roster
+        .filter(|entry| entry.expires_at.as_deref().and_then(dates::until).is_some_and(|until| until < now))
+        .map(|entry| {
+            let subject = &entry.subject;
+            let who = [&subject.user, &subject.group, &subject.contact].into_iter().flatten().next();
+            format!("{} of {:?}", entry.course, who.map_or("", String::as_str))
+        })
+        .collect();
+    let current = match over.first() {
+        None => Said::new(CURRENT, true, "Current", "no training that it lists has run out"),
+        Some(first) => {
+            let more = if over.len() > 1 { format!(" and {} more", over.len() - 1) } else { String::new() };
+            Said::new(CURRENT, false, "TrainingExpired", format!("training has run out: {first}{more}"))
+        }
+    };
+    record([judged(decision), current], organisation.metadata.generation, None, former, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_proof_is_ready_until_its_day_and_says_so_before() {
+        let proof: AIEvidence = serde_json::from_value(json!({
+            "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIEvidence",
+            "metadata": {"name": "tm", "namespace": "a"},
+            "spec": {"type": "ThreatModel", "subject": {"kind": "AIWorkload", "name": "chat"},
+                     "issuedAt": "2026-01-01", "expiresAt": "2026-06-01"}}))
+        .unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let nothing = Decision::default();
+        let first = evidence(&proof, &nothing, &RecordStatus::default(), at("2026-02-01T00:00:00Z"));
+        assert_eq!((first.conditions[0].status.as_str(), first.warned_days), ("True", None));
+        let now = at("2026-05-28T00:00:00Z");
+        let near = evidence(&proof, &nothing, &first, now);
+        let note = event(&proof, &near, &first, now).and_then(|event| event.note).unwrap();
+        assert_eq!(note, "ThreatModel tm about AIWorkload chat ends in 4 days: record a new AIEvidence");
+        assert!(event(&proof, &near, &near, now).is_none());
+        let over = evidence(&proof, &nothing, &near, at("2026-06-02T00:00:00Z"));
+        assert_eq!((over.conditions[0].reason.as_str(), over.warned_days), ("Expired", Some(0)));
+    }
+}
