@@ -7,6 +7,7 @@ mod explain;
 mod generate;
 mod out;
 mod plan;
+mod report;
 mod serving;
 mod verify;
 mod webhook;
@@ -33,6 +34,8 @@ enum Command {
     Check(check::Arguments),
     /// List what would not come back under a profile, from a cluster or from manifests
     Plan(plan::Arguments),
+    /// Show the audit to somebody without access to the cluster
+    Report(report::Arguments),
     /// Verify one artifact against the trust policies of a file
     Verify(verify::Arguments),
     /// Explain a control or a provision
@@ -53,6 +56,7 @@ pub fn run() -> ExitCode {
         Command::Controller(arguments) => controller::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Crds => crds::run(),

@@ -405,10 +405,12 @@ fn own_kind(kind: &str, value: &mut Value, live: bool) -> Result<(), Vec<String>
     if value["apiVersion"] != wanted.as_str() {
         return Err(vec![format!("{kind}: apiVersion: {} is not {wanted}", value["apiVersion"])]);
     }
-    if let Some(map) = value.as_object_mut().filter(|_| !live) {
-        map.remove("status");
-    }
+    let status = value.as_object_mut().and_then(|map| map.remove("status"));
     let faults = definition.faults(value);
+    // What a newer operator wrote into a status is its matter.
+    if let (Some(status), true) = (status, live) {
+        value["status"] = status;
+    }
     if faults.is_empty() {
         return Ok(());
     }

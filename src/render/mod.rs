@@ -3,4 +3,5 @@
 pub mod coverage;
 pub mod docs;
 pub mod explain;
+pub mod report;
 pub mod words;
