@@ -256,7 +256,7 @@ impl Auditor {
                     let status = workload_status(
                         result,
                         workload.metadata.generation,
-                        crate::policy::composition::digest(workload),
+                        crate::policy::composition::digest(workload, namespace, &world.cluster),
                         written.faults.get(&key).map_or(Ok(()), |why| Err(why.clone())),
                         book.of(name, Some(workload_name), now),
                         written.workloads.get(&key).unwrap_or(&nothing),

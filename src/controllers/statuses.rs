@@ -209,7 +209,7 @@ impl Statuses {
             let facts = ExemptionFacts { exemption, former: None, user: None, may_approve: None };
             let decision = judge(Subject::Exemption(facts));
             let former = self.exemptions.former(&exemption.metadata);
-            let status = exemption::status(exemption, namespace, &decision, &former, now);
+            let status = exemption::status(exemption, namespace, &world.cluster, &decision, &former, now);
             let mut due = Due::new(&exemption.metadata, status);
             due.event = exemption::event(exemption, &due.status, &former, now);
             let subject = &exemption.spec.subject;

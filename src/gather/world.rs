@@ -3,6 +3,7 @@
 mod kinds;
 mod read;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -226,7 +227,7 @@ impl World {
         namespace: &'a Namespace,
         settings: &'a Settings,
     ) -> Facts<'a> {
-        Facts { now, subject, namespace, cluster: &self.cluster, settings }
+        Facts { now, subject, namespace, cluster: &self.cluster, settings, composition: OnceCell::new() }
     }
 
     /// The settings of the profiles that apply to `namespace`, merged.
@@ -239,6 +240,9 @@ impl World {
                 .platform_agents
                 .extend(profile.spec.platform_agents.iter().map(|a| a.image_digest.clone()));
             settings.isolation.extend(profile.spec.isolation.iter().cloned());
+            for (name, value) in &profile.spec.parameters {
+                settings.parameters.entry(name.clone()).or_default().push(value.clone());
+            }
             settings.unknown_controls.extend(
                 profile
                     .spec

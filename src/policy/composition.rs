@@ -1,34 +1,239 @@
-//! The digest of what a declaration says: evidence and exemptions name it, and lapse when it changes.
+//! The digest of what a workload is made of: evidence and exemptions name it, and lapse when it changes.
+//!
+//! It covers what decides behaviour and reach: models, adapters and prompts by digest, guardrails with their rules,
+//! datasets by class, capabilities, actions, ways in and out, rights, and settings. Owners, purpose, logging, recovery and
+//! the order of lists are cosmetic to it. Images are not in it, because a declaration does not name those of its
+//! pods: evidence about an image names the digest of that image.
 
-use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
-use crate::api::AIWorkload;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
-/// SHA-256 over the canonical JSON of the specification, as `sha256:` and 64 hexadecimal digits.
-///
-/// Every map of the specification is ordered, so equal declarations have equal digests.
+use super::facts::{Cluster, Namespace};
+use crate::api::workload::Guardrail;
+use crate::api::{self, AIWorkload};
+
+/// SHA-256 over the parts, as `sha256:` and 64 hexadecimal digits. An asset that does not exist counts as absent, so its
+/// arrival is a change.
 #[must_use]
-pub fn digest(workload: &AIWorkload) -> String {
-    let text = serde_json::to_string(&workload.spec).unwrap_or_default();
-    format!("sha256:{}", hex::encode(Sha256::digest(text)))
+pub fn digest(workload: &AIWorkload, namespace: &Namespace, cluster: &Cluster) -> String {
+    let mut parts = Parts(Vec::with_capacity(1024));
+    let spec = &workload.spec;
+    parts.one("type", &spec.type_);
+    parts.all(
+        "model",
+        spec.models.iter().map(|used| {
+            let known = namespace.models.get(&used.name).map(|model| &model.spec);
+            (
+                &used.name,
+                known.map(|m| (&m.digest, &m.format, &m.model_kind, m.source.as_ref().map(|s| s.kind))),
+                used.capabilities_used.iter().map(|c| (&c.name, c.consent)).collect::<BTreeSet<_>>(),
+                used.capabilities_disabled_by
+                    .iter()
+                    .map(|c| (&c.name, &c.arg, &c.env, &c.rule))
+                    .collect::<BTreeSet<_>>(),
+            )
+        }),
+    );
+    parts.all("prompt", spec.prompts.iter().map(|used| prompt(&used.name, namespace)));
+    parts.all(
+        "dataset",
+        spec.datasets.iter().map(|used| {
+            let home = match used.namespace.as_deref() {
+                None => Some(namespace),
+                Some(name) if name == namespace.name => Some(namespace),
+                Some(name) => cluster.namespaces.get(name),
+            };
+            let known = home.and_then(|home| home.datasets.get(&used.name));
+            let class = known.map(|dataset| (dataset.spec.class, dataset.spec.sensitivity));
+            (&used.name, &used.namespace, used.use_, used.access, class)
+        }),
+    );
+    let guards = spec.guardrails.as_ref();
+    parts.one("input", &guards.and_then(|g| g.input.as_ref()).map(|guard| rails(guard, namespace)));
+    parts.one("output", &guards.and_then(|g| g.output.as_ref()).map(|guard| rails(guard, namespace)));
+    parts.all("setting", spec.settings.iter().map(|setting| (&setting.name, &setting.value)));
+    parts.all("action", &spec.actions);
+    parts.all("service", &spec.services);
+    parts.all("api", &spec.external_apis);
+    parts.all(
+        "exposure",
+        spec.exposure
+            .iter()
+            .map(|e| (&e.name, e.port, e.audience, &e.from, e.authn, e.tls, &e.rate_limit, &e.output_fields)),
+    );
+    parts.all("secret", &spec.secrets);
+    if let Some(identity) = &spec.identity {
+        parts.all("right", &identity.permissions);
+        parts.one("token", &identity.token);
+        parts.all("cloud", &identity.cloud_identities);
+    }
+    format!("sha256:{}", hex::encode(Sha256::digest(parts.0)))
+}
+
+fn prompt<'a>(name: &'a str, namespace: &'a Namespace) -> (&'a str, Option<&'a Option<String>>) {
+    (name, namespace.prompts.get(name).map(|prompt| &prompt.spec.digest))
+}
+
+/// A guardrail with the digest of its rules.
+fn rails<'a>(guard: &'a Guardrail, namespace: &'a Namespace) -> impl Serialize + use<'a> {
+    let rules = guard.policy_ref.as_deref().map(|rules| {
+        let name = rules.strip_prefix("AIPrompt/").unwrap_or(rules);
+        (rules, prompt(name, namespace).1)
+    });
+    (guard.kind, &guard.container, &guard.ref_, &guard.image_digest, rules)
+}
+
+/// What a threat model has to treat, in words: ways in, ways out, actions, data and capabilities.
+///
+/// Such a word names the part, so that a stale threat model can be told what it lacks.
+#[must_use]
+pub fn shape(workload: &AIWorkload) -> Vec<String> {
+    let spec = &workload.spec;
+    let mut out: BTreeSet<String> = BTreeSet::new();
+    out.extend(spec.exposure.iter().map(|e| {
+        format!("exposure/{}:{}", e.name, e.audience.map_or("unstated", api::common::Audience::as_str))
+    }));
+    out.extend(spec.actions.iter().map(|a| format!("action/{}:{}", a.target, a.verb)));
+    out.extend(spec.external_apis.iter().map(|a| format!("externalApi/{}", a.name)));
+    out.extend(spec.datasets.iter().map(|d| {
+        let class = d.use_.map_or("unstated", api::workload::DatasetPurpose::as_str);
+        format!("dataset/{}:{class}", d.name)
+    }));
+    for model in &spec.models {
+        out.insert(format!("model/{}", model.name));
+        out.extend(model.capabilities_used.iter().map(|c| format!("capability/{}", c.name)));
+    }
+    out.into_iter().collect()
+}
+
+/// Named parts, one after another, each as JSON between marks that cannot occur in JSON.
+struct Parts(Vec<u8>);
+
+impl Parts {
+    fn one(&mut self, name: &str, value: &impl Serialize) {
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.push(0);
+        // Writing plain values to memory does not fail; were it to, the part would count as empty.
+        let _ = serde_json::to_writer(&mut self.0, value);
+        self.0.push(1);
+    }
+
+    /// The values in an order of their own, because the order of a list is cosmetic.
+    fn all<T: Serialize>(&mut self, name: &str, values: impl IntoIterator<Item = T>) {
+        let mut values: Vec<Vec<u8>> =
+            values.into_iter().map(|value| serde_json::to_vec(&value).unwrap_or_default()).collect();
+        values.sort_unstable();
+        for value in values {
+            self.0.extend_from_slice(name.as_bytes());
+            self.0.push(0);
+            self.0.extend_from_slice(&value);
+            self.0.push(1);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
-    use serde_json::json;
+    use crate::policy::testing::{Bench, DIGEST, merged};
+
+    fn declared() -> Value {
+        json!({"models": [{"name": "m"}, {"name": "n"}], "prompts": [{"name": "p"}],
+            "settings": [{"name": "auth", "secureDefault": "on", "value": "on"}],
+            "guardrails": {"input": {"kind": "nonAI", "container": "guard", "policyRef": "AIPrompt/rules"}}})
+    }
+
+    fn of(spec: &Value, model: &Value, prompt: &Value) -> String {
+        let bench = Bench::new("production", "internal")
+            .workload(spec)
+            .model("m", model)
+            .prompt("p", prompt)
+            .prompt("rules", prompt);
+        digest(&bench.namespace.workloads["chat"], &bench.namespace, &bench.cluster)
+    }
 
     #[test]
-    fn it_changes_with_the_declaration_and_only_then() {
-        let read = |kind: &str| -> AIWorkload {
-            serde_json::from_value(json!({
-                "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIWorkload", "metadata": {"name": "a"},
-                "spec": {"selector": {"matchLabels": {"app": "a"}}, "type": kind,
-                         "owners": {"accountable": {"user": "j"}}}}))
-            .unwrap()
+    fn what_decides_behaviour_changes_it() {
+        let other = DIGEST.replace("aaaa", "bbbb");
+        let model = json!({"digest": DIGEST, "version": "1"});
+        let prompt = json!({"digest": DIGEST, "version": "1"});
+        let first = of(&declared(), &model, &prompt);
+        assert!(first.starts_with("sha256:") && first.len() == 71, "{first}");
+        let changed = |what: &Value| of(&merged(declared(), what), &model, &prompt);
+        for (what, changed) in [
+            ("model", of(&declared(), &json!({"digest": other, "version": "2"}), &prompt)),
+            ("prompt", of(&declared(), &model, &json!({"digest": other, "version": "2"}))),
+            (
+                "setting",
+                changed(&json!({"settings": [{"name": "auth", "secureDefault": "on", "value": "off"}]})),
+            ),
+            ("adapter", changed(&json!({"models": [{"name": "m"}, {"name": "n"}, {"name": "adapter"}]}))),
+            ("guardrail", changed(&json!({"guardrails": null}))),
+            (
+                "right",
+                changed(
+                    &json!({"identity": {"permissions": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]}}),
+                ),
+            ),
+            ("way in", changed(&json!({"exposure": [{"name": "api", "port": 80, "audience": "public"}]}))),
+            ("way out", changed(&json!({"externalApis": [{"name": "t", "host": "t.example"}]}))),
+            ("dataset", changed(&json!({"datasets": [{"name": "d", "use": "retrieval"}]}))),
+        ] {
+            assert_ne!(first, changed, "a changed {what} leaves the digest as it was");
+        }
+    }
+
+    #[test]
+    fn what_is_cosmetic_does_not() {
+        let model = json!({"digest": DIGEST, "version": "1"});
+        let prompt = json!({"digest": DIGEST, "version": "1"});
+        let first = of(&declared(), &model, &prompt);
+        let cosmetic = json!({"models": [{"name": "n"}, {"name": "m"}], "criticality": "critical",
+            "owners": {"accountable": {"user": "new"}, "incident": {"contact": "tel:1"}},
+            "purpose": {"intendedUse": "answers"}, "lifecycle": {"state": "Active"},
+            "recovery": {"rto": "PT4H"}});
+        assert_eq!(first, of(&merged(declared(), &cosmetic), &model, &prompt));
+        let reviewed = json!({"digest": DIGEST, "version": "1", "lastReviewedAt": "2026-01-01"});
+        assert_eq!(first, of(&declared(), &reviewed, &prompt));
+    }
+
+    #[test]
+    fn the_class_of_a_dataset_counts_and_its_owner_does_not() {
+        let of = |dataset: &Value| {
+            let bench = Bench::new("production", "internal")
+                .workload(&json!({"datasets": [{"name": "d", "use": "retrieval"}]}))
+                .dataset("d", dataset);
+            digest(&bench.namespace.workloads["chat"], &bench.namespace, &bench.cluster)
         };
-        assert_eq!(digest(&read("inference")), digest(&read("inference")));
-        assert_ne!(digest(&read("inference")), digest(&read("batch")));
-        assert!(digest(&read("batch")).starts_with("sha256:"));
+        let first = of(&json!({"class": "retrieval", "sensitivity": "internal"}));
+        assert_ne!(first, of(&json!({"class": "retrieval", "sensitivity": "restricted"})));
+        let owned =
+            json!({"class": "retrieval", "sensitivity": "internal", "owners": {"owner": {"user": "a"}}});
+        assert_eq!(first, of(&owned));
+    }
+
+    #[test]
+    fn parts_cannot_be_mistaken_for_each_other() {
+        let spec = |secrets: Value| json!({"secrets": secrets});
+        let nothing = json!({});
+        let apart = of(&spec(json!(["a", "b"])), &nothing, &nothing);
+        assert_ne!(apart, of(&spec(json!(["a\",\"b"])), &nothing, &nothing));
+        assert_ne!(apart, of(&spec(json!(["ab"])), &nothing, &nothing));
+    }
+
+    #[test]
+    fn a_shape_names_its_parts() {
+        let bench = Bench::new("production", "internal").workload(&json!({
+            "models": [{"name": "m", "capabilitiesUsed": [{"name": "text"}]}],
+            "exposure": [{"name": "api", "port": 80, "audience": "public"}],
+            "datasets": [{"name": "d", "use": "retrieval"}]}));
+        assert_eq!(
+            shape(&bench.namespace.workloads["chat"]),
+            ["capability/text", "dataset/d:retrieval", "exposure/api:public", "model/m"]
+        );
     }
 }

@@ -65,7 +65,9 @@ impl<'a> Enforcement<'a> {
         Self {
             environment,
             namespace,
-            composition: workload.filter(|_| !exemptions.is_empty()).map(composition::digest),
+            composition: workload
+                .filter(|_| !exemptions.is_empty())
+                .map(|workload| composition::digest(workload, namespace, cluster)),
             profiles: cluster
                 .profiles
                 .values()

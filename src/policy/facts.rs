@@ -2,6 +2,7 @@
 
 mod known;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub struct Facts<'a> {
     pub cluster: &'a Cluster,
     /// Settings of the profiles that apply here, merged.
     pub settings: &'a Settings,
+    /// The composition of the declaration, computed when first asked for: start with an empty cell.
+    pub composition: OnceCell<String>,
 }
 
 /// What is judged.
@@ -394,6 +397,27 @@ impl<'a> Facts<'a> {
                 _ => None,
             },
             Subject::Workload(workload) => Some(workload),
+            _ => None,
+        }
+    }
+
+    /// What the declaration is made of, as a digest that evidence and exemptions name; empty without a declaration.
+    #[must_use]
+    pub fn composition(&self) -> &str {
+        self.composition.get_or_init(|| {
+            self.declaration().map_or_else(String::new, |workload| {
+                super::composition::digest(workload, self.namespace, self.cluster)
+            })
+        })
+    }
+
+    /// The declaration in question where it is for AI, whether a pod or the declaration itself is judged.
+    #[must_use]
+    pub fn ai_workload(&self) -> Option<&'a api::AIWorkload> {
+        match &self.subject {
+            Subject::Pod(_) => self.ai_pod().map(|(_, workload)| workload),
+            Subject::Workload(workload) => Some(*workload)
+                .filter(|workload| workload.spec.type_ != api::workload::WorkloadType::Supporting),
             _ => None,
         }
     }

@@ -11,6 +11,8 @@ pub enum Fix {
     Command(String),
     /// Changes to the object that was judged.
     Change(Vec<Edit>),
+    /// Words, and objects as YAML to fill in and apply.
+    Record(String, String),
 }
 
 /// One change of one field.
@@ -33,6 +35,15 @@ impl Fix {
     #[must_use]
     pub fn remove(path: impl Into<String>) -> Self {
         Self::Change(vec![Edit { path: path.into(), value: None }])
+    }
+
+    /// The fix in one line: of objects to fill in only the words.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Record(words, _) => words.clone(),
+            other => other.to_string(),
+        }
     }
 
     /// Applies the changes of this fix to `object`, creating parents that are missing.
@@ -142,6 +153,7 @@ impl std::fmt::Display for Fix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Text(text) | Self::Command(text) => f.write_str(text),
+            Self::Record(words, manifest) => write!(f, "{words}\n{}", manifest.trim_end()),
             Self::Change(edits) => {
                 for (index, edit) in edits.iter().enumerate() {
                     if index > 0 {

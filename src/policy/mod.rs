@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod dates;
 pub mod decide;
 pub mod evaluate;
+pub mod evidence;
 pub mod facts;
 pub mod fix;
 pub mod image;

@@ -1,5 +1,6 @@
 //! A small world for the tests of controls: one namespace, its objects written as JSON, and a fixed clock.
 
+use std::cell::OnceCell;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -74,6 +75,38 @@ impl Bench {
         self
     }
 
+    /// Adds an AIPrompt.
+    #[track_caller]
+    pub(crate) fn prompt(mut self, name: &str, spec: &Value) -> Self {
+        let object = json!({"metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec});
+        self.namespace.prompts.insert(name.to_owned(), Arc::new(read(object)));
+        self
+    }
+
+    /// Adds an AIDataset.
+    #[track_caller]
+    pub(crate) fn dataset(mut self, name: &str, spec: &Value) -> Self {
+        let object = json!({"metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec});
+        self.namespace.datasets.insert(name.to_owned(), Arc::new(read(object)));
+        self
+    }
+
+    /// Adds an AIEvidence.
+    #[track_caller]
+    pub(crate) fn evidence(mut self, name: &str, spec: &Value) -> Self {
+        let object = json!({"metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec});
+        self.namespace.evidence.insert(name.to_owned(), Arc::new(read(object)));
+        self
+    }
+
+    /// Adds an AIGovernance.
+    #[track_caller]
+    pub(crate) fn governance(mut self, name: &str, spec: &Value) -> Self {
+        let object = json!({"metadata": {"name": name}, "spec": spec});
+        self.cluster.governances.insert(name.to_owned(), Arc::new(read(object)));
+        self
+    }
+
     /// Adds another namespace.
     pub(crate) fn beside(mut self, other: Namespace) -> Self {
         self.cluster.namespaces.insert(other.name.clone(), other);
@@ -88,18 +121,23 @@ impl Bench {
         self
     }
 
-    /// What `control` finds of a subject.
-    pub(crate) fn judge(&self, control: &'static Control, subject: Subject<'_>) -> Vec<Finding> {
-        let facts = Facts {
+    /// What `ask` makes of the facts about a subject.
+    pub(crate) fn with_facts<'s, T>(&'s self, subject: Subject<'s>, ask: impl FnOnce(&Facts<'s>) -> T) -> T {
+        ask(&Facts {
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
             subject,
             namespace: &self.namespace,
             cluster: &self.cluster,
             settings: &self.settings,
-        };
+            composition: OnceCell::new(),
+        })
+    }
+
+    /// What `control` finds of a subject.
+    pub(crate) fn judge<'s>(&'s self, control: &'static Control, subject: Subject<'s>) -> Vec<Finding> {
         let mut findings = Vec::new();
         let Check::Rule(rule) = control.check else { panic!("{} has no rule", control.id) };
-        rule(&facts, &mut Report::new(control, &mut findings));
+        self.with_facts(subject, |facts| rule(facts, &mut Report::new(control, &mut findings)));
         findings
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::api::AIWorkload;
 use crate::api::workload::Manage;
-use crate::policy::{Decision, Finding, Verdict};
+use crate::policy::{Decision, Finding, Fix, Verdict};
 
 /// Longest answer, in bytes: larger ones are cut by clients and by Events anyway.
 const LONGEST: usize = 12 * 1024;
@@ -101,7 +101,7 @@ pub fn sentence(finding: &Finding) -> String {
 #[must_use]
 pub fn one_line(finding: &Finding) -> String {
     let mut out = format!("[{}] {}", tag(finding), sentence(finding));
-    let fix = finding.fix.as_ref().map_or_else(|| finding.control.remedy.to_owned(), ToString::to_string);
+    let fix = finding.fix.as_ref().map_or_else(|| finding.control.remedy.to_owned(), Fix::brief);
     let _ = write!(out, "; fix: {fix}");
     cut(out, 1000)
 }

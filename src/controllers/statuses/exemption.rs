@@ -9,7 +9,7 @@ use crate::api::AIExemption;
 use crate::api::exemption::{AIExemptionStatus, ExemptionState};
 use crate::controllers::conditions::{ACTIVE, Said, conditions, seconds};
 use crate::policy::decide::exemption_holds;
-use crate::policy::facts::Namespace;
+use crate::policy::facts::{Cluster, Namespace};
 use crate::policy::{Decision, composition, dates};
 use crate::render::words;
 
@@ -18,11 +18,12 @@ use crate::render::words;
 pub fn status(
     exemption: &AIExemption,
     namespace: &Namespace,
+    cluster: &Cluster,
     decision: &Decision,
     former: &AIExemptionStatus,
     now: Timestamp,
 ) -> AIExemptionStatus {
-    let (state, reason, message) = stands(exemption, namespace, decision, now);
+    let (state, reason, message) = stands(exemption, namespace, cluster, decision, now);
     let until = dates::until(&exemption.spec.expires_at);
     let active = state == ExemptionState::Active;
     let approved = exemption.spec.approved_by.is_some();
@@ -80,6 +81,7 @@ fn covers(exemption: &AIExemption) -> String {
 fn stands(
     exemption: &AIExemption,
     namespace: &Namespace,
+    cluster: &Cluster,
     decision: &Decision,
     now: Timestamp,
 ) -> (ExemptionState, &'static str, String) {
@@ -92,7 +94,7 @@ fn stands(
         let message = format!("it expired at {}; kubectl delete aiexemption {name}", spec.expires_at);
         return (ExemptionState::Expired, "Expired", message);
     }
-    let subject = subject_fault(exemption, namespace);
+    let subject = subject_fault(exemption, namespace, cluster);
     if spec.approved_by.as_deref().is_none_or(str::is_empty) {
         let but =
             subject.map_or_else(String::new, |(_, why)| format!("; approved, it would not count: {why}"));
@@ -115,12 +117,19 @@ fn stands(
 }
 
 /// Why the exemption covers nothing, where its subject is at fault.
-fn subject_fault(exemption: &AIExemption, namespace: &Namespace) -> Option<(&'static str, String)> {
+fn subject_fault(
+    exemption: &AIExemption,
+    namespace: &Namespace,
+    cluster: &Cluster,
+) -> Option<(&'static str, String)> {
     let spec = &exemption.spec;
     let subject = &spec.subject;
     let wanted = subject.digest.as_deref().unwrap_or_default();
     let found = match subject.kind.as_str() {
-        "AIWorkload" => namespace.workloads.get(&subject.name).map(|workload| composition::digest(workload)),
+        "AIWorkload" => namespace
+            .workloads
+            .get(&subject.name)
+            .map(|workload| composition::digest(workload, namespace, cluster)),
         "AIModel" => namespace.models.get(&subject.name).map(|m| m.spec.digest.clone().unwrap_or_default()),
         // The digest is the image: whether a pod names it is seen pod by pod.
         "Image" => Some(wanted.to_owned()),

@@ -20,7 +20,7 @@ fn namespace() -> Namespace {
 }
 
 fn exemption(change: impl FnOnce(&mut Value)) -> AIExemption {
-    let digest = composition::digest(&namespace().workloads["chat"]);
+    let digest = composition::digest(&namespace().workloads["chat"], &namespace(), &Cluster::default());
     let mut object = json!({
         "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIExemption",
         "metadata": {"name": "x", "namespace": "a", "generation": 2, "creationTimestamp": "2026-01-01T00:00:00Z"},
@@ -36,7 +36,7 @@ fn look(
     now: &str,
 ) -> (AIExemptionStatus, Option<String>) {
     let now = at(now);
-    let status = status(exemption, &namespace(), &Decision::default(), former, now);
+    let status = status(exemption, &namespace(), &Cluster::default(), &Decision::default(), former, now);
     let event = event(exemption, &status, former, now);
     (status, event.and_then(|event| event.note))
 }

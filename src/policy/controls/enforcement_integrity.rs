@@ -6,6 +6,7 @@ use crate::policy::ALL;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::decide::{EXEMPTION_LIFE_HOURS, exemption_holds};
+use crate::policy::evidence;
 use crate::policy::facts::{ExemptionFacts, Facts, Place, Subject};
 use crate::policy::fix::Fix;
 
@@ -37,6 +38,7 @@ const JUSTIFIED: [&str; 2] = ["supplier-assured", "safe-model-loading"];
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
         Subject::Exemption(exemption) => of_exemption(facts, exemption, report),
+        Subject::Evidence(evidence) => evidence::judge_itself(facts, evidence, report),
         Subject::Profile(profile) => of_profile(profile, report),
         Subject::TrustPolicy(policy, problems) => of_trust(policy, problems, report),
         Subject::Namespace if facts.namespace.governed() => of_namespace(facts, report),

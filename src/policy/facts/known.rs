@@ -167,6 +167,24 @@ pub struct Settings {
     pub platform_agents: BTreeSet<String>,
     /// Isolation asked for by sensitivity.
     pub isolation: Vec<api::profile::Isolation>,
+    /// Limits and lists of the profiles by name, with the value of each profile that has one.
+    pub parameters: BTreeMap<String, Vec<String>>,
     /// Unknown control names found in profiles, as `profile: name`.
     pub unknown_controls: Vec<String>,
+}
+
+impl Settings {
+    /// A limit in days: the strictest that an applying profile states as an ISO 8601 duration, else `default`.
+    #[must_use]
+    pub fn days(&self, name: &str, default: i64) -> i64 {
+        let stated = self.parameters.get(name).into_iter().flatten();
+        let days = |text: &String| crate::policy::dates::duration(text).map(|length| length.as_hours() / 24);
+        stated.filter_map(days).filter(|days| *days > 0).min().unwrap_or(default)
+    }
+
+    /// A list: the words that any applying profile names; empty where none does.
+    pub fn words<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s str> {
+        let stated = self.parameters.get(name).into_iter().flatten();
+        stated.flat_map(|text| text.split(',')).map(str::trim).filter(|word| !word.is_empty())
+    }
 }

@@ -1,0 +1,253 @@
+//! Everything that one demand lacks, said in one finding with the evidence to fill in.
+
+use std::fmt::Write as _;
+
+use super::{Answer, By, Question, ask};
+use crate::api::AIEvidence;
+use crate::policy::control::{Finding, Report};
+use crate::policy::facts::{Facts, Place};
+use crate::policy::fix::Fix;
+
+/// Named in one finding before the rest is counted.
+const SHOWN: usize = 5;
+/// Manifests in one fix: the rest is found by the next attempt.
+const RECORDED: usize = 3;
+
+/// What one demand lacks.
+#[derive(Debug)]
+pub struct Shortfall<'f, 'a> {
+    facts: &'f Facts<'a>,
+    said: Vec<String>,
+    asked: Vec<Question<'a>>,
+    fixes: Vec<String>,
+    hints: Vec<(&'static str, Vec<String>)>,
+    unknown: usize,
+}
+
+impl<'f, 'a> Shortfall<'f, 'a> {
+    /// Nothing is lacking yet.
+    #[must_use]
+    pub const fn new(facts: &'f Facts<'a>) -> Self {
+        Self { facts, said: Vec::new(), asked: Vec::new(), fixes: Vec::new(), hints: Vec::new(), unknown: 0 }
+    }
+
+    /// Asks, and notes what is wrong unless the proof holds, which is then returned.
+    pub fn ask(&mut self, question: Question<'a>) -> Option<&'a AIEvidence> {
+        let answer = ask(self.facts, &question);
+        if let Answer::Held(evidence) = answer {
+            return Some(evidence);
+        }
+        self.unknown += usize::from(matches!(answer, Answer::Unclear(..)));
+        self.said.push(sentence(self.facts, &question, &answer));
+        if let Answer::Nowhere(_) = answer {
+            self.fix("set spec.governanceNamespace of the AIGovernance");
+        } else {
+            self.asked.push(question);
+        }
+        None
+    }
+
+    /// Notes `what` unless it holds.
+    pub fn require(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.said.push(what());
+        }
+    }
+
+    /// Names a way out in words, beside the evidence to record.
+    pub fn fix(&mut self, fix: impl Into<String>) {
+        let fix = fix.into();
+        if !self.fixes.contains(&fix) {
+            self.fixes.push(fix);
+        }
+    }
+
+    /// Known values of a fact, for the evidence to fill in.
+    pub fn hint(&mut self, fact: &'static str, values: Vec<String>) {
+        self.hints.push((fact, values));
+    }
+
+    /// Whether nothing is lacking.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.said.is_empty()
+    }
+
+    /// Says everything in one finding at `place`, under these provisions; nothing where nothing is lacking.
+    ///
+    /// What is missing may be recorded a moment later, so a declaration and a template are warned of and pods decide.
+    pub fn tell<'p>(
+        mut self,
+        report: &'p mut Report<'_>,
+        place: Place,
+        provisions: &'static [&'static str],
+    ) -> Option<&'p mut Finding> {
+        if self.said.is_empty() {
+            return None;
+        }
+        let rest = self.said.len().saturating_sub(SHOWN);
+        self.said.truncate(SHOWN);
+        let mut detail = self.said.join("; ");
+        if rest > 0 {
+            let _ = write!(detail, "; and {rest} more");
+        }
+        let finding =
+            if self.unknown > 0 && self.unknown == self.asked.len() && self.said.len() == self.unknown {
+                report.unknown(place, detail)
+            } else {
+                report.violated(place, detail)
+            };
+        finding.under(provisions).may_arrive();
+        if let Some(fix) = self.way_out() {
+            finding.fix(fix);
+        }
+        Some(finding)
+    }
+
+    fn way_out(&self) -> Option<Fix> {
+        let mut words = self.fixes.join("; ");
+        if self.asked.is_empty() {
+            return (!words.is_empty()).then_some(Fix::Text(words));
+        }
+        let mut manifest = String::new();
+        let mut named: Vec<String> = Vec::new();
+        for (index, question) in self.asked.iter().enumerate() {
+            let what = format!("{} of {}", question.type_, question.about);
+            if !named.contains(&what) {
+                named.push(what);
+            }
+            if index < RECORDED {
+                manifest.push_str(&self.record(question));
+            }
+        }
+        if !words.is_empty() {
+            words.push_str("; ");
+        }
+        let rest = named.len().saturating_sub(SHOWN);
+        named.truncate(SHOWN);
+        let _ = write!(words, "record AIEvidence: {}", named.join(", "));
+        if rest > 0 {
+            let _ = write!(words, " and {rest} more");
+        }
+        Some(Fix::Record(words, manifest))
+    }
+
+    /// The evidence to fill in: what is in capital letters is for a person.
+    fn record(&self, question: &Question<'a>) -> String {
+        let about = &question.about;
+        let place = about.places(self.facts).ok().and_then(|places| places[0]);
+        let namespace = place.map_or("", |place| place.name.as_str());
+        let mut out = format!(
+            "---\napiVersion: portcullis.dev/v1alpha1\nkind: AIEvidence\nmetadata:\n  name: {}\n  namespace: {namespace}\n\
+             spec:\n  type: {}\n  subject:\n    kind: {}\n    name: {}\n",
+            object_name(question),
+            question.type_,
+            about.kind(),
+            about.name(),
+        );
+        if question.bound
+            && let Some(digest) = about.digest(self.facts)
+        {
+            let _ = writeln!(out, "    digest: {digest}");
+        }
+        if question.document {
+            out.push_str("  ref: https://DOCUMENT\n  digest: sha256:DIGEST-OF-THE-DOCUMENT\n");
+        }
+        out.push_str("  issuedAt: \"YYYY-MM-DD\"\n");
+        match question.by {
+            By::Anybody => {}
+            By::Another => out.push_str("  attestedBy: USER-OTHER-THAN-THE-AUTHOR\n"),
+            By::OneOf(parties) => {
+                let user = parties.iter().find_map(|party| party.user.as_deref());
+                let _ = writeln!(out, "  attestedBy: {}", user.unwrap_or("USER"));
+            }
+        }
+        if question.passed {
+            out.push_str("  result: pass\n");
+        }
+        if !question.facts.is_empty() {
+            out.push_str("  facts:\n");
+            for fact in question.facts {
+                let known = self.hints.iter().find(|(name, _)| name == fact);
+                let values = known.map_or("FILL-IN".to_owned(), |(_, values)| values.join(", "));
+                let _ = writeln!(out, "    {fact}: [{values}]");
+            }
+        }
+        out
+    }
+}
+
+/// `threat-model-chat`: a name of at most 63 characters for the object.
+fn object_name(question: &Question<'_>) -> String {
+    let mut out = String::new();
+    let mut before = 'A';
+    for letter in question.type_.chars() {
+        if letter.is_ascii_uppercase() && before.is_ascii_lowercase() {
+            out.push('-');
+        }
+        out.push(letter.to_ascii_lowercase());
+        before = letter;
+    }
+    out.push('-');
+    out.extend(question.about.name().chars().take(63 - out.len().min(62)));
+    out.trim_end_matches(['-', '.']).to_owned()
+}
+
+/// A digest as people tell them apart.
+fn short(digest: &str) -> &str {
+    digest.get(..19).unwrap_or(digest)
+}
+
+/// What is wrong, as a clause.
+fn sentence(facts: &Facts<'_>, question: &Question<'_>, answer: &Answer<'_>) -> String {
+    let type_ = question.type_;
+    let about = &question.about;
+    let name = |evidence: &AIEvidence| {
+        format!("{type_} {:?} of {about}", evidence.metadata.name.as_deref().unwrap_or_default())
+    };
+    let present = about.digest(facts).map(short).unwrap_or_default();
+    match answer {
+        Answer::Held(evidence) => format!("{} holds", name(evidence)),
+        Answer::Nowhere(why) => format!("no {type_} can count: {why}"),
+        Answer::Missing if question.bound && !present.is_empty() => {
+            format!("no {type_} of {about} at {present} is recorded")
+        }
+        Answer::Missing => format!("no {type_} of {about} is recorded"),
+        Answer::OtherDigest(evidence, Some(other)) => {
+            format!("{} was made for {}, not for {present}", name(evidence), short(other))
+        }
+        Answer::OtherDigest(evidence, None) => {
+            format!("{} does not say for which digest it was made; present is {present}", name(evidence))
+        }
+        Answer::Unreadable(evidence, field, text) => {
+            format!("{field} {text:?} of {} is no date", name(evidence))
+        }
+        Answer::NotYet(evidence) => {
+            format!("{} is dated {}, which lies ahead", name(evidence), evidence.spec.issued_at)
+        }
+        Answer::Expired(evidence, end) => format!("{} ended on {end}", name(evidence)),
+        Answer::TooOld(evidence, days) => {
+            format!("{} is of {} and counts for {days} days", name(evidence), evidence.spec.issued_at)
+        }
+        Answer::WrongPerson(evidence, why) | Answer::Unclear(evidence, why) => {
+            format!("{} is attested {why}", name(evidence))
+        }
+        Answer::NoDocument(evidence) => {
+            format!("{} does not fix its document by ref and digest", name(evidence))
+        }
+        Answer::OtherDocument(evidence, found) => format!(
+            "{} was made of document {}, and its ref holds {}",
+            name(evidence),
+            short(evidence.spec.digest.as_deref().unwrap_or_default()),
+            short(found)
+        ),
+        Answer::Lacks(evidence, keys) => format!("{} lacks facts.{}", name(evidence), keys.join(", facts.")),
+        Answer::Failed(evidence, Some(result)) if result.as_str() == "conditional" => {
+            format!("{} passed under conditions, and facts.conditions names none", name(evidence))
+        }
+        Answer::Failed(evidence, Some(result)) => {
+            format!("{} ended with {:?}", name(evidence), result.as_str())
+        }
+        Answer::Failed(evidence, None) => format!("{} has no result", name(evidence)),
+    }
+}

@@ -1,0 +1,166 @@
+//! What evidence can be about: how it is named, which state of it is meant, and who made it.
+
+use crate::api::common::{AssetOwners, AssetStatus};
+use crate::api::evidence::Subject;
+use crate::api::{AIDataset, AIGovernance, AIModel, AIPrompt, AISupplier, AIWorkload};
+use crate::policy::facts::{Facts, Namespace};
+
+/// What a proof has to be about.
+#[derive(Clone, Copy, Debug)]
+pub enum About<'a> {
+    /// A workload; its state is its composition.
+    Workload(&'a AIWorkload),
+    /// A model; its state is its digest.
+    Model(&'a AIModel),
+    /// A dataset; its state is its digest.
+    Dataset(&'a AIDataset),
+    /// A prompt; its state is its digest.
+    Prompt(&'a AIPrompt),
+    /// An image, by its reference with a digest.
+    Image(&'a str),
+    /// An organisation.
+    Organisation(&'a AIGovernance),
+    /// A supplier.
+    Supplier(&'a AISupplier),
+}
+
+impl<'a> About<'a> {
+    /// The kind as evidence names it.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Workload(_) => "AIWorkload",
+            Self::Model(_) => "AIModel",
+            Self::Dataset(_) => "AIDataset",
+            Self::Prompt(_) => "AIPrompt",
+            Self::Image(_) => "Image",
+            Self::Organisation(_) => "AIGovernance",
+            Self::Supplier(_) => "AISupplier",
+        }
+    }
+
+    /// The name as evidence names it; of an image the last part of its repository, which is for readers only.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        match self {
+            Self::Workload(o) => o.metadata.name.as_deref(),
+            Self::Model(o) => o.metadata.name.as_deref(),
+            Self::Dataset(o) => o.metadata.name.as_deref(),
+            Self::Prompt(o) => o.metadata.name.as_deref(),
+            Self::Organisation(o) => o.metadata.name.as_deref(),
+            Self::Supplier(o) => o.metadata.name.as_deref(),
+            Self::Image(reference) => {
+                let repository = reference.split('@').next().unwrap_or_default();
+                let last = repository.rsplit('/').next().unwrap_or_default();
+                last.split(':').next()
+            }
+        }
+        .unwrap_or_default()
+    }
+
+    /// Its namespace; `None` for what has none, and for images, which are the same everywhere.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&'a str> {
+        match self {
+            Self::Workload(o) => o.metadata.namespace.as_deref(),
+            Self::Model(o) => o.metadata.namespace.as_deref(),
+            Self::Dataset(o) => o.metadata.namespace.as_deref(),
+            Self::Prompt(o) => o.metadata.namespace.as_deref(),
+            Self::Image(_) | Self::Organisation(_) | Self::Supplier(_) => None,
+        }
+    }
+
+    /// The digest of its present state, if it has one.
+    #[must_use]
+    pub fn digest<'f>(&self, facts: &'f Facts<'a>) -> Option<&'f str>
+    where
+        'a: 'f,
+    {
+        match self {
+            Self::Workload(_) => Some(facts.composition()).filter(|digest| !digest.is_empty()),
+            Self::Model(o) => o.spec.digest.as_deref(),
+            Self::Dataset(o) => o.spec.digest.as_deref(),
+            Self::Prompt(o) => o.spec.digest.as_deref(),
+            Self::Image(reference) => reference.rsplit_once('@').map(|(_, digest)| digest),
+            Self::Organisation(_) | Self::Supplier(_) => None,
+        }
+    }
+
+    /// Whether `subject`, as a proof in the namespace `place` names it, is this.
+    pub(super) fn is(&self, subject: &Subject, place: &Namespace) -> bool {
+        if subject.kind != self.kind() {
+            return false;
+        }
+        match self {
+            // The name of an image is for readers; only its bytes count, which the digest says.
+            Self::Image(_) => true,
+            Self::Organisation(_) | Self::Supplier(_) => subject.name == self.name(),
+            _ => {
+                subject.name == self.name()
+                    && self
+                        .namespace()
+                        .is_none_or(|home| subject.namespace.as_deref().unwrap_or(&place.name) == home)
+            }
+        }
+    }
+
+    /// The namespaces whose evidence counts for it; the error says why there is none.
+    pub(super) fn places(&self, facts: &Facts<'a>) -> Result<[Option<&'a Namespace>; 2], String> {
+        let of = |organisation: &'a AIGovernance| {
+            let name = organisation.spec.governance_namespace.as_deref()?;
+            facts.namespace_named(Some(name))
+        };
+        match self {
+            Self::Organisation(organisation) => match of(organisation) {
+                Some(place) => Ok([Some(place), None]),
+                None => Err(format!(
+                    "AIGovernance {:?} names no existing governanceNamespace, the only place from which its evidence counts",
+                    self.name()
+                )),
+            },
+            Self::Supplier(_) => {
+                let mut places = facts.cluster.governances.values().filter_map(|o| of(o));
+                match places.next() {
+                    Some(place) => Ok([Some(place), places.find(|other| other.name != place.name)]),
+                    None => Err("no AIGovernance names an existing governanceNamespace, the only place from which evidence \
+                         about suppliers counts"
+                        .to_owned()),
+                }
+            }
+            _ => {
+                let home = self.namespace().and_then(|name| facts.namespace_named(Some(name)));
+                let own = Some(facts.namespace);
+                match home {
+                    Some(home) if home.name != facts.namespace.name => Ok([Some(home), own]),
+                    _ => Ok([own, None]),
+                }
+            }
+        }
+    }
+
+    /// Whether this user made it or owns it, as far as the objects tell.
+    pub(super) fn made_by(&self, user: &str) -> bool {
+        let owns = |owners: Option<&AssetOwners>, status: Option<&AssetStatus>| {
+            owners.and_then(|owners| owners.owner.as_ref()).and_then(|party| party.user.as_deref())
+                == Some(user)
+                || status.is_some_and(|status| {
+                    status.history.iter().any(|entry| entry.user.as_deref() == Some(user))
+                })
+        };
+        match self {
+            Self::Workload(o) => {
+                o.spec.owners.developer.as_ref().and_then(|party| party.user.as_deref()) == Some(user)
+            }
+            Self::Model(o) => owns(o.spec.owners.as_ref(), o.status.as_ref()),
+            Self::Dataset(o) => owns(o.spec.owners.as_ref(), o.status.as_ref()),
+            Self::Prompt(o) => owns(o.spec.owners.as_ref(), o.status.as_ref()),
+            Self::Image(_) | Self::Organisation(_) | Self::Supplier(_) => false,
+        }
+    }
+}
+
+impl std::fmt::Display for About<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?}", self.kind(), self.name())
+    }
+}

@@ -1,0 +1,95 @@
+//! A proof by itself: whether it is what it can be, and whether the one who brings it is the one who vouches.
+
+use std::fmt::Write as _;
+
+use super::{KINDS, ahead, kind};
+use crate::policy::control::Report;
+use crate::policy::dates;
+use crate::policy::facts::{EvidenceFacts, Facts, Place};
+use crate::policy::fix::Fix;
+
+/// Kinds that evidence can be about.
+const SUBJECTS: [&str; 7] =
+    ["AIWorkload", "AIModel", "AIDataset", "AIPrompt", "AISupplier", "AIGovernance", "Image"];
+/// Ways to name a document.
+const SCHEMES: [&str; 5] = ["https://", "oci://", "configmap://", "git+https://", "s3://"];
+
+/// Judges a proof by itself, at admission and in the audit.
+///
+/// At admission the person in `attestedBy` has to be the one who asks, which is what gives the name its worth; the audit
+/// cannot know who asked.
+pub fn judge_itself(facts: &Facts<'_>, subject: &EvidenceFacts<'_>, report: &mut Report<'_>) {
+    const UNDER: &[&str] = &["ETSI-0"];
+    let evidence = subject.evidence;
+    let spec = &evidence.spec;
+    let object = format!(
+        "AIEvidence {}/{}",
+        facts.namespace.name,
+        evidence.metadata.name.as_deref().unwrap_or_default()
+    );
+    let mut wrong = |field: &str, value: &str, what: String, fix: &str| {
+        let place = Place::field(&object, format!("spec.{field}")).value(value);
+        report.violated(place, what).under(UNDER).fix(Fix::Text(fix.to_owned()));
+    };
+    if kind(&spec.type_).is_none() {
+        wrong("type", &spec.type_, format!("is no known type{}", nearest(&spec.type_)), &known());
+    }
+    if !SUBJECTS.contains(&spec.subject.kind.as_str()) {
+        let what = format!("is nothing that evidence is about; it is one of {}", SUBJECTS.join(", "));
+        wrong("subject.kind", &spec.subject.kind, what, "name the object that it is about");
+    } else if spec.subject.kind == "Image" && spec.subject.digest.is_none() {
+        let what = "is an image, of which only the digest says which bytes are meant".to_owned();
+        wrong("subject.digest", "", what, "set spec.subject.digest to the digest of the image");
+    }
+    let issued = dates::from(&spec.issued_at);
+    match issued {
+        None => wrong("issuedAt", &spec.issued_at, "is no date".to_owned(), "write it as YYYY-MM-DD"),
+        Some(at) if ahead(&spec.issued_at, at, facts.now) => {
+            wrong("issuedAt", &spec.issued_at, "lies ahead".to_owned(), "date it by the day of the document");
+        }
+        Some(_) => {}
+    }
+    if let Some(text) = spec.expires_at.as_deref() {
+        match (dates::until(text), issued) {
+            (None, _) => wrong("expiresAt", text, "is no date".to_owned(), "write it as YYYY-MM-DD"),
+            (Some(end), Some(issued)) if end < issued => {
+                let what = format!("lies before its issue on {}", spec.issued_at);
+                wrong("expiresAt", text, what, "set it to the last day on which the document counts");
+            }
+            _ => {}
+        }
+    }
+    if let Some(at) = spec.ref_.as_deref() {
+        if !SCHEMES.iter().any(|scheme| at.starts_with(scheme)) {
+            let what = format!("cannot be read; it begins with one of {}", SCHEMES.join(", "));
+            wrong("ref", at, what, "name the document by a place that others can reach");
+        } else if spec.digest.is_none() {
+            let what = "may change unseen, because spec.digest is not set".to_owned();
+            wrong("ref", at, what, "set spec.digest to the SHA-256 of the document");
+        }
+    }
+    if let (Some(user), Some(person)) = (subject.user, spec.attested_by.as_deref())
+        && user != person
+    {
+        let what = format!("is not {user:?}, who records it: nobody vouches in the name of another");
+        wrong("attestedBy", person, what, "let that person record it");
+    }
+}
+
+fn known() -> String {
+    let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+    format!("name one of {}", names.join(", "))
+}
+
+/// A known type that differs only in case or by a few letters.
+fn nearest(text: &str) -> String {
+    let mut out = String::new();
+    let lower = text.to_ascii_lowercase();
+    if let Some(kind) = KINDS.iter().find(|kind| {
+        let name = kind.name.to_ascii_lowercase();
+        name == lower || name.starts_with(&lower) || lower.starts_with(&name)
+    }) {
+        let _ = write!(out, "; {:?} is", kind.name);
+    }
+    out
+}
