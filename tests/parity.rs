@@ -229,7 +229,8 @@ fn the_audit_says_what_the_command_line_says() {
         let said: BTreeSet<(&str, String)> = judged
             .iter()
             .filter(|said| {
-                ["Pod", "AIWorkload", "AIModel", "AIExemption", "Namespace"].contains(&said.kind.as_str())
+                ["Pod", "AIWorkload", "AIModel", "AIDataset", "AIPrompt", "AIExemption", "Namespace"]
+                    .contains(&said.kind.as_str())
             })
             .filter(|said| said.namespace.as_deref().unwrap_or(&said.name) == "chat-prod")
             .flat_map(Said::findings)

@@ -1,11 +1,13 @@
 //! The Code as pure functions: facts in, findings and decisions out. No client, clock, environment, file or await.
 
+pub mod addresses;
 pub mod code;
 pub mod composition;
 pub mod containers;
 pub mod control;
 pub mod controls;
 pub mod credentials;
+pub mod data;
 pub mod dates;
 pub mod decide;
 pub mod evaluate;

@@ -26,10 +26,15 @@ pub(super) fn slim_asset(metadata: &mut ObjectMeta, status: &mut Option<AssetSta
 /// What is kept of a claim.
 pub(super) fn claim(claim: &PersistentVolumeClaim) -> facts::Claim {
     let Some(spec) = &claim.spec else { return facts::Claim::default() };
+    let local = spec.data_source.as_ref().filter(|source| source.kind == "PersistentVolumeClaim");
+    let other = spec.data_source_ref.as_ref().filter(|source| source.kind == "PersistentVolumeClaim");
     facts::Claim {
         storage_class: spec.storage_class_name.clone(),
         access_modes: spec.access_modes.clone().unwrap_or_default(),
         volume: spec.volume_name.clone().filter(|name| !name.is_empty()),
+        copy_of: other
+            .map(|s| (s.namespace.clone(), s.name.clone()))
+            .or_else(|| local.map(|s| (None, s.name.clone()))),
     }
 }
 

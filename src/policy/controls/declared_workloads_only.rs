@@ -2,6 +2,7 @@
 
 use crate::api;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::data;
 use crate::policy::facts::{Facts, Matched, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::image::ImageRef;
@@ -74,6 +75,10 @@ fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
     let Some(workload) = facts.declaration() else { return };
     for image in pod.images().filter(crate::policy::containers::ImageUse::is_volume) {
         let Ok(volume) = ImageRef::parse(image.reference) else { continue };
+        // Data is dataset-boundary's.
+        if !data::in_image(facts, image.reference).is_empty() {
+            continue;
+        }
         let registered = facts.namespace.models.values().find(|model| holds(model, &volume));
         let place = || pod.at(image.path()).value(image.reference);
         match registered.and_then(|model| model.metadata.name.as_deref()) {

@@ -292,6 +292,12 @@ fn wide_peer(
     None
 }
 
+/// Whether an egress peer is too wide by itself, which this control says already.
+pub(super) fn wide_peer_of_egress(peer: &NetworkPolicyPeer, own: &Namespace) -> bool {
+    let egress = Direction { name: "egress", peers: "to", on: true, rules: Vec::new() };
+    wide_peer(peer, &egress, own, None).is_some()
+}
+
 /// Whether a selector says nothing of what it selects: it is empty, or only excludes, or asks for a label that all have.
 fn unlimited(selector: &LabelSelector) -> bool {
     let by_label = selector.match_labels.as_ref().is_some_and(|labels| !labels.is_empty());

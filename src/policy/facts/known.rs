@@ -120,6 +120,8 @@ pub struct Claim {
     pub access_modes: Vec<String>,
     /// The volume that it is bound to.
     pub volume: Option<String>,
+    /// The claim whose content it was filled with: its namespace, this one unless stated, and its name.
+    pub copy_of: Option<(Option<String>, String)>,
 }
 
 /// What is known of a `ConfigMap` that holds prompts. Its text is not kept.

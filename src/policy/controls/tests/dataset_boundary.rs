@@ -1,0 +1,183 @@
+use serde_json::{Value, json};
+
+use super::CONTROL;
+use crate::policy::facts::{Claim, Subject};
+use crate::policy::testing::{Bench, NAMESPACE, assert_fixed, assert_lines, namespace, read};
+
+fn bench(patch: &Value) -> Bench {
+    Bench::new("production", "internal").workload(patch)
+}
+
+fn with(mut bench: Bench, name: &str, spec: Value) -> Bench {
+    let mut object = json!({"metadata": {"name": name, "namespace": NAMESPACE}});
+    object["spec"] = spec;
+    bench.namespace.datasets.insert(name.to_owned(), std::sync::Arc::new(read(object)));
+    bench
+}
+
+fn listed() -> Value {
+    json!({"class": "retrieval", "sensitivity": "internal", "source": {"kind": "pvc", "claimName": "c"},
+           "consumers": [{"namespace": NAMESPACE, "workload": "chat"}]})
+}
+
+fn pod(read_only: bool) -> Value {
+    json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}],
+           "containers": [{"name": "a", "volumeMounts": [{"name": "v", "mountPath": "/d", "readOnly": read_only}]}]})
+}
+
+#[test]
+fn both_sides_say_who_reads() {
+    let uses = json!({"datasets": [{"name": "manual"}]});
+    assert_lines(&with(bench(&uses), "manual", listed()).of_pod(&CONTROL, &pod(true)), &[]);
+    assert_lines(
+        &with(bench(&json!({})), "manual", listed()).of_pod(&CONTROL, &pod(true)),
+        &[
+            "spec.volumes[0] \"c\": holds AIDataset chat-prod/manual, which AIWorkload chat-prod/chat does not declare [may arrive]",
+        ],
+    );
+    let mut unlisted = listed();
+    unlisted["consumers"] = json!([{"namespace": "other", "workload": "chat"}]);
+    assert_lines(
+        &with(bench(&uses), "manual", unlisted).of_pod(&CONTROL, &pod(true)),
+        &[
+            "AIDataset chat-prod/manual spec.consumers: does not list workload \"chat\" of namespace \"chat-prod\" [may arrive]",
+        ],
+    );
+}
+
+#[test]
+fn what_is_only_read_is_mounted_so() {
+    let bench = with(bench(&json!({"datasets": [{"name": "manual"}]})), "manual", listed());
+    assert_lines(
+        &bench.of_pod(&CONTROL, &pod(false)),
+        &[
+            "spec.containers[0].volumeMounts[0]: can write to AIDataset chat-prod/manual, which AIWorkload chat-prod/chat only reads",
+        ],
+    );
+    assert_fixed(&bench, &CONTROL, &pod(false), &json!({}));
+    let device = json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}],
+                        "containers": [{"name": "a", "volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]}]});
+    assert_fixed(&bench, &CONTROL, &device, &json!({}));
+}
+
+#[test]
+fn copies_of_copies_are_the_data_itself_and_circles_end() {
+    let mut bench = with(bench(&json!({})), "manual", listed());
+    let of = |name: &str| Claim { copy_of: Some((None, name.to_owned())), ..Claim::default() };
+    bench.namespace.claims.insert("b".into(), of("c"));
+    bench.namespace.claims.insert("a".into(), of("b"));
+    let mounts = |claim: &str| json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}], "containers": []});
+    assert_lines(
+        &bench.of_pod(&CONTROL, &mounts("a")),
+        &[
+            "spec.volumes[0] \"a\": is a copy of AIDataset chat-prod/manual, which AIWorkload chat-prod/chat does not declare [may arrive]",
+        ],
+    );
+    bench.namespace.claims.insert("x".into(), of("y"));
+    bench.namespace.claims.insert("y".into(), of("x"));
+    assert_lines(&bench.of_pod(&CONTROL, &mounts("x")), &[]);
+}
+
+#[test]
+fn lineage_carries_sensitivity_and_circles_are_told() {
+    let mut data = namespace("data", "data", "restricted");
+    let secret = json!({"metadata": {"name": "secret", "namespace": "data"}, "spec": {"permittedAudiences": ["internal"]}});
+    data.datasets.insert("secret".into(), std::sync::Arc::new(read(secret)));
+    let bench = bench(
+        &json!({"models": [{"name": "m"}], "exposure": [{"name": "api", "port": 1, "audience": "public"}]}),
+    )
+    .model("base", &json!({"digest": "sha256:1", "trainedOn": [{"dataset": "secret", "namespace": "data"}]}))
+    .model("m", &json!({"digest": "sha256:1", "baseModelRef": {"name": "base"}}))
+    .beside(data);
+    assert_lines(
+        &bench.of_workload(&CONTROL),
+        &[
+            "AIDataset data/secret spec.sensitivity \"restricted\": AIDataset data/secret behind AIModel \"m\" is more than \
+             namespace \"chat-prod\" may hold, which is for internal data [may arrive]",
+            "AIWorkload chat-prod/chat spec.exposure[0].audience \"public\": is wider than AIDataset data/secret behind \
+             AIModel \"m\" permits: internal",
+        ],
+    );
+    let circle = bench.model("base", &json!({"digest": "sha256:1", "baseModelRef": {"name": "m"}}));
+    assert_lines(
+        &circle.of_workload(&CONTROL),
+        &[
+            "AIModel chat-prod/m spec.baseModelRef: how sensitive the data behind it is cannot be told: AIModel chat-prod/m is, \
+           over others, its own base [unknown] [may arrive]",
+        ],
+    );
+}
+
+#[test]
+fn a_long_row_of_bases_ends() {
+    let mut bench = bench(&json!({"models": [{"name": "m0"}]}));
+    for n in 0..100 {
+        let base = json!({"digest": "sha256:1", "baseModelRef": {"name": format!("m{}", n + 1)}});
+        bench = bench.model(&format!("m{n}"), &base);
+    }
+    assert_lines(
+        &bench.of_workload(&CONTROL),
+        &[
+            "AIModel chat-prod/m0 spec.baseModelRef: how sensitive the data behind it is cannot be told: there are more than 32 \
+           base models in a row [unknown] [may arrive]",
+        ],
+    );
+}
+
+#[test]
+fn learning_data_lives_apart() {
+    let training = |environment: &str, spec: Value| {
+        let bench = with(Bench::new(environment, "internal"), "d", spec);
+        bench.judge(&CONTROL, Subject::Dataset(&bench.namespace.datasets["d"]))
+    };
+    assert_lines(&training("data", json!({"class": "training"})), &[]);
+    assert_lines(&training("production", json!({"class": "training", "publicSource": true})), &[]);
+    assert_lines(
+        &training("production", json!({"class": "test"})),
+        &[
+            "AIDataset chat-prod/d spec.class \"test\": belongs in a namespace of environment data, research or training, not in production",
+        ],
+    );
+    assert_lines(
+        &training("data", json!({"sensitivity": "restricted"})),
+        &[
+            "AIDataset chat-prod/d spec.sensitivity \"restricted\": is more than namespace \"chat-prod\" may hold, which is for internal data",
+        ],
+    );
+}
+
+#[test]
+fn results_are_as_sensitive_as_what_went_in() {
+    let uses = |output: Value, guard: Value| {
+        let mut data = listed();
+        data["sensitivity"] = json!("confidential");
+        let bench = Bench::new("production", "confidential").workload(
+            &json!({"datasets": [{"name": "manual"}], "outputs": [output], "guardrails": {"output": guard},
+                    "exposure": [{"name": "api", "port": 1, "audience": "public"}]}),
+        );
+        with(bench, "manual", data).of_workload(&CONTROL)
+    };
+    let guard = json!({"kind": "nonAI", "container": "redactor"});
+    let low = json!({"destination": "exposure/api", "sensitivity": "internal"});
+    assert_lines(
+        &uses(low.clone(), guard.clone()),
+        &[
+            "AIWorkload chat-prod/chat spec.outputs[0].sensitivity \"internal\": is less than what went in: AIDataset \
+           chat-prod/manual is confidential",
+        ],
+    );
+    let mut taken = low;
+    taken["downgradedBy"] = json!("redactor");
+    assert_lines(&uses(taken.clone(), guard), &[]);
+    assert_eq!(uses(taken, json!({"kind": "AI", "container": "redactor"})).len(), 1);
+    assert_lines(
+        &uses(
+            json!({"destination": "exposure/api", "sensitivity": "confidential"}),
+            json!({"kind": "nonAI"}),
+        ),
+        &[
+            "AIWorkload chat-prod/chat spec.outputs[0].destination \"exposure/api\": is for internal data at most, and \
+           confidential results go there",
+        ],
+    );
+}

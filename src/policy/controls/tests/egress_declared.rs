@@ -1,0 +1,142 @@
+use serde_json::{Value, json};
+
+use super::CONTROL;
+use crate::policy::facts::Subject;
+use crate::policy::testing::{Bench, assert_lines, namespace, read};
+
+fn bench(patch: &Value) -> Bench {
+    Bench::new("production", "internal").workload(patch)
+}
+
+fn env(name: &str, value: &str) -> Value {
+    json!({"containers": [{"name": "a", "env": [{"name": name, "value": value}]}]})
+}
+
+#[test]
+fn an_address_is_declared_or_refused() {
+    let declared = bench(
+        &json!({"externalApis": [{"name": "x", "host": "api.example.com", "cidrs": ["192.0.2.0/24"]}]}),
+    );
+    for value in [
+        "https://API.example.com:443/v1",
+        "http://192.0.2.9/",
+        "http://otel.logging.svc:4317",
+        "http://127.0.0.1",
+    ] {
+        assert_lines(&declared.of_pod(&CONTROL, &env("BASE_URL", value)), &[]);
+    }
+    assert_lines(&declared.of_pod(&CONTROL, &env("CORS_ORIGIN", "https://shop.example.com")), &[]);
+    assert_lines(
+        &declared.of_pod(&CONTROL, &env("BASE_URL", "https://api.example.com.evil.example/")),
+        &[
+            "spec.containers[0].env[0].value \"api.example.com.evil.example\": is no host among spec.externalApis of \
+           AIWorkload chat-prod/chat [may arrive]",
+        ],
+    );
+    assert_eq!(declared.of_pod(&CONTROL, &env("OTEL_ENDPOINT", "collect.example.com:4317")).len(), 1);
+}
+
+#[test]
+fn a_service_of_this_cluster_is_no_host_outside() {
+    let mut cache = namespace("cache", "production", "internal");
+    cache.services.insert("redis".into(), Vec::new());
+    let bench = bench(&json!({})).beside(cache);
+    assert_lines(&bench.of_pod(&CONTROL, &env("URL", "redis://redis.cache:6379")), &[]);
+    assert_eq!(bench.of_pod(&CONTROL, &env("URL", "redis://redis.example:6379")).len(), 1);
+}
+
+#[test]
+fn sensitive_data_leaves_with_consent_only() {
+    let api = |classes: Value, consent: Value| {
+        let api = json!({"name": "x", "host": "api.example.com", "dataClasses": classes, "consent": consent});
+        bench(&json!({"externalApis": [api]})).of_workload(&CONTROL)
+    };
+    assert_lines(&api(json!(["internal"]), json!(null)), &[]);
+    assert_lines(&api(json!(["restricted"]), json!({"by": "dlp-proxy"})), &[]);
+    assert_lines(&api(json!(["restricted"]), json!({"loginRequired": true, "confirmRequired": true})), &[]);
+    assert_lines(
+        &api(json!(["restricted"]), json!({"loginRequired": true, "confirmRequired": false})),
+        &[
+            "AIWorkload chat-prod/chat spec.externalApis[0].consent.confirmRequired: is not true, though restricted data goes there",
+        ],
+    );
+    assert_eq!(api(json!(["confidential"]), json!(null)).len(), 2);
+}
+
+#[test]
+fn ranges_are_read_and_bounded() {
+    let cidrs = |cidrs: Value| {
+        bench(&json!({"externalApis": [{"name": "x", "host": "a.example.com", "cidrs": cidrs}]}))
+            .of_workload(&CONTROL)
+    };
+    assert_lines(&cidrs(json!(["192.0.2.0/24", "2001:db8::/32"])), &[]);
+    assert_lines(
+        &cidrs(json!(["0.0.0.0/1", "everything"])),
+        &[
+            "AIWorkload chat-prod/chat spec.externalApis[0].cidrs[0] \"0.0.0.0/1\": opens more than one in 64 of all addresses",
+            "AIWorkload chat-prod/chat spec.externalApis[0].cidrs[1] \"everything\": is no range of addresses, so nothing is \
+             opened for it",
+        ],
+    );
+}
+
+fn policy(rule: &Value) -> Vec<crate::policy::Finding> {
+    let bench = bench(&json!({
+        "externalApis": [{"name": "x", "host": "api.example.com", "cidrs": ["192.0.2.0/24"]}],
+        "services": [{"name": "db", "namespace": "data", "podLabels": {"app": "db"}, "ports": [5432]}],
+        "monitoring": {"ioLog": {"mode": "full", "sink": {"kind": "service", "ref": "logging/store"}}},
+    }));
+    let spec = read(
+        json!({"podSelector": {"matchLabels": {"app": "chat"}}, "policyTypes": ["Egress"], "egress": [rule]}),
+    );
+    bench.judge(&CONTROL, Subject::NetworkPolicy { name: "extra", spec: &spec, generated: false })
+}
+
+#[test]
+fn a_policy_opens_no_more_than_is_declared() {
+    let named = |name: &str| json!({"matchLabels": {"kubernetes.io/metadata.name": name}});
+    let db = |labels: Value, port: i32| json!({"to": [{"namespaceSelector": named("data"), "podSelector": {"matchLabels": labels}}], "ports": [{"port": port}]});
+    assert_lines(&policy(&db(json!({"app": "db", "shard": "1"}), 5432)), &[]);
+    assert_lines(
+        &policy(&db(json!({"app": "other"}), 5432)),
+        &[
+            "NetworkPolicy chat-prod/extra spec.egress[0].to[0] \"namespaces kubernetes.io/metadata.name=data pods app=other\": \
+           opens a way out that AIWorkload chat-prod/chat does not declare in spec.services or spec.externalApis, or with more \
+           ports",
+        ],
+    );
+    assert_eq!(policy(&db(json!({"app": "db"}), 22)).len(), 1);
+    assert_lines(
+        &policy(&json!({"to": [{"ipBlock": {"cidr": "192.0.2.128/25"}}], "ports": [{"port": 443}]})),
+        &[],
+    );
+    assert_eq!(policy(&json!({"to": [{"ipBlock": {"cidr": "192.0.2.128/25"}}]})).len(), 1);
+    assert_eq!(
+        policy(&json!({"to": [{"ipBlock": {"cidr": "192.0.0.0/16"}}], "ports": [{"port": 443}]})).len(),
+        1
+    );
+    assert_lines(
+        &policy(&json!({"to": [{"namespaceSelector": named("kube-system")}], "ports": [{"port": 53}]})),
+        &[],
+    );
+    assert_lines(&policy(&json!({"to": [{"namespaceSelector": named("logging")}]})), &[]);
+    // network-default-deny speaks of what is wide.
+    assert_lines(&policy(&json!({"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]})), &[]);
+    assert_lines(&policy(&json!({})), &[]);
+}
+
+#[test]
+fn a_pod_that_such_a_policy_selects_is_refused() {
+    let rule = json!({"to": [{"ipBlock": {"cidr": "198.51.100.7/32"}}], "ports": [{"port": 443}]});
+    let bench = bench(&json!({})).policy(
+        "extra",
+        false,
+        json!({"podSelector": {}, "policyTypes": ["Egress"], "egress": [rule]}),
+    );
+    let findings = bench.of_pod(&CONTROL, &json!({"containers": []}));
+    assert_eq!(findings.len(), 1);
+    assert_eq!(
+        findings[0].fix.as_ref().unwrap().to_string(),
+        "kubectl delete networkpolicy extra -n chat-prod"
+    );
+}
