@@ -10,6 +10,7 @@ mod plan;
 mod report;
 mod serving;
 mod verify;
+mod verify_model;
 mod webhook;
 
 use std::process::ExitCode;

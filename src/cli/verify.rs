@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-use super::out;
+use super::{out, verify_model};
 use crate::gather::files::{Assumptions, Manifests};
 use crate::gather::registry::{
     Artifact, CompiledTrust, ImageRef, Proof, Question, Verification, Verifier, VerifierConfig,
@@ -25,12 +25,12 @@ const UNKNOWN: u8 = 3;
 /// The longest time that the look-ups take together.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Verifies one artifact by the trust policies of a file, as the webhook would, and says what was checked and what was
-/// not. Exit code: 0 verified, 1 refused, 2 unusable input, 3 unknown.
+/// Verifies one image, or one directory with a model, by the trust policies of a file, as the cluster would, and says what
+/// was checked and what was not. Exit code: 0 verified, 1 refused, 2 unusable input, 3 unknown.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Image reference with its digest, `registry/repository@sha256:...`
-    #[arg(value_name = "IMAGE")]
+    /// Image reference with its digest, `registry/repository@sha256:...`, or directory with the files of a model
+    #[arg(value_name = "IMAGE|MODEL-DIR")]
     subject: String,
     /// File or directory with trust policies (may be repeated); - for standard input
     #[arg(long, required = true, value_name = "FILE")]
@@ -41,6 +41,23 @@ pub(super) struct Arguments {
     /// Namespace that uses it; the rules of all namespaces apply where none is given
     #[arg(short, long)]
     namespace: Option<String>,
+    /// Signature over the files of a model [default: model.sig in the directory]
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    /// Digest that the manifest of a model has to have
+    #[arg(long, value_name = "sha256:...")]
+    digest: Option<String>,
+    /// What becomes of a model whose files can run code when they are loaded
+    #[arg(long, value_enum, default_value = "refuse")]
+    formats: Formats,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Formats {
+    /// It is refused
+    Refuse,
+    /// It is only told
+    Report,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -70,7 +87,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 fn verify(arguments: &Arguments) -> Result<(String, u8), String> {
     if Path::new(&arguments.subject).is_dir() {
-        return Err(format!("{}: is a directory, not an image reference\n", arguments.subject));
+        return directory(arguments);
     }
     let image = ImageRef::parse(&arguments.subject)
         .map_err(|error| format!("{:?} is no image reference: {error}\n", arguments.subject))?;
@@ -89,6 +106,24 @@ fn verify(arguments: &Arguments) -> Result<(String, u8), String> {
         Verifier::new(config).verify(question, &trust, None, Instant::now() + PATIENCE).await
     });
     Ok((account(&arguments.subject, &trust, &verification), code(&verification)))
+}
+
+/// A directory with a model.
+fn directory(arguments: &Arguments) -> Result<(String, u8), String> {
+    let trust = compile(&arguments.trust)?;
+    let model = verify_model::Model {
+        root: Path::new(&arguments.subject),
+        trust: &trust,
+        signature: arguments.signature.as_deref(),
+        namespace: arguments.namespace.as_deref(),
+        digest: arguments.digest.as_deref(),
+        refuses_code: arguments.formats == Formats::Refuse,
+    };
+    let progress = verify_model::progress(|line| out::error(&format!("{line}\n")));
+    let account = verify_model::verify(&model, &progress).map_err(|error| format!("{error}\n"))?;
+    let mut text = format!("{}\n{}", arguments.subject, account.text());
+    notes(&mut text, &trust);
+    Ok((text, verify_model::code(account.verdict())))
 }
 
 /// The trust policies of the files.
@@ -134,6 +169,12 @@ fn account(subject: &str, trust: &CompiledTrust, verification: &Verification) ->
         checked(&mut text, proof);
         text.push_str(NOT_CHECKED);
     }
+    notes(&mut text, trust);
+    text
+}
+
+/// What is wrong with the policies themselves.
+fn notes(text: &mut String, trust: &CompiledTrust) {
     for problem in trust.problems() {
         let _ = writeln!(
             text,
@@ -141,7 +182,6 @@ fn account(subject: &str, trust: &CompiledTrust, verification: &Verification) ->
             problem.policy, problem.path, problem.message
         );
     }
-    text
 }
 
 const NOT_CHECKED: &str = "not checked

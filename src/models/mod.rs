@@ -2,3 +2,4 @@
 //! bytes come in through readers, nothing here opens a file.
 
 pub mod format;
+pub mod manifest;

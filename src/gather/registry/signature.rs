@@ -19,6 +19,7 @@ use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, Verificat
 use super::authority::{Authority, Identity, Proof, Root};
 use super::oci::object;
 use super::verification::SignatureFormat;
+use crate::models::manifest;
 
 /// The only predicate that says "this artifact is signed"; all others say something else about it.
 const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -95,19 +96,7 @@ impl Candidate {
     /// # Errors
     /// A clause that completes "a signature does not count: ...".
     pub(super) fn bundle(json: &[u8], digest: &Sha256Hash) -> Result<Self, String> {
-        let json = std::str::from_utf8(json).map_err(|_| "it is no text")?;
-        let bundle = Bundle::from_json(json).map_err(|_| "it is no sigstore bundle")?;
-        let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
-            return Err("its bundle holds no statement about the digest".to_owned());
-        };
-        if envelope.payload_type != "application/vnd.in-toto+json" {
-            return Err(format!("its payload is of type {:?}", cut(&envelope.payload_type)));
-        }
-        let statement: Statement = serde_json::from_slice(envelope.payload.as_bytes())
-            .map_err(|_| "its statement cannot be read")?;
-        if !STATEMENT_TYPES.contains(&statement.type_.as_str()) {
-            return Err(format!("its statement is of type {:?}", cut(&statement.type_)));
-        }
+        let (bundle, statement) = read_bundle(json)?;
         if statement.predicate_type != SIGN_PREDICATE {
             return Err(format!("it states {:?}, which is no signature", cut(&statement.predicate_type)));
         }
@@ -115,6 +104,25 @@ impl Candidate {
             return Err("it is for another digest".to_owned());
         }
         Ok(Self::Bundle(Box::new(bundle)))
+    }
+
+    /// Reads a bundle that is signed over the files of a model, and hands out the statement that lists them.
+    ///
+    /// # Errors
+    /// A clause that completes "a signature does not count: ...".
+    pub(super) fn model(json: &[u8]) -> Result<(Self, Vec<u8>), String> {
+        let (bundle, statement) = read_bundle(json)?;
+        if statement.predicate_type != manifest::PREDICATE {
+            return Err(format!(
+                "it states {:?}, which is no manifest of a model",
+                cut(&statement.predicate_type)
+            ));
+        }
+        let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
+            return Err("its bundle holds no statement about the digest".to_owned());
+        };
+        let payload = envelope.payload.as_bytes().to_vec();
+        Ok((Self::Bundle(Box::new(bundle)), payload))
     }
 
     pub(super) const fn format(&self) -> SignatureFormat {
@@ -186,6 +194,24 @@ impl Candidate {
             || (schemes == [SigningScheme::Ed25519] && is_signed_prehashed(key, &message, signature));
         if signed { Ok(()) } else { Err("it was made with another key".to_owned()) }
     }
+}
+
+/// A bundle with an in-toto statement.
+fn read_bundle(json: &[u8]) -> Result<(Bundle, Statement), String> {
+    let json = std::str::from_utf8(json).map_err(|_| "it is no text")?;
+    let bundle = Bundle::from_json(json).map_err(|_| "it is no sigstore bundle")?;
+    let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
+        return Err("its bundle holds no statement about the digest".to_owned());
+    };
+    if envelope.payload_type != "application/vnd.in-toto+json" {
+        return Err(format!("its payload is of type {:?}", cut(&envelope.payload_type)));
+    }
+    let statement: Statement =
+        serde_json::from_slice(envelope.payload.as_bytes()).map_err(|_| "its statement cannot be read")?;
+    if !STATEMENT_TYPES.contains(&statement.type_.as_str()) {
+        return Err(format!("its statement is of type {:?}", cut(&statement.type_)));
+    }
+    Ok((bundle, statement))
 }
 
 /// Ed25519ph, which cosign takes for every Ed25519 key.

@@ -2,7 +2,7 @@
 //! Pure. A mistake in one authority disables that authority and is kept as words; it never widens anything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -12,8 +12,11 @@ use super::specs::{Artifact, PolicySpec, Question, RevokedKind};
 use super::verification::Refusal;
 use crate::policy::image::{ImageRef, RepositoryPattern, normalise_registry};
 
+/// Where models are that no registry holds.
+static NOWHERE: LazyLock<Arc<Registry>> = LazyLock::new(Arc::default);
+
 /// A registry that may be asked, ready for the client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Registry {
     /// As in [`ImageRef::registry`].
     pub(super) host: String,
@@ -49,13 +52,17 @@ struct Rule {
 
 impl Rule {
     fn covers(&self, image: &ImageRef, namespace: Option<&str>) -> bool {
+        (self.patterns.is_empty() || self.patterns.iter().any(|pattern| pattern.matches(image)))
+            && self.covers_namespace(namespace)
+    }
+
+    fn covers_namespace(&self, namespace: Option<&str>) -> bool {
         let here = |pattern: &String| match (pattern.strip_suffix('*'), namespace) {
             (_, None) => true,
             (Some(start), Some(name)) => name.starts_with(start),
             (None, Some(name)) => name == pattern,
         };
-        (self.patterns.is_empty() || self.patterns.iter().any(|pattern| pattern.matches(image)))
-            && (self.namespaces.is_empty() || self.namespaces.iter().any(here))
+        self.namespaces.is_empty() || self.namespaces.iter().any(here)
     }
 }
 
@@ -155,15 +162,46 @@ impl CompiledTrust {
         });
         let original = original.transpose()?;
         let named = original.as_ref().unwrap_or(image);
+        let rules = self.rules_for(question.artifact, |rule| rule.covers(named, question.namespace))?;
+        if rules.is_empty() {
+            return Err(Refusal::NoRule(image.name().to_owned()));
+        }
+        Ok(Demand { registry, digest, rules })
+    }
+
+    /// What a model must prove that lies on a volume or disk. No repository has a name for it, so only rules about models
+    /// of every repository are about it.
+    pub(super) fn demand_of_files<'a>(
+        &'a self,
+        digest: &'a str,
+        namespace: Option<&str>,
+    ) -> Result<Demand<'a>, Refusal> {
+        if let Some(reason) = self.revoked.get(digest) {
+            return Err(Refusal::Revoked { digest: digest.to_owned(), reason: reason.clone() });
+        }
+        let everywhere = |rule: &Rule| rule.patterns.is_empty() && rule.covers_namespace(namespace);
+        let rules = self.rules_for(Artifact::Model, everywhere)?;
+        if rules.is_empty() {
+            return Err(Refusal::NoRuleForFiles);
+        }
+        Ok(Demand { registry: &NOWHERE, digest, rules })
+    }
+
+    /// The demands of every rule that covers what is asked about.
+    fn rules_for(
+        &self,
+        artifact: Artifact,
+        covers: impl Fn(&Rule) -> bool,
+    ) -> Result<Vec<RuleDemand<'_>>, Refusal> {
         let mut rules = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
-            if rule.artifact != question.artifact {
+            if rule.artifact != artifact {
                 continue;
             }
             if let Some(problem) = &rule.broken {
                 return Err(Refusal::BrokenRule { rule: rule.label.clone(), problem: problem.clone() });
             }
-            if !rule.covers(named, question.namespace) {
+            if !covers(rule) {
                 continue;
             }
             if let Some(demand) = &rule.unsupported {
@@ -177,10 +215,7 @@ impl CompiledTrust {
             }
             rules.push(RuleDemand { index, authorities: &rule.authorities, min: rule.min });
         }
-        if rules.is_empty() {
-            return Err(Refusal::NoRule(image.name().to_owned()));
-        }
-        Ok(Demand { registry, digest, rules })
+        Ok(rules)
     }
 
     #[cfg(test)]

@@ -83,6 +83,11 @@ pub enum Refusal {
     /// No rule is about the repository: nothing was proven, so nothing is allowed.
     #[error("no rule of a trust policy covers repository {0:?}")]
     NoRule(String),
+    /// A model that no registry holds is covered by rules without repositories only, and there is none.
+    #[error(
+        "no rule of a trust policy is about models of every repository, and a model on a volume has none"
+    )]
+    NoRuleForFiles,
     /// The digest was withdrawn.
     #[error("digest {digest} is revoked: {reason}")]
     Revoked {
@@ -126,6 +131,7 @@ impl Refusal {
             Self::RegistryNotAllowed(_) => "RegistryNotAllowed",
             Self::NotPinned => "NotPinned",
             Self::NoRule(_) => "NoRule",
+            Self::NoRuleForFiles => "NoRuleForFiles",
             Self::Revoked { .. } => "Revoked",
             Self::NoUsableAuthority { .. } => "NoUsableAuthority",
             Self::Unsupported { .. } => "Unsupported",

@@ -1,0 +1,126 @@
+//! The directory half of `portcullis verify`, and `portcullis verify-model`, which does the same inside the cluster for a
+//! controller that reads its answer.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::gather::models::{self, Account, Options, Progress, Verdict};
+use crate::gather::registry::{CompiledTrust, SignedModel};
+use crate::models::manifest::{MAX_STATEMENT, Manifest};
+
+/// The usual name of a signature beside the files it covers.
+pub(super) const SIGNATURE: &str = "model.sig";
+
+/// What to verify a directory by.
+#[derive(Debug)]
+pub(super) struct Model<'a> {
+    /// The directory.
+    pub(super) root: &'a Path,
+    /// The trust policies.
+    pub(super) trust: &'a CompiledTrust,
+    /// The signature, `model.sig` in the directory unless given.
+    pub(super) signature: Option<&'a Path>,
+    /// The namespace that uses the model.
+    pub(super) namespace: Option<&'a str>,
+    /// The digest that is wanted, where somebody wrote it down.
+    pub(super) digest: Option<&'a str>,
+    /// Whether files that can run code when they are loaded refuse the model, or are only told.
+    pub(super) refuses_code: bool,
+}
+
+/// Exit code of a verdict.
+pub(super) const fn code(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Verified => 0,
+        Verdict::Refused => 1,
+        Verdict::Unknown => 3,
+    }
+}
+
+/// Verifies a directory: who signed, which bytes are there, what they hold.
+///
+/// # Errors
+/// A sentence where the directory or the signature cannot be read at all.
+pub(super) fn verify(model: &Model<'_>, progress: &Progress) -> Result<Account, String> {
+    if !model.root.is_dir() {
+        return Err(format!("{}: is no directory", model.root.display()));
+    }
+    let mut account = Account::default();
+    let path = model.signature.map_or_else(|| model.root.join(SIGNATURE), Path::to_path_buf);
+    let manifest = if let Some(bundle) = read(&path)? {
+        let SignedModel { verification, manifest } = model.trust.verify_model(&bundle, model.namespace);
+        account.signature(&verification);
+        manifest
+    } else {
+        account.refuse("signature", format!("{}: there is no signature over the files", path.display()));
+        None
+    };
+    let Some(manifest) = manifest else { return Ok(without_manifest(model, account, progress)) };
+    account.digest = Some(manifest.digest.clone());
+    if let Some(wanted) = model.digest.filter(|wanted| *wanted != manifest.digest) {
+        account.refuse("digest", format!("the signed manifest is {}, not {wanted}", manifest.digest));
+    }
+    let inside = inside(model.root, &path);
+    let checked = models::check(model.root, &manifest, inside.as_deref(), Options::default(), progress);
+    account.bytes(&checked);
+    account.formats(&checked, model.refuses_code);
+    account.not_checked(not_checked(&manifest, checked.left_out.lines()));
+    Ok(account)
+}
+
+/// A directory without a list of its files: what they hold can be told, and whether they are those of a digest.
+fn without_manifest(model: &Model<'_>, mut account: Account, progress: &Progress) -> Account {
+    let (bytes, checked) = if let Some(wanted) = model.digest {
+        let (listed, mut checked) = models::listing(model.root, Options::default(), progress);
+        let found = Manifest::of_files(listed.iter().map(|(path, hash)| (path.as_str(), hash.as_str())));
+        match found {
+            Ok(found) if found.digest == wanted => {}
+            Ok(found) => checked.wrong.add(format!("the files are {}, not {wanted}", found.digest)),
+            Err(error) => checked.wrong.add(error.to_string()),
+        }
+        account.digest = Some(wanted.to_owned());
+        account.bytes(&checked);
+        ("the names of the files: a digest alone covers their bytes in their order", checked)
+    } else {
+        let why = "bytes: without a manifest or a digest there is nothing to compare them with";
+        (why, models::formats_only(model.root))
+    };
+    account.formats(&checked, model.refuses_code);
+    account.not_checked(vec![bytes.to_owned()]);
+    account
+}
+
+fn not_checked(manifest: &Manifest, left_out: Vec<String>) -> Vec<String> {
+    let mut lines = left_out;
+    if !manifest.ignored.is_empty() {
+        lines.push(format!("the manifest leaves out, wherever they appear: {}", manifest.ignored.join(", ")));
+    }
+    lines.push("what the model answers, and what it was trained on".to_owned());
+    lines
+}
+
+/// A file, or nothing where there is none.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let unreadable = |error: std::io::Error| format!("{}: cannot be read: {error}", path.display());
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mut bytes = Vec::new();
+    // One byte more than will be taken, so that what is too long is seen to be.
+    file.take(2 * MAX_STATEMENT as u64).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(Some(bytes))
+}
+
+/// The path of the signature below the directory, if it lies there.
+fn inside(root: &Path, signature: &Path) -> Option<String> {
+    let (root, signature): (PathBuf, PathBuf) = (root.canonicalize().ok()?, signature.canonicalize().ok()?);
+    signature.strip_prefix(root).ok()?.to_str().map(str::to_owned)
+}
+
+/// Progress for people, on the error stream and not too often.
+pub(super) fn progress(say: impl Fn(&str) + Send + Sync + 'static) -> Progress {
+    Progress::new(Duration::from_secs(5), say)
+}

@@ -1,0 +1,199 @@
+//! `portcullis verify MODEL-DIR` on models that the real `model_signing` signed: what we say, and how it compares with
+//! what `model_signing` itself says (tests/models/signed.py).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/signed")
+}
+
+fn verify(folder: &Path, name: &str, more: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .current_dir(folder)
+        .args(["verify", name, "--trust", "trust.yaml"])
+        .args(more)
+        .output()
+        .expect("portcullis runs")
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Where we refuse what `model_signing` accepts, or the other way round, and why.
+const EXCEPTIONS: [(&str, &str); 2] = [
+    ("file-twice", "one of two entries for a path would have to win: model_signing takes the last"),
+    ("path-not-plain", "a name that has to be normalised first can be two names for one file"),
+];
+
+/// What is said, besides the verdict.
+const REASONS: [(&str, i32, &str); 31] = [
+    ("good", 0, "3 files with 376 bytes hashed and as the manifest says"),
+    ("good-shards", 0, "\"empty.txt\" is empty, and a manifest of shards lists no empty files"),
+    ("good-blake3", 0, "signed by acme"),
+    ("good-p384", 0, "signed by large"),
+    ("good-git-files", 0, "\".gitattributes\" is left out by the manifest"),
+    ("changed-byte", 1, "\"model.safetensors\" has other bytes than the manifest says"),
+    (
+        "changed-byte-in-shard",
+        1,
+        "\"model.safetensors\" has other bytes than the manifest says, from 100 to 200",
+    ),
+    ("grown-file", 1, "\"model.safetensors\" has "),
+    ("extra-file", 1, "\"tokenizer/extra.txt\" is there and not in the manifest"),
+    ("removed-file", 1, "\"config.json\" is in the manifest and not there"),
+    ("renamed-file", 1, "\"configuration.json\" is there and not in the manifest"),
+    ("symlink", 1, "\"config.json\" is a symbolic link, not a file"),
+    ("symlink-to-folder", 1, "\"more\" is a symbolic link, not a file"),
+    ("swapped-files", 1, "\"tokenizer/vocab.txt\" has other bytes than the manifest says"),
+    ("wrong-key", 1, "a signature does not count for \"acme\": it was made with another key"),
+    ("unsigned", 1, "unsigned/model.sig: there is no signature over the files"),
+    ("no-bundle", 1, "the signature does not count: it is no sigstore bundle"),
+    ("changed-statement", 1, "a signature does not count for \"acme\": it was made with another key"),
+    (
+        "wrong-predicate",
+        1,
+        "the signature does not count: it states \"https://slsa.dev/provenance/v1\", which is no manifest of a model",
+    ),
+    ("old-predicate", 1, "which is no manifest of a model"),
+    (
+        "wrong-root-digest",
+        1,
+        "the signature does not count: the listed hashes are not those that the digest of the whole covers",
+    ),
+    ("two-subjects", 1, "the signature does not count: the statement is about 2 subjects, not one"),
+    ("up-and-out", 1, "the signature does not count: \"../outside.txt\" is no plain path"),
+    ("file-twice", 1, "the signature does not count: file \"config.json\" is listed twice"),
+    ("path-not-plain", 1, "the signature does not count: \"./config.json\" is no plain path"),
+    (
+        "leaves-out-all",
+        1,
+        "the signature does not count: the manifest leaves out \".\", which is no plain path",
+    ),
+    ("leaves-out-extra", 0, "\"extra.txt\" is left out by the manifest"),
+    ("follows-links", 1, "\"link.txt\" is a symbolic link, not a file"),
+    ("other-hash", 1, "is hashed with \"sha512\", the manifest announces \"sha256\""),
+    ("nothing-listed", 1, "the signature does not count: no file is listed"),
+    ("huge-shard-gap", 1, "do not join"),
+];
+
+#[test]
+fn each_model_gets_its_verdict_and_the_reason() {
+    for (name, code, reason) in REASONS {
+        let output = verify(&folder(), name, &[]);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(code), "{name}: {said}");
+        assert!(said.contains(reason), "{name} does not say {reason:?}:\n{said}");
+    }
+}
+
+/// `cases.json` and the models in `folder` against us.
+fn compare(folder: &Path) {
+    let cases = std::fs::read_to_string(folder.join("cases.json")).expect("cases.json");
+    let cases: BTreeMap<String, String> = serde_json::from_str(&cases).expect("cases.json is a table");
+    assert_eq!(cases.len(), REASONS.len(), "every case has its reason");
+    for (name, theirs) in &cases {
+        let ours = verify(folder, name, &["--formats", "report"]).status.code() == Some(0);
+        let equal = ours == (theirs == "accepted");
+        let excepted = EXCEPTIONS.iter().any(|(exception, _)| exception == name);
+        assert_eq!(equal, !excepted, "{name}: ours {ours}, model_signing: {theirs}");
+    }
+}
+
+#[test]
+fn verdicts_equal_those_of_model_signing_or_are_excepted_with_a_reason() {
+    compare(&folder());
+}
+
+/// The same on models that were signed a moment ago; `make test` has no Python, so this runs where there is one.
+#[test]
+fn verdicts_equal_those_of_model_signing_on_new_signatures() {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let python = Path::new(&home).join(".cache/portcullis/model-signing/bin/python");
+    if !python.exists() {
+        return;
+    }
+    let fresh = tempfile::tempdir().expect("a folder");
+    let made = Command::new(python)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/signed.py"))
+        .arg(fresh.path().join("signed"))
+        .status()
+        .expect("python runs");
+    assert!(made.success());
+    compare(&fresh.path().join("signed"));
+}
+
+#[test]
+fn the_account_says_what_was_checked_and_what_not() {
+    let digest = "sha256:";
+    let said = text(&verify(&folder(), "good", &[]));
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "good");
+    assert!(lines[1].starts_with(digest));
+    assert_eq!(
+        &lines[2..],
+        [
+            "verified",
+            "signature: verified",
+            "  signed by acme",
+            "  when is not proven: no transparency log or timestamp was asked for",
+            "bytes: verified",
+            "  3 files with 376 bytes hashed and as the manifest says",
+            "formats: verified",
+            "  seen in the bytes: 2 JSON, 1 safetensors, 1 text",
+            "not checked",
+            "  \"model.sig\" is the signature",
+            "  the manifest leaves out, wherever they appear: .git, .gitattributes, .github, .gitignore, model.sig",
+            "  what the model answers, and what it was trained on",
+        ]
+    );
+}
+
+#[test]
+fn another_digest_than_the_wanted_one_is_refused() {
+    let wanted = format!("sha256:{}", "0".repeat(64));
+    let output = verify(&folder(), "good", &["--digest", &wanted]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains(&format!(", not {wanted}")), "{}", text(&output));
+}
+
+#[test]
+fn a_signature_from_elsewhere_counts_for_the_same_files_only() {
+    let output = verify(&folder(), "unsigned", &["--signature", "good/model.sig"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let output = verify(&folder(), "good-shards", &["--signature", "good/model.sig"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("\"empty.txt\" is there and not in the manifest"), "{}", text(&output));
+}
+
+#[test]
+fn unsigned_files_are_compared_with_a_digest_and_stay_unsigned() {
+    let said = text(&verify(&folder(), "good", &[]));
+    let digest = said.lines().nth(1).expect("a digest").to_owned();
+    let output = verify(&folder(), "unsigned", &["--digest", &digest]);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("signature: refused\n") && said.contains("bytes: verified\n"), "{said}");
+    let output = verify(&folder(), "unsigned", &["--digest", &format!("sha256:{}", "1".repeat(64))]);
+    assert!(text(&output).contains(&format!("the files are {digest}, not sha256:111")), "{}", text(&output));
+}
+
+#[test]
+fn files_that_run_code_refuse_a_model_or_are_told() {
+    let model = tempfile::tempdir().expect("a folder");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/formats/code/harmful.pkl");
+    std::fs::copy(source, model.path().join("weights.bin")).expect("a copy");
+    let path = model.path().display().to_string();
+    let output = verify(&folder(), &path, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output);
+    assert!(said.contains("formats: refused\n"), "{said}");
+    let reason = "\"weights.bin\" can run code when it is loaded: its pickle imports posix.system";
+    assert!(said.contains(reason), "{said}");
+    assert!(
+        said.contains("bytes: without a manifest or a digest there is nothing to compare them with"),
+        "{said}"
+    );
+}
