@@ -366,6 +366,9 @@ pub struct Verification {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::date")]
     pub bytes_verified_at: Option<String>,
+    /// Whether the formats seen in the stored files yield data only when they are loaded, and run no code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formats_verified: Option<VerificationState>,
     /// What is missing or wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::message")]

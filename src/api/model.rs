@@ -224,6 +224,9 @@ pub struct AIModelSpec {
     /// How it is signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<AssetSignature>,
+    /// How often its bytes are read again, where they are on a volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<VerificationPlan>,
     /// Name of the `AISupplier` that it comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::name")]
@@ -331,6 +334,16 @@ pub struct AssetSignature {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::date")]
     pub signed_at: Option<String>,
+}
+
+/// How often stored bytes are verified.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerificationPlan {
+    /// The longest time between two looks, as an ISO 8601 duration; seven days unless stated, an hour at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub every: Option<String>,
 }
 
 /// Another asset.

@@ -9,6 +9,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use tokio::sync::watch;
 
 use super::serving::{Common, StartError, client, serve_probes, start, stop_signal};
+use crate::controllers::assets::Assets;
 use crate::controllers::auditor::Auditor;
 use crate::controllers::blocked::Book;
 use crate::controllers::certificates::{Certificates, LiveBundles, Outputs};
@@ -53,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     let stop = stop_signal()?;
     let common = &arguments.common;
-    let world = Arc::new(RwLock::new(World::default()));
+    let world = Arc::new(RwLock::new(World::with_verifier(&common.verifier_image)));
     let signatures = Arc::new(Signatures::new(Arc::clone(&world), VerifierConfig::default()));
     let metrics = Arc::new(Metrics::new(vec![Arc::clone(&signatures) as Arc<dyn CacheStats>]));
     let readiness = Readiness::default();
@@ -80,13 +81,21 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
                 Arc::clone(&auditor.book),
                 Arc::clone(&auditor.dirty),
             );
+            let assets = Assets::new(client.clone(), Arc::clone(&known.world), Arc::clone(&metrics));
             let wakes_owners = arguments.wake;
             Box::pin(async move {
-                tokio::join!(certificates.run(), webhooks.run(), auditor.run(), collecting, async {
-                    if wakes_owners {
-                        waker.run().await;
+                tokio::join!(
+                    certificates.run(),
+                    webhooks.run(),
+                    auditor.run(),
+                    assets.run(),
+                    collecting,
+                    async {
+                        if wakes_owners {
+                            waker.run().await;
+                        }
                     }
-                });
+                );
             })
         })
         .await;

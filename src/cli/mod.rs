@@ -39,6 +39,9 @@ enum Command {
     Report(report::Arguments),
     /// Verify one artifact against the trust policies of a file
     Verify(verify::Arguments),
+    /// Verify a model on a volume, in the pod of a Job that the controller made
+    #[command(hide = true)]
+    VerifyModel(verify_model::Arguments),
     /// Explain a control or a provision
     Explain(explain::Arguments),
     /// Print the definitions of all kinds
@@ -59,6 +62,7 @@ pub fn run() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::VerifyModel(arguments) => verify_model::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Crds => crds::run(),
         Command::Generate(arguments) => generate::run(&arguments),

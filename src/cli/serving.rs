@@ -38,6 +38,9 @@ pub(super) struct Common {
     /// Namespace of the own pod
     #[arg(long, env = "POD_NAMESPACE", default_value = "portcullis-system")]
     pub(super) pod_namespace: String,
+    /// Image of the Jobs that verify models on volumes; none are made without it
+    #[arg(long, env = "PORTCULLIS_VERIFIER_IMAGE", default_value = "")]
+    pub(super) verifier_image: String,
     /// Address of the own pod
     #[arg(long, env = "POD_IP")]
     pub(super) pod_ip: Option<std::net::IpAddr>,

@@ -2,11 +2,19 @@
 //! controller that reads its answer.
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Args;
+
+use super::out;
+use crate::api::common::VerificationState;
+use crate::api::trust::AITrustPolicy;
 use crate::gather::models::{self, Account, Options, Progress, Verdict};
 use crate::gather::registry::{CompiledTrust, SignedModel};
+use crate::gather::trust;
+use crate::models::job::{ANSWER, Answer, TRUST};
 use crate::models::manifest::{MAX_STATEMENT, Manifest};
 
 /// The usual name of a signature beside the files it covers.
@@ -27,6 +35,123 @@ pub(super) struct Model<'a> {
     pub(super) digest: Option<&'a str>,
     /// Whether files that can run code when they are loaded refuse the model, or are only told.
     pub(super) refuses_code: bool,
+}
+
+/// Verifies a model on a volume, inside the cluster, and leaves the answer where the kubelet picks it up.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Where the volume is mounted
+    #[arg(long, value_name = "DIR")]
+    root: PathBuf,
+    /// Path of the model below the root of the volume
+    #[arg(long)]
+    path: Option<PathBuf>,
+    /// Digest that its manifest has to have
+    #[arg(long)]
+    digest: String,
+    /// Namespace that uses it
+    #[arg(long)]
+    namespace: String,
+    /// Signature over its files [default: model.sig in its directory]
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    /// Trust policies, as JSON
+    #[arg(long, env = TRUST, hide_env_values = true)]
+    trust: String,
+    /// File for the answer
+    #[arg(long, default_value = ANSWER)]
+    answer: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let progress = progress(|line| out::print(&format!("{line}\n")));
+    let (answer, code) = match in_cluster(arguments, &progress) {
+        Ok(account) => {
+            out::print(&account.text());
+            (answer(&arguments.digest, &account), code(account.verdict()))
+        }
+        Err(why) => {
+            out::print(&format!("{why}\n"));
+            let unknown = VerificationState::Unknown;
+            let answer = Answer {
+                digest: arguments.digest.clone(),
+                signature: unknown,
+                authorities: Vec::new(),
+                bytes: unknown,
+                formats: unknown,
+                message: why,
+            };
+            (answer, 2)
+        }
+    };
+    if let Err(error) = std::fs::write(&arguments.answer, answer.to_text()) {
+        out::print(&format!("{}: the answer cannot be left there: {error}\n", arguments.answer.display()));
+    }
+    ExitCode::from(code)
+}
+
+fn in_cluster(arguments: &Arguments, progress: &Progress) -> Result<Account, String> {
+    let policies: Vec<AITrustPolicy> = serde_json::from_str(&arguments.trust)
+        .map_err(|error| format!("the trust policies cannot be read: {error}"))?;
+    let specs: Vec<_> = policies.iter().map(trust::spec).collect();
+    let compiled = CompiledTrust::compile(&specs);
+    let root = match &arguments.path {
+        Some(path) => below(&arguments.root, path)?,
+        None => arguments.root.clone(),
+    };
+    let model = Model {
+        root: &root,
+        trust: &compiled,
+        signature: arguments.signature.as_deref(),
+        namespace: Some(&arguments.namespace),
+        digest: Some(&arguments.digest),
+        refuses_code: true,
+    };
+    verify(&model, progress)
+}
+
+/// A path below the volume: no way up, and no link on the way that could lead out of it.
+fn below(root: &Path, path: &Path) -> Result<PathBuf, String> {
+    let mut whole = root.to_path_buf();
+    for part in path.components() {
+        let Component::Normal(part) = part else {
+            return Err(format!("spec.source.path {:?} is no plain path", path.display().to_string()));
+        };
+        whole.push(part);
+        let metadata = whole.symlink_metadata().map_err(|error| format!("{}: {error}", whole.display()))?;
+        if metadata.is_symlink() {
+            return Err(format!("{}: is a symbolic link", whole.display()));
+        }
+    }
+    Ok(whole)
+}
+
+/// The account in short.
+fn answer(digest: &str, account: &Account) -> Answer {
+    let state = |name: &str| match account.stage(name).and_then(|stage| stage.verdict) {
+        Some(Verdict::Verified) => VerificationState::Verified,
+        Some(Verdict::Refused) => VerificationState::Failed,
+        Some(Verdict::Unknown) | None => VerificationState::Unknown,
+    };
+    let mut bytes = state("bytes");
+    if account.stage("digest").is_some() {
+        // Whatever the files are, they are not those of the digest.
+        bytes = VerificationState::Failed;
+    }
+    let wrong =
+        account.stages.iter().filter(|stage| !matches!(stage.verdict, Some(Verdict::Verified) | None));
+    let lines: Vec<String> = wrong
+        .flat_map(|stage| stage.lines.iter().map(move |line| format!("{}: {line}", stage.name)))
+        .filter(|line| !line.ends_with("as the manifest says"))
+        .collect();
+    Answer {
+        digest: digest.to_owned(),
+        signature: state("signature"),
+        authorities: account.authorities.clone(),
+        bytes,
+        formats: state("formats"),
+        message: lines.join("; "),
+    }
 }
 
 /// Exit code of a verdict.

@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     let stop = stop_signal()?;
     let common = &arguments.common;
-    let world = Arc::new(RwLock::new(World::default()));
+    let world = Arc::new(RwLock::new(World::with_verifier(&common.verifier_image)));
     let signatures = Arc::new(Signatures::new(Arc::clone(&world), VerifierConfig::default()));
     let metrics = Arc::new(Metrics::new(vec![Arc::clone(&signatures) as Arc<dyn CacheStats>]));
     let readiness = Readiness::default();

@@ -1,5 +1,6 @@
 //! What one leader among the replicas of the controller keeps true in the cluster.
 
+pub mod assets;
 pub mod audit;
 pub mod auditor;
 pub mod blocked;

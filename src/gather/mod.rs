@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod files;
 pub mod live;
+pub mod model_jobs;
 pub mod models;
 pub mod objects;
 pub mod pull_secrets;

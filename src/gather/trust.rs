@@ -8,6 +8,7 @@ use super::registry::{
     RevokedKind, RevokedSpec, RootSpec, RuleSpec, SignatureFormat,
 };
 use crate::api::trust::{self as api, AITrustPolicy};
+use crate::models::job::LONGEST_TRUST;
 use crate::policy::dates;
 
 /// What is wrong with one policy, as sentences that name the place; empty when all of it can be used.
@@ -34,6 +35,54 @@ pub fn spec(policy: &AITrustPolicy) -> PolicySpec {
         rules: of.rules.iter().map(rule).collect(),
         revoked: of.revoked.iter().filter_map(revoked).collect(),
     }
+}
+
+/// The policies reduced to what is about models on volumes, as text that is the same wherever the policies are: for the
+/// Job that verifies one of them, in a place without an API server.
+///
+/// # Errors
+/// A sentence where the text would be longer than an environment variable may be.
+pub fn for_volumes<'a>(
+    policies: impl Iterator<Item = &'a AITrustPolicy>,
+    digest: &str,
+) -> Result<String, String> {
+    let mut reduced: Vec<AITrustPolicy> = policies.map(|policy| reduce(policy, digest)).collect();
+    reduced.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+    let text = serde_json::to_string(&reduced)
+        .map_err(|error| format!("the trust policies cannot be written: {error}"))?;
+    if text.len() > LONGEST_TRUST {
+        return Err(format!(
+            "the trust policies about models on volumes take {} bytes, and the verifier can be given {LONGEST_TRUST}",
+            text.len()
+        ));
+    }
+    Ok(text)
+}
+
+fn reduce(policy: &AITrustPolicy, digest: &str) -> AITrustPolicy {
+    let of = &policy.spec;
+    let about = |rule: &&api::TrustRule| {
+        rule.match_.artifact == api::Artifact::Model && rule.match_.repositories.is_empty()
+    };
+    let rules: Vec<_> = of.rules.iter().filter(about).cloned().collect();
+    let named =
+        |authority: &&api::Authority| rules.iter().any(|rule| rule.authorities.contains(&authority.name));
+    let counts = |revoked: &&api::Revocation| match revoked.kind {
+        api::RevokedKind::Digest => revoked.value.trim().eq_ignore_ascii_case(digest),
+        api::RevokedKind::Key | api::RevokedKind::Identity => true,
+        api::RevokedKind::Supplier => false,
+    };
+    let mut reduced = AITrustPolicy::new(
+        policy.metadata.name.as_deref().unwrap_or_default(),
+        api::AITrustPolicySpec {
+            authorities: of.authorities.iter().filter(named).cloned().collect(),
+            revoked: of.revoked.iter().filter(counts).cloned().collect(),
+            rules,
+            ..api::AITrustPolicySpec::default()
+        },
+    );
+    reduced.status = None;
+    reduced
 }
 
 fn registry(registry: &api::Registry) -> RegistrySpec {

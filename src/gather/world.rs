@@ -30,10 +30,18 @@ pub struct World {
     pub cluster: Cluster,
     /// Roles and bindings.
     pub rbac: RbacIndex,
+    /// The image of the Jobs that verify models on volumes; empty where there are to be none.
+    pub verifier_image: String,
     nowhere: Namespace,
 }
 
 impl World {
+    /// Nothing is known yet, but which image verifies models on volumes; empty for none.
+    #[must_use]
+    pub fn with_verifier(image: &str) -> Self {
+        Self { verifier_image: image.to_owned(), ..Self::default() }
+    }
+
     /// Takes in an object as it is now. Returns whose verdict may change; nothing when the object says what it said before.
     pub fn apply(&mut self, object: Object) -> Touched {
         match object {

@@ -2,4 +2,5 @@
 //! bytes come in through readers, nothing here opens a file.
 
 pub mod format;
+pub mod job;
 pub mod manifest;

@@ -135,6 +135,11 @@ readinessProbe:
   value: portcullis-webhook
 - name: PORTCULLIS_WEBHOOK_CONFIGURATION
   value: portcullis
+{{- if .Values.verifier.enabled }}
+# our own image verifies models on volumes; the webhook knows its pods by it
+- name: PORTCULLIS_VERIFIER_IMAGE
+  value: {{ .Values.verifier.image | default (include "portcullis.image" .) | quote }}
+{{- end }}
 - name: PORTCULLIS_LOG_FORMAT
   value: {{ .Values.log.format }}
 - name: PORTCULLIS_LOG_LEVEL

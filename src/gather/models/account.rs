@@ -44,6 +44,8 @@ pub struct Stage {
 pub struct Account {
     /// The digest of the whole, where there is a manifest.
     pub digest: Option<String>,
+    /// Who signed, where somebody did who counts.
+    pub authorities: Vec<String>,
     /// The stages in their order.
     pub stages: Vec<Stage>,
 }
@@ -59,6 +61,7 @@ impl Account {
     pub fn signature(&mut self, verification: &Verification) {
         let (verdict, lines) = match verification {
             Verification::Verified(proof) => {
+                self.authorities.clone_from(&proof.authorities);
                 let when = proof.signed_at.map_or_else(
                     || "when is not proven: no transparency log or timestamp was asked for".to_owned(),
                     |moment| format!("signed at {moment}, proven by a transparency log or timestamp"),

@@ -143,7 +143,7 @@ fn progress_is_told_on_the_way() {
     let progress =
         Progress::new(std::time::Duration::ZERO, move |line| hears.lock().unwrap().push(line.to_owned()));
     let (root, manifest) = model(&[("a", &vec![7; 3 << 20])]);
-    check(root.path(), &manifest, None, Options { threads: 1, formats: false }, &progress);
+    let _ = check(root.path(), &manifest, None, Options { threads: 1, formats: false }, &progress);
     let said = said.lock().unwrap();
     assert_eq!(said[0], "1 files with 3145728 bytes are to be hashed");
     assert!(said[1].starts_with("33% hashed: 0 of 1 files, 1048576 of 3145728 bytes, "), "{said:?}");

@@ -1,0 +1,228 @@
+//! Which models are due, which Jobs are to be read and which have become useless; and the status that an answer makes.
+//! Pure.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::batch::v1::Job;
+use std::sync::Arc;
+
+use super::Models;
+use crate::api::AIModel;
+use crate::api::common::{Verification, VerificationState};
+use crate::gather::model_jobs;
+use crate::gather::world::World;
+use crate::models::job::{self, Answer, LABEL_VERIFIES};
+use crate::policy::dates;
+use crate::render::words;
+
+/// Verifiers that run in the cluster at the same time: each reads as fast as its disk gives.
+pub const AT_ONCE: usize = 4;
+/// How often bytes are read again, unless a model says otherwise.
+const EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);
+const AT_LEAST: SignedDuration = SignedDuration::from_hours(1);
+/// When what could not be found out is asked again.
+const AGAIN: SignedDuration = SignedDuration::from_mins(10);
+/// How long a pod may take to start: its volume may be held by another node.
+const START: SignedDuration = SignedDuration::from_mins(10);
+
+/// A Job of ours as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its UID.
+    pub uid: String,
+    /// What it verifies.
+    pub task: String,
+    /// Whether it has ended, and how the Job controller puts it.
+    pub ended: Option<String>,
+    /// Since when it waits for its pod to start; nothing once it has.
+    pub waits_since: Option<Timestamp>,
+}
+
+impl Running {
+    /// Reads a Job; nothing where it is already going away.
+    #[must_use]
+    pub fn of(job: &Job) -> Option<Self> {
+        if job.metadata.deletion_timestamp.is_some() {
+            return None;
+        }
+        let status = job.status.as_ref();
+        let ended = status.and_then(|status| {
+            let conditions = status.conditions.iter().flatten();
+            conditions
+                .filter(|c| c.status == "True" && matches!(c.type_.as_str(), "Complete" | "Failed"))
+                .map(|c| {
+                    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+                    format!("{} {}", text(&c.reason), text(&c.message)).trim().to_owned()
+                })
+                .next()
+        });
+        let started = status.is_some_and(|status| status.ready.unwrap_or_default() > 0);
+        let created = job.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        Some(Self {
+            name: job.metadata.name.clone()?,
+            namespace: job.metadata.namespace.clone()?,
+            uid: job.metadata.uid.clone()?,
+            task: job.metadata.labels.as_ref()?.get(LABEL_VERIFIES)?.clone(),
+            waits_since: created.filter(|_| ended.is_none() && !started),
+            ended,
+        })
+    }
+
+    /// What to say where no pod of the Job can be read.
+    #[must_use]
+    pub fn why_without_pod(&self) -> String {
+        format!("the verifier left no answer: {}", self.ended.as_deref().unwrap_or("its pod is gone"))
+    }
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Step {
+    /// Create this Job for this model.
+    Start(Arc<AIModel>, Box<Job>),
+    /// Read what the pod of a Job found, write it down and delete the Job.
+    Read(Arc<AIModel>, Running),
+    /// Delete a Job whose answer nobody needs any more.
+    Delete(Running),
+    /// Write a status without a Job.
+    Tell(Arc<AIModel>, Box<Verification>),
+}
+
+/// What came of a Job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its pod said so.
+    Answered(Answer),
+    /// It could not be found out; why.
+    Unknown(String),
+}
+
+/// Everything to be done now.
+#[must_use]
+pub fn plan(world: &World, running: &[Running], now: Timestamp) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut wanted: Vec<(&Arc<AIModel>, String, Job)> = Vec::new();
+    let models: Models<'_> = world
+        .cluster
+        .namespaces
+        .iter()
+        .flat_map(|(namespace, known)| {
+            known.models.iter().map(move |(name, model)| ((namespace.as_str(), name.as_str()), model))
+        })
+        .collect();
+    for model in models.into_values() {
+        let settings = match model_jobs::settings(world, model) {
+            Ok(settings) => settings,
+            Err(why) => {
+                if is_on_volume(model) && is_due(model, now) {
+                    let told = verification(model, &Outcome::Unknown(why), now);
+                    steps.push(Step::Tell(Arc::clone(model), Box::new(told)));
+                }
+                continue;
+            }
+        };
+        let Some(pod) = job::build(model, &settings) else { continue };
+        if let Some(job) = job::job(model, &pod) {
+            wanted.push((model, job::task(model, &pod), job));
+        }
+    }
+    let mut busy = 0;
+    for job in running {
+        let model = wanted
+            .iter()
+            .find(|(model, task, _)| {
+                *task == job.task && model.metadata.namespace.as_deref() == Some(&job.namespace)
+            })
+            .map(|(model, ..)| *model);
+        match model {
+            None => steps.push(Step::Delete(job.clone())),
+            Some(model) if job.ended.is_some() => steps.push(Step::Read(Arc::clone(model), job.clone())),
+            Some(model) if job.waits_since.is_some_and(|since| now.duration_since(since) > START) => {
+                let why = "its pod did not start within ten minutes: is the volume held by another node, and can the \
+                           verifier's image be pulled in this namespace?";
+                let told = verification(model, &Outcome::Unknown(why.to_owned()), now);
+                steps.push(Step::Tell(Arc::clone(model), Box::new(told)));
+                steps.push(Step::Delete(job.clone()));
+            }
+            Some(_) => busy += 1,
+        }
+    }
+    // Whoever waited longest goes first; what was never verified before everything else.
+    wanted.sort_by_key(|(model, ..)| verified_at(model));
+    for (model, task, job) in wanted {
+        let has_one = running.iter().any(|running| {
+            running.task == task && model.metadata.namespace.as_deref() == Some(&running.namespace)
+        });
+        if has_one || !is_due(model, now) {
+            continue;
+        }
+        if busy >= AT_ONCE {
+            break;
+        }
+        busy += 1;
+        steps.push(Step::Start(Arc::clone(model), Box::new(job)));
+    }
+    steps
+}
+
+fn is_on_volume(model: &AIModel) -> bool {
+    let source = model.spec.source.as_ref();
+    source.is_some_and(|source| source.kind == crate::api::model::ModelSourceKind::Pvc)
+}
+
+fn former(model: &AIModel) -> Option<&Verification> {
+    let known = model.status.as_ref()?.verification.as_ref()?;
+    (known.digest == model.spec.digest).then_some(known)
+}
+
+fn verified_at(model: &AIModel) -> Option<Timestamp> {
+    dates::from(former(model)?.bytes_verified_at.as_deref()?)
+}
+
+/// Whether a model's bytes are to be read: never read for this digest, or too long ago.
+fn is_due(model: &AIModel, now: Timestamp) -> bool {
+    let (Some(known), Some(at)) = (former(model), verified_at(model)) else { return true };
+    let plan = model.spec.verification.as_ref().and_then(|plan| plan.every.as_deref());
+    let every = plan.and_then(dates::duration).map_or(EVERY, |every| every.max(AT_LEAST));
+    let every =
+        if known.bytes_verified == Some(VerificationState::Unknown) { every.min(AGAIN) } else { every };
+    now.duration_since(at) >= every
+}
+
+/// The status that an answer makes. What is not known stays unknown, and a digest that nobody asked about proves nothing.
+#[must_use]
+pub fn verification(model: &AIModel, outcome: &Outcome, now: Timestamp) -> Verification {
+    let at = now.round(jiff::Unit::Second).unwrap_or(now).to_string();
+    let digest = model.spec.digest.clone();
+    let unknown = |why: &str| Verification {
+        digest: digest.clone(),
+        bytes_verified: Some(VerificationState::Unknown),
+        bytes_verified_at: Some(at.clone()),
+        message: Some(words::cut(why.to_owned(), 1000)),
+        // A look that failed does not undo what an earlier one proved about the signature of the same digest.
+        ..former(model).cloned().unwrap_or_default()
+    };
+    match outcome {
+        Outcome::Unknown(why) => unknown(why),
+        Outcome::Answered(answer) if Some(&answer.digest) != digest.as_ref() => {
+            unknown("the verifier answered about another digest")
+        }
+        Outcome::Answered(answer) => Verification {
+            digest,
+            signature_verified: Some(answer.signature),
+            signature_verified_at: Some(at.clone()),
+            authority: answer.authorities.first().cloned(),
+            bytes_verified: Some(answer.bytes),
+            bytes_verified_at: Some(at),
+            formats_verified: Some(answer.formats),
+            message: (!answer.message.is_empty()).then(|| words::cut(answer.message.clone(), 1000)),
+        },
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

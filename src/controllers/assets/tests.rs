@@ -1,0 +1,182 @@
+//! When a model is read, by which Job, and what its answer makes of the status.
+
+use serde_json::json;
+
+use super::*;
+use crate::gather::world::Object;
+
+const NOW: &str = "2026-06-01T12:00:00Z";
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+fn digest(letter: &str) -> String {
+    format!("sha256:{}", letter.repeat(64))
+}
+
+fn model(name: &str, verification: serde_json::Value) -> AIModel {
+    let mut model: AIModel = serde_json::from_value(json!({
+        "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIModel",
+        "metadata": {"name": name, "namespace": "chat", "uid": format!("uid-{name}")},
+        "spec": {"digest": digest("a"), "source": {"kind": "pvc", "claimName": "weights"}},
+    }))
+    .unwrap();
+    if !verification.is_null() {
+        model.status = Some(serde_json::from_value(json!({"verification": verification})).unwrap());
+    }
+    model
+}
+
+fn world(models: impl IntoIterator<Item = AIModel>) -> World {
+    let mut world = World::with_verifier("registry.example/p@sha256:1");
+    for model in models {
+        world.apply(Object::Model(Box::new(model)));
+    }
+    world
+}
+
+fn verified(at: &str) -> serde_json::Value {
+    json!({"digest": digest("a"), "bytesVerified": "Verified", "bytesVerifiedAt": at})
+}
+
+/// Steps in short.
+fn steps(world: &World, running: &[Running]) -> Vec<String> {
+    let name = |model: &AIModel| model.metadata.name.clone().unwrap_or_default();
+    plan(world, running, now())
+        .into_iter()
+        .map(|step| match step {
+            Step::Start(model, _) => format!("start {}", name(&model)),
+            Step::Read(model, job) => format!("read {} of {}", job.name, name(&model)),
+            Step::Delete(job) => format!("delete {}", job.name),
+            Step::Tell(model, told) => {
+                format!("tell {}: {}", name(&model), told.message.unwrap_or_default())
+            }
+        })
+        .collect()
+}
+
+/// The Job that would be started for a model.
+fn running(world: &World, name: &str, ended: Option<&str>) -> Running {
+    let started = plan(world, &[], now()).into_iter().find_map(|step| match step {
+        Step::Start(model, job) if model.metadata.name.as_deref() == Some(name) => Some(job),
+        _ => None,
+    });
+    let mut job = *started.expect("the model is due");
+    job.metadata.uid = Some("job".to_owned());
+    job.metadata.creation_timestamp =
+        Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now() - SignedDuration::from_mins(1)));
+    if let Some(reason) = ended {
+        job.status = Some(
+            serde_json::from_value(
+                json!({"conditions": [{"type": "Failed", "status": "True", "reason": reason}]}),
+            )
+            .unwrap(),
+        );
+    }
+    let mut running = Running::of(&job).unwrap();
+    running.name = format!("job-{name}");
+    running
+}
+
+#[test]
+fn a_model_is_read_once_and_again_after_its_time() {
+    let due = |verification| steps(&world([model("m", verification)]), &[]);
+    assert_eq!(due(json!(null)), ["start m"]);
+    assert_eq!(due(verified("2026-06-01T00:00:00Z")), [""; 0]);
+    assert_eq!(due(verified("2026-05-20T00:00:00Z")), ["start m"]);
+    let mut other = verified(NOW);
+    other["digest"] = json!(digest("b"));
+    assert_eq!(due(other), ["start m"], "another digest was verified");
+    let mut unknown = verified("2026-06-01T11:45:00Z");
+    unknown["bytesVerified"] = json!("Unknown");
+    assert_eq!(due(unknown), ["start m"], "what could not be found out is asked again soon");
+    let mut often = model("m", verified("2026-06-01T10:00:00Z"));
+    often.spec.verification = Some(serde_json::from_value(json!({"every": "PT1S"})).unwrap());
+    assert_eq!(steps(&world([often.clone()]), &[]), ["start m"]);
+    often.status = model("m", verified("2026-06-01T11:30:00Z")).status;
+    assert_eq!(steps(&world([often]), &[]), [""; 0], "an hour is the least");
+}
+
+#[test]
+fn few_run_at_once_and_the_never_verified_go_first() {
+    let mut models: Vec<_> =
+        (0..6).map(|i| model(&format!("m{i}"), verified("2026-01-01T00:00:00Z"))).collect();
+    models.push(model("new", json!(null)));
+    let world = world(models);
+    let started = steps(&world, &[]);
+    assert_eq!(started.len(), AT_ONCE);
+    assert_eq!(started[0], "start new");
+    let one = running(&world, "new", None);
+    let next = steps(&world, std::slice::from_ref(&one));
+    assert_eq!(next.len(), AT_ONCE - 1);
+    assert!(!next.contains(&"start new".to_owned()), "one Job a model: {next:?}");
+}
+
+#[test]
+fn an_ended_job_is_read_and_a_useless_one_deleted() {
+    let first = world([model("m", json!(null))]);
+    let ended = running(&first, "m", Some("BackoffLimitExceeded"));
+    assert_eq!(steps(&first, std::slice::from_ref(&ended)), ["read job-m of m"]);
+    let mut changed = model("m", json!(null));
+    changed.spec.digest = Some(digest("b"));
+    assert_eq!(steps(&world([changed]), &[ended]), ["delete job-m", "start m"]);
+}
+
+#[test]
+fn a_pod_that_does_not_start_is_said_and_taken_away() {
+    let world = world([model("m", json!(null))]);
+    let mut waiting = running(&world, "m", None);
+    waiting.waits_since = Some(now() - SignedDuration::from_mins(11));
+    let said = steps(&world, &[waiting]);
+    assert!(said[0].starts_with("tell m: its pod did not start within ten minutes"), "{said:?}");
+    assert_eq!(said[1], "delete job-m");
+}
+
+#[test]
+fn without_an_image_nothing_is_started_and_the_status_says_so() {
+    let mut world = world([model("m", json!(null))]);
+    world.verifier_image.clear();
+    assert_eq!(steps(&world, &[]), ["tell m: the operator was not told which image verifies models"]);
+}
+
+#[test]
+fn only_the_pod_that_would_be_built_is_the_verifier() {
+    let world = world([model("m", json!(null))]);
+    let Some(Step::Start(model, job)) = plan(&world, &[], now()).into_iter().next() else {
+        panic!("the model is due")
+    };
+    let mut pod = job.spec.unwrap().template.spec.unwrap();
+    assert!(model_jobs::is_verifier(&world, "chat", &pod));
+    assert!(!model_jobs::is_verifier(&world, "other", &pod), "the model is of another namespace");
+    pod.containers[0].command = Some(vec!["sh".to_owned()]);
+    assert!(!model_jobs::is_verifier(&world, "chat", &pod));
+    assert_eq!(model.metadata.name.as_deref(), Some("m"));
+}
+
+#[test]
+fn an_answer_becomes_the_status_and_one_about_another_digest_does_not() {
+    let model = model("m", json!(null));
+    let answer = |digest: String| {
+        Outcome::Answered(Answer {
+            digest,
+            signature: VerificationState::Verified,
+            authorities: vec!["acme".to_owned()],
+            bytes: VerificationState::Failed,
+            formats: VerificationState::Verified,
+            message: "bytes: \"a\" has other bytes than the manifest says".to_owned(),
+        })
+    };
+    let told = verification(&model, &answer(digest("a")), now());
+    assert_eq!(
+        serde_json::to_value(told).unwrap(),
+        json!({
+            "digest": digest("a"), "signatureVerified": "Verified", "signatureVerifiedAt": NOW, "authority": "acme",
+            "bytesVerified": "Failed", "bytesVerifiedAt": NOW, "formatsVerified": "Verified",
+            "message": "bytes: \"a\" has other bytes than the manifest says",
+        })
+    );
+    let told = verification(&model, &answer(digest("b")), now());
+    assert_eq!(told.bytes_verified, Some(VerificationState::Unknown));
+    assert_eq!(told.message.as_deref(), Some("the verifier answered about another digest"));
+}
