@@ -1,6 +1,8 @@
 //! `portcullis verify MODEL-DIR` on models that the real `model_signing` signed: what we say, and how it compares with
 //! what `model_signing` itself says (tests/models/signed.py).
 
+#![expect(clippy::expect_used, reason = "a test that cannot run the program has failed")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -178,6 +180,50 @@ fn unsigned_files_are_compared_with_a_digest_and_stay_unsigned() {
     assert!(said.contains("signature: refused\n") && said.contains("bytes: verified\n"), "{said}");
     let output = verify(&folder(), "unsigned", &["--digest", &format!("sha256:{}", "1".repeat(64))]);
     assert!(text(&output).contains(&format!("the files are {digest}, not sha256:111")), "{}", text(&output));
+}
+
+/// What the verifier leaves behind in the cluster.
+fn answer(name: &str, digest: &str) -> (Option<i32>, serde_json::Value) {
+    let trust = std::fs::read_to_string(folder().join("trust.yaml")).expect("trust.yaml");
+    let policy: serde_json::Value = serde_saphyr::from_str(&trust).expect("a policy");
+    let place = tempfile::tempdir().expect("a folder");
+    let file = place.path().join("answer");
+    let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["verify-model", "--namespace=chat", "--root"])
+        .arg(folder())
+        .args([&format!("--path={name}"), &format!("--digest={digest}"), "--answer"])
+        .arg(&file)
+        .env("PORTCULLIS_TRUST", serde_json::json!([policy]).to_string())
+        .output()
+        .expect("portcullis runs");
+    let said = std::fs::read_to_string(&file).expect("an answer");
+    (output.status.code(), serde_json::from_str(&said).expect("an answer"))
+}
+
+#[test]
+fn the_verifier_leaves_an_answer_about_the_digest_it_was_asked_for() {
+    let said = text(&verify(&folder(), "good", &[]));
+    let digest = said.lines().nth(1).expect("a digest").to_owned();
+    let (code, good) = answer("good", &digest);
+    assert_eq!(code, Some(0));
+    assert_eq!(good["signature"], "Verified");
+    assert_eq!(good["bytes"], "Verified");
+    assert_eq!(good["authorities"], serde_json::json!(["acme"]));
+    let (code, bad) = answer("changed-byte", &digest);
+    assert_eq!(code, Some(1));
+    assert_eq!((&bad["signature"], &bad["bytes"]), (&"Verified".into(), &"Failed".into()));
+    assert_eq!(bad["message"], "bytes: \"model.safetensors\" has other bytes than the manifest says");
+    let (_, other) = answer("good", &format!("sha256:{}", "b".repeat(64)));
+    assert_eq!((&other["signature"], &other["bytes"]), (&"Failed".into(), &"Failed".into()));
+    assert_eq!(
+        other["authorities"],
+        serde_json::Value::Null,
+        "a signature over another digest counts for nothing"
+    );
+    let (code, outside) = answer("../signed/good", &digest);
+    assert_eq!(code, Some(2));
+    assert_eq!(outside["bytes"], "Unknown");
+    assert_eq!(outside["message"], "spec.source.path \"../signed/good\" is no plain path");
 }
 
 #[test]

@@ -133,11 +133,9 @@ fn answer(digest: &str, account: &Account) -> Answer {
         Some(Verdict::Refused) => VerificationState::Failed,
         Some(Verdict::Unknown) | None => VerificationState::Unknown,
     };
-    let mut bytes = state("bytes");
-    if account.stage("digest").is_some() {
-        // Whatever the files are, they are not those of the digest.
-        bytes = VerificationState::Failed;
-    }
+    // Whatever is signed and there, it is not what the digest names.
+    let is_other = account.stage("digest").is_some();
+    let of_digest = |state| if is_other { VerificationState::Failed } else { state };
     let wrong =
         account.stages.iter().filter(|stage| !matches!(stage.verdict, Some(Verdict::Verified) | None));
     let lines: Vec<String> = wrong
@@ -146,9 +144,9 @@ fn answer(digest: &str, account: &Account) -> Answer {
         .collect();
     Answer {
         digest: digest.to_owned(),
-        signature: state("signature"),
-        authorities: account.authorities.clone(),
-        bytes,
+        signature: of_digest(state("signature")),
+        authorities: if is_other { Vec::new() } else { account.authorities.clone() },
+        bytes: of_digest(state("bytes")),
         formats: state("formats"),
         message: lines.join("; "),
     }

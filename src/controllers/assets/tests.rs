@@ -23,7 +23,8 @@ fn model(name: &str, verification: serde_json::Value) -> AIModel {
     }))
     .unwrap();
     if !verification.is_null() {
-        model.status = Some(serde_json::from_value(json!({"verification": verification})).unwrap());
+        let status = serde_json::Map::from_iter([("verification".to_owned(), verification)]);
+        model.status = Some(serde_json::from_value(status.into()).unwrap());
     }
     model
 }
