@@ -4,7 +4,7 @@
 //! Needs `KUBECONFIG` of a cluster of its own; `e2e/integration.sh` brings an API server up for it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -15,14 +15,22 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::rbac::v1::ClusterRole;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, Resource, ResourceExt as _};
+use portcullis::api::AICompliance;
+use portcullis::controllers::auditor::Auditor;
 use portcullis::controllers::certificates::{
     AUTHORITY_SECRET, Certificates, LiveBundles, Outputs, SERVING_SECRET, observe,
 };
 use portcullis::controllers::leader::{self, Leadership};
+use portcullis::controllers::wake::Lookout;
 use portcullis::controllers::webhooks::{Drifts, Settings, Webhooks};
+use portcullis::gather::registry::VerifierConfig;
+use portcullis::gather::signatures::Signatures;
+use portcullis::gather::world::World;
 use portcullis::telemetry::metrics::Metrics;
 use portcullis::telemetry::probes::Readiness;
 use portcullis::webhook::tls::{TlsStore, install_provider};
@@ -290,6 +298,55 @@ async fn repairs(gate: &Gate) -> Result<()> {
     Ok(())
 }
 
+/// A repair is found on the row of the cluster, as a row that the API server takes, within seconds.
+async fn shows(gate: &Gate) -> Result<()> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(gate.client.clone());
+    for definition in portcullis::api::crds::all_crds()? {
+        let name = definition.name_any();
+        let parameters = PatchParams::apply("gate-test").force();
+        definitions.patch(&name, &parameters, &Patch::Apply(&definition)).await?;
+        await_condition(definitions.clone(), &name, conditions::is_crd_established()).await?;
+    }
+    let world = Arc::new(RwLock::new(World::default()));
+    let auditor = Auditor {
+        client: gate.client.clone(),
+        world: Arc::clone(&world),
+        pods: Arc::default(),
+        dirty: Arc::default(),
+        signatures: Arc::new(Signatures::new(world, VerifierConfig::default())),
+        book: Arc::default(),
+        lookout: Arc::new(Lookout::new(false)),
+        drifts: gate.drifts.clone(),
+        recorder: Recorder::new(gate.client.clone(), Reporter::from("gate-test")),
+        metrics: Arc::new(Metrics::default()),
+    };
+    let auditing = tokio::spawn(auditor.run());
+    let rows: Api<AICompliance> = Api::all(gate.client.clone());
+    let status = async || Ok::<_, anyhow::Error>(rows.get_opt("cluster").await?.and_then(|row| row.status));
+    until("the row of the cluster tells of the repair", async || {
+        let findings = status().await?.map(|status| status.findings).unwrap_or_default();
+        Ok(findings.iter().any(|finding| {
+            finding.control == "enforcement-integrity"
+                && finding.object == "ValidatingWebhookConfiguration/portcullis"
+                && finding.message.as_deref().is_some_and(|message| message.contains("and repaired: "))
+        }))
+    })
+    .await?;
+    let fresh = status().await?.map(|status| status.conditions).unwrap_or_default();
+    ensure!(fresh.iter().any(|c| c.type_ == "Fresh" && c.status == "True"), "{fresh:?}");
+    // The next one is there at once, without a minute's wait.
+    let begun = Instant::now();
+    gate.evil(json!({"webhooks": [list(&gate.namespace)[0]]})).await?;
+    until("the row tells of the second repair too", async || {
+        let findings = status().await?.map(|status| status.findings).unwrap_or_default();
+        Ok(findings.iter().any(|f| f.message.as_deref().is_some_and(|m| m.contains("was missing"))))
+    })
+    .await?;
+    ensure!(begun.elapsed() < Duration::from_secs(15), "the row told of it after {:?}", begun.elapsed());
+    auditing.abort();
+    Ok(())
+}
+
 /// 071: a deleted configuration comes back, unless we are being uninstalled.
 async fn recreates(gate: &Gate) -> Result<()> {
     let namespace = gate.namespace.as_str();
@@ -375,6 +432,7 @@ async fn the_gate_comes_up_stays_quiet_and_comes_back() -> Result<()> {
     ensure!(gate.drifts.borrow().is_empty(), "{:?}", gate.drifts.borrow());
 
     repairs(&gate).await?;
+    shows(&gate).await?;
     recreates(&gate).await?;
     rotates(&gate).await?;
     for task in &gate.tasks {

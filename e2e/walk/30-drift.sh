@@ -5,6 +5,8 @@ bundle() { configuration -o 'jsonpath=policy={.webhooks[0].failurePolicy} ca={.w
 expect "the configuration carries the CA" "ca=LS0t" bundle
 kubectl patch validatingwebhookconfiguration portcullis --type json -p '[{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}]' >/dev/null
 expect "a weakened failure policy is put right" "policy=Fail" eventually_says "policy=Fail" bundle
+told() { kubectl get aicompliance cluster -o 'jsonpath={range .status.findings[*]}{.object}: {.message}{"\n"}{end}'; }
+expect "the row of the cluster tells of it" 'and repaired: webhook' eventually_says 'ValidatingWebhookConfiguration/portcullis' told
 kubectl patch validatingwebhookconfiguration portcullis --type json -p '[{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]' >/dev/null
 expect "a removed CA comes back" "ca=LS0t" eventually_says "ca=LS0t" bundle
 configuration -o name >/dev/null && kubectl delete validatingwebhookconfiguration portcullis >/dev/null

@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
 use kube::runtime::events::Recorder;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -29,6 +31,7 @@ use super::status::said;
 use super::statuses::Statuses;
 use super::wake::{FRESH as FRESH_REFUSAL, Lookout};
 use super::webhooks::Drifts;
+use crate::api::OverallVerdict;
 use crate::api::compliance::AIComplianceStatus;
 use crate::api::workload::{AIWorkload, AIWorkloadStatus};
 use crate::gather::signatures::{ImageQuestion, SignatureSource};
@@ -79,11 +82,39 @@ struct Kept {
     blocked: BTreeMap<String, AuditedWorkload>,
 }
 
+/// What is remembered of the status of one workload as it is stored, and whose it is: an object that was made anew has
+/// none yet. The whole would be the largest thing in the memory of the controller.
+#[derive(Default, PartialEq)]
+struct Stored {
+    uid: Option<String>,
+    digest: [u8; 32],
+    /// Without their words: only since when each holds.
+    conditions: Vec<Condition>,
+    verdict: Option<OverallVerdict>,
+}
+
+impl Stored {
+    fn of(uid: Option<String>, status: AIWorkloadStatus) -> Self {
+        let digest = digest(&status);
+        let wordless = |condition: Condition| Condition { message: String::new(), ..condition };
+        let conditions = status.conditions.into_iter().map(wordless).collect();
+        Self { uid, digest, conditions, verdict: status.verdict }
+    }
+
+    fn is(&self, uid: Option<&String>, status: &AIWorkloadStatus) -> bool {
+        self.uid.as_ref() == uid && self.digest == digest(status)
+    }
+}
+
+fn digest(status: &AIWorkloadStatus) -> [u8; 32] {
+    Sha256::digest(serde_json::to_vec(status).unwrap_or_default()).into()
+}
+
 /// What was written last, so that nothing is written twice.
 #[derive(Default)]
 struct Written {
     namespaces: BTreeMap<String, Kept>,
-    workloads: HashMap<(String, String), AIWorkloadStatus>,
+    workloads: HashMap<(String, String), Stored>,
     cluster: AIComplianceStatus,
     cluster_at: Option<Instant>,
     /// What could not be generated, and why, by namespace and workload.
@@ -98,7 +129,7 @@ impl Written {
     /// Forgets what is no longer there, so that it is written again.
     fn compare(&mut self, seen: &Self) {
         self.namespaces.retain(|name, _| seen.namespaces.contains_key(name));
-        self.workloads.retain(|key, status| seen.workloads.get(key) == Some(status));
+        self.workloads.retain(|key, stored| seen.workloads.get(key) == Some(stored));
         if seen.cluster != self.cluster {
             self.cluster_at = None;
         }
@@ -152,12 +183,20 @@ impl Auditor {
             self.lookout.look(FIRST_LOOK).await;
         }
         let mut profiles_shown = false;
+        let mut drifts = self.drifts.clone();
         self.dirty.add(Touched::everything());
         let mut full = Instant::now();
         loop {
             pulse.beat();
             let short = !written.unwritten.is_empty() || !written.held.is_empty() || !profiles_shown;
-            let mut touched = self.dirty.take(if short { SHORT_REST } else { REST }).await;
+            let mut drifted = false;
+            let mut touched = tokio::select! {
+                touched = self.dirty.take(if short { SHORT_REST } else { REST }) => touched,
+                Ok(()) = drifts.changed() => {
+                    drifted = true;
+                    self.dirty.take(Duration::ZERO).await
+                }
+            };
             touched.namespaces.extend(written.unwritten.keys().chain(&written.held).cloned());
             if full.elapsed() > FULL {
                 touched.all = true;
@@ -167,13 +206,19 @@ impl Auditor {
                     Err(error) => self.failed(&error),
                 }
             }
+            let begun = Instant::now();
             if touched.all {
-                full = Instant::now();
+                full = begun;
             }
             // An exemption that starts or ends to count changes verdicts.
             let turned = statuses.round(&touched, Timestamp::now()).await;
             touched.namespaces.extend(turned);
-            self.round(&touched, &pulse, &mut written).await;
+            self.round(&touched, drifted, &pulse, &mut written).await;
+            if touched.all {
+                let (namespaces, workloads) = (written.namespaces.len(), written.workloads.len());
+                let (pods, seconds) = (lock(&self.pods).len(), begun.elapsed().as_secs_f32());
+                tracing::info!(namespaces, workloads, pods, seconds, "everything was audited");
+            }
             if touched.all || !profiles_shown {
                 // Our own webhook judges them: right after an installation it has to come up first.
                 profiles_shown = self.show_profiles().await;
@@ -186,7 +231,7 @@ impl Auditor {
         tracing::warn!(error = error as &dyn std::error::Error, "the audit met an error");
     }
 
-    async fn round(&self, touched: &Touched, pulse: &Pulse, written: &mut Written) {
+    async fn round(&self, touched: &Touched, drifted: bool, pulse: &Pulse, written: &mut Written) {
         let governed: BTreeSet<String> = {
             let world = self.world();
             world
@@ -204,10 +249,10 @@ impl Auditor {
             self.forget(name, written).await;
         }
         let now = Timestamp::now();
-        let mut changed = !gone.is_empty() || touched.all;
+        let mut changed = !gone.is_empty() || touched.all || drifted;
         for name in &governed {
             if touched.all || touched.namespaces.contains(name) || !written.namespaces.contains_key(name) {
-                changed |= self.namespace(name, now, written).await;
+                changed |= self.namespace(name, now, pulse, written).await;
                 pulse.beat();
                 // The keepers of the gate share this task.
                 tokio::task::yield_now().await;
@@ -220,7 +265,7 @@ impl Auditor {
     }
 
     /// One namespace: bring about, judge, write. Returns whether its row has changed.
-    async fn namespace(&self, name: &str, now: Timestamp, written: &mut Written) -> bool {
+    async fn namespace(&self, name: &str, now: Timestamp, pulse: &Pulse, written: &mut Written) -> bool {
         written.unwritten.remove(name);
         self.generate(name, written).await;
         let images = images_of(&lock(&self.pods), self.world().namespace(name));
@@ -252,14 +297,14 @@ impl Auditor {
                 .filter_map(|(workload_name, result)| {
                     let workload = namespace.workloads.get(workload_name)?;
                     let key = (name.to_owned(), workload_name.clone());
-                    let nothing = AIWorkloadStatus::default();
+                    let stored = written.workloads.get(&key).filter(|s| s.uid == workload.metadata.uid);
                     let status = workload_status(
                         result,
                         workload.metadata.generation,
                         crate::policy::composition::digest(workload, namespace, &world.cluster),
                         written.faults.get(&key).map_or(Ok(()), |why| Err(why.clone())),
                         book.of(name, Some(workload_name), now),
-                        written.workloads.get(&key).unwrap_or(&nothing),
+                        stored.map_or(&[], |stored| &stored.conditions),
                         now,
                     );
                     Some((Arc::clone(workload), status))
@@ -272,7 +317,7 @@ impl Auditor {
             row.conditions = vec![Said::new(GOVERNED, true, "Labelled", message).condition(&[], None, since)];
             (Kept { summed, row, blocked: audited.into_blocked() }, statuses, namespace.uid.clone())
         };
-        self.write_statuses(name, statuses, written).await;
+        self.write_statuses(name, statuses, pulse, written).await;
         self.write_row(name, kept, former.row, uid, written).await
     }
 }

@@ -6,6 +6,7 @@
 pub mod issue;
 pub mod observe;
 pub mod plan;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,16 +20,15 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use self::issue::{IssueError, Issued};
-use self::observe::{certificates, data, fingerprint, signed_by};
+use self::issue::IssueError;
+use self::observe::{certificates, data, fingerprint};
 use self::plan::{Act, Fingerprint, Observed, Plan, Published, Waiting, Why};
+use self::secrets::{Read, bundle, client_config, issuer, pem, previous, still_trusted, texts};
+use super::keep::{Keeper, keep};
 use crate::telemetry::metrics::Metrics;
-use crate::webhook::tls::provider;
 
 /// The Secret with the authority; only the controller reads it.
 pub const AUTHORITY_SECRET: &str = "portcullis-ca";
@@ -108,12 +108,6 @@ pub struct Certificates {
     client_made: Option<(Fingerprint, i64)>,
 }
 
-/// Both Secrets as they were read.
-struct Read {
-    authority: Option<Secret>,
-    serving: Option<Secret>,
-}
-
 impl Certificates {
     /// The controller for the Service `service` in `namespace`.
     #[must_use]
@@ -140,56 +134,11 @@ impl Certificates {
     }
 
     /// Keeps the certificates, for ever.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
         let watched = [AUTHORITY_SECRET, SERVING_SECRET]
             .map(|name| watcher::watch_object(self.secrets.clone(), name).default_backoff().boxed());
-        let mut changes = futures::stream::select_all(watched);
-        let mut failures = 0_u32;
-        loop {
-            let pause = match self.reconcile().await {
-                Ok(pause) => {
-                    failures = 0;
-                    pause
-                }
-                Err(error) => {
-                    self.metrics.certificate_failed(error.label());
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the certificates could not be kept"
-                    );
-                    failures = failures.saturating_add(1);
-                    Duration::from_secs(1 << failures.min(5))
-                }
-            };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                Ok(()) = self.live.changed() => {}
-                Some(change) = changes.next() => if let Err(error) = change {
-                    self.metrics.watch_failed("secrets");
-                    tracing::warn!(%error, "the watch of the Secrets failed");
-                }
-            }
-        }
-    }
-
-    /// Looks, and acts until nothing is left to do; how long to pause then.
-    async fn reconcile(&mut self) -> Result<Duration, CertificateError> {
-        for _ in 0..ACTS_MAX {
-            let read = self.read().await?;
-            let now = Timestamp::now().as_second();
-            let observed = self.observe(&read, now);
-            self.hand_out(&read, &observed, now)?;
-            match plan::plan(now, &observed) {
-                Plan::Act(act) => self.act(act, &read, &observed, now).await?,
-                Plan::Wait(waiting, seconds) => {
-                    if waiting == Waiting::ClockBehind {
-                        tracing::error!("our clock is behind the API server's; no certificate is touched");
-                    }
-                    return Ok(Duration::from_secs(u64::try_from(seconds).unwrap_or(1)));
-                }
-            }
-        }
-        Err(CertificateError::Circles)
+        let metrics = Arc::clone(&self.metrics);
+        keep(self, futures::stream::select_all(watched), &metrics).await;
     }
 
     async fn read(&self) -> Result<Read, CertificateError> {
@@ -359,89 +308,45 @@ impl Certificates {
     }
 }
 
+impl Keeper for Certificates {
+    type Error = CertificateError;
+    const WATCHES: &'static str = "secrets";
+
+    async fn reconcile(&mut self) -> Result<Duration, CertificateError> {
+        for _ in 0..ACTS_MAX {
+            let read = self.read().await?;
+            let now = Timestamp::now().as_second();
+            let observed = self.observe(&read, now);
+            self.hand_out(&read, &observed, now)?;
+            match plan::plan(now, &observed) {
+                Plan::Act(act) => self.act(act, &read, &observed, now).await?,
+                Plan::Wait(waiting, seconds) => {
+                    if waiting == Waiting::ClockBehind {
+                        tracing::error!("our clock is behind the API server's; no certificate is touched");
+                    }
+                    return Ok(Duration::from_secs(u64::try_from(seconds).unwrap_or(1)));
+                }
+            }
+        }
+        Err(CertificateError::Circles)
+    }
+
+    fn failed(&self, error: &CertificateError) {
+        self.metrics.certificate_failed(error.label());
+        tracing::warn!(error = error as &dyn std::error::Error, "the certificates could not be kept");
+    }
+
+    async fn news(&mut self) {
+        if self.live.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 impl std::fmt::Debug for Certificates {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Certificates").field("names", &self.names).finish_non_exhaustive()
     }
-}
-
-fn previous(read: &Read) -> Option<CertificateDer<'static>> {
-    certificates(data(read.authority.as_ref(), "previous.crt")?).into_iter().next()
-}
-
-/// The authority that signed the serving certificate in use, where it can still be trusted: it stays in the bundle
-/// beside a new one. It is looked for in all places, so that a lost or damaged Secret costs no outage.
-fn still_trusted(read: &Read, now: i64) -> Option<CertificateDer<'static>> {
-    let leaf = certificates(data(read.serving.as_ref(), "tls.crt")?).into_iter().next()?;
-    let places = [(&read.authority, "tls.crt"), (&read.authority, "previous.crt"), (&read.serving, "ca.crt")];
-    places.into_iter().filter_map(|(secret, key)| data(secret.as_ref(), key)).flat_map(certificates).find(
-        |authority| {
-            observe::validity(authority).is_some_and(|validity| now < validity.not_after)
-                && signed_by(&leaf, authority)
-        },
-    )
-}
-
-/// The authority with its key, to sign with.
-fn issuer(read: &Read) -> Result<Issued, CertificateError> {
-    let text = |key| {
-        let bytes = data(read.authority.as_ref(), key).ok_or(CertificateError::Authority)?;
-        String::from_utf8(bytes.to_vec()).map_err(|_| CertificateError::Authority)
-    };
-    Ok(Issued { certificate: text("tls.crt")?, key: text("tls.key")? })
-}
-
-/// The texts of a Secret under the keys that we write.
-fn texts(secret: Option<&Secret>) -> BTreeMap<&'static str, String> {
-    ["tls.crt", "tls.key", "ca.crt", "previous.crt"]
-        .into_iter()
-        .filter_map(|key| Some((key, String::from_utf8(data(secret, key)?.to_vec()).ok()?)))
-        .collect()
-}
-
-/// The authorities to trust, PEM: the one in use first.
-fn bundle(read: &Read, observed: &Observed) -> String {
-    let authority = data(read.authority.as_ref(), "tls.crt").map(certificates).unwrap_or_default();
-    let wanted = observed.bundle();
-    authority
-        .into_iter()
-        .chain(previous(read))
-        .filter(|certificate| wanted.contains(&fingerprint(certificate)))
-        .map(|certificate| pem(&certificate))
-        .collect()
-}
-
-fn pem(certificate: &CertificateDer<'_>) -> String {
-    use base64::Engine;
-    let text = base64::engine::general_purpose::STANDARD.encode(certificate);
-    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(rest.len().min(64));
-        pem.push_str(line);
-        pem.push('\n');
-        rest = after;
-    }
-    pem.push_str("-----END CERTIFICATE-----\n");
-    pem
-}
-
-/// How the controller calls the replicas of the webhook: it trusts our authorities and shows a certificate of its own.
-fn client_config(
-    authority: &Issued,
-    bundle: &[u8],
-    now: i64,
-) -> Result<rustls::ClientConfig, CertificateError> {
-    let made = issue::client(authority, now)?;
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(certificates(bundle));
-    let key = PrivateKeyDer::from_pem_slice(made.key.as_bytes()).map_err(|_| CertificateError::Authority)?;
-    rustls::ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(CertificateError::Client)?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(certificates(made.certificate.as_bytes()), key)
-        .map_err(CertificateError::Client)
 }
 
 #[cfg(test)]

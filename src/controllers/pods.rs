@@ -79,6 +79,20 @@ impl Pods {
         known
     }
 
+    /// Forgets the pods that `keep` does not want.
+    pub fn retain(&mut self, keep: impl Fn(&str, &str) -> bool) {
+        let gone: Vec<(String, String)> = self
+            .by_namespace
+            .iter()
+            .flat_map(|(namespace, pods)| pods.keys().map(move |name| (namespace, name)))
+            .filter(|(namespace, name)| !keep(namespace, name))
+            .map(|(namespace, name)| (namespace.clone(), name.clone()))
+            .collect();
+        for (namespace, name) in gone {
+            self.remove(&namespace, &name);
+        }
+    }
+
     /// The pods of a namespace by name.
     pub fn of(&self, namespace: &str) -> impl Iterator<Item = (&String, &RunningPod)> {
         self.by_namespace.get(namespace).into_iter().flatten()

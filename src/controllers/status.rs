@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::api::common::MANAGER;
 
 /// Objects that one answer of the API server holds.
-const PAGE: u32 = 500;
+const PAGE: u32 = 100;
 
 /// Hands every object of a kind to `each`, page by page, so that no more than a page is in memory.
 ///

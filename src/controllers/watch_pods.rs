@@ -1,20 +1,21 @@
 //! The watch of pods that feeds the audit; only the controller has it.
 
 use std::collections::HashSet;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::Pod;
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 
 use super::dirty::Dirty;
 use super::pods::Pods;
+use crate::gather::follow::{Keeps, Key, follow};
 use crate::gather::world::Touched;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::probes::Condition;
+
+/// Pods that one answer of the API server holds while they are listed.
+const PAGE: u32 = 100;
 
 /// Feeds `pods` and marks namespaces whose pods change, until the runtime ends; meets `synced` after the first list.
 pub async fn watch_pods(
@@ -24,49 +25,49 @@ pub async fn watch_pods(
     metrics: Arc<Metrics>,
     synced: Condition,
 ) {
-    let mut events = pin!(
-        watch(Api::<Pod>::all(client), watcher::Config::default())
-            .modify(|pod| pod.managed_fields_mut().clear())
-            .default_backoff()
-    );
-    let mut known: HashSet<(String, String)> = HashSet::new();
-    let mut listed: HashSet<(String, String)> = HashSet::new();
-    let lock = || pods.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = |pod: &Pod| (pod.namespace().unwrap_or_default(), pod.name_any());
-    loop {
-        match events.try_next().await {
-            Ok(Some(Event::Init)) => listed.clear(),
-            Ok(Some(Event::InitApply(pod))) => {
-                listed.insert(key(&pod));
-                lock().apply(pod);
-            }
-            Ok(Some(Event::InitDone)) => {
-                for (namespace, name) in known.difference(&listed) {
-                    lock().remove(namespace, name);
-                }
-                known = std::mem::take(&mut listed);
-                synced.set(true);
-                dirty.add(Touched::everything());
-            }
-            Ok(Some(Event::Apply(pod))) => {
-                let key = key(&pod);
-                if lock().apply(pod) {
-                    dirty.add(Touched::namespace(&key.0));
-                }
-                known.insert(key);
-            }
-            Ok(Some(Event::Delete(pod))) => {
-                let key = key(&pod);
-                if lock().remove(&key.0, &key.1) {
-                    dirty.add(Touched::namespace(&key.0));
-                }
-                known.remove(&key);
-            }
-            Ok(None) => return,
-            Err(error) => {
-                metrics.watch_failed("pods");
-                tracing::warn!(%error, "the watch of pods failed and starts again");
-            }
+    let events = watcher(Api::<Pod>::all(client), watcher::Config::default().page_size(PAGE))
+        .modify(|pod| pod.managed_fields_mut().clear())
+        .default_backoff();
+    follow(events, &mut Fed { pods, dirty, metrics, synced }).await;
+}
+
+struct Fed {
+    pods: Arc<Mutex<Pods>>,
+    dirty: Arc<Dirty>,
+    metrics: Arc<Metrics>,
+    synced: Condition,
+}
+
+impl Fed {
+    fn pods(&self) -> MutexGuard<'_, Pods> {
+        self.pods.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Keeps<Pod> for Fed {
+    fn apply(&mut self, pod: Pod, listing: bool) {
+        let namespace = pod.namespace().unwrap_or_default();
+        // At the end of a list everything is looked at anyway.
+        if self.pods().apply(pod) && !listing {
+            self.dirty.add(Touched::namespace(&namespace));
         }
+    }
+
+    fn remove(&mut self, (namespace, name): &Key) {
+        let namespace = namespace.as_deref().unwrap_or_default();
+        if self.pods().remove(namespace, name) {
+            self.dirty.add(Touched::namespace(namespace));
+        }
+    }
+
+    fn listed(&mut self, all: HashSet<Key>) {
+        self.pods().retain(|namespace, name| all.contains(&(Some(namespace.to_owned()), name.to_owned())));
+        self.synced.set(true);
+        self.dirty.add(Touched::everything());
+    }
+
+    fn failed(&mut self, error: &watcher::Error) {
+        self.metrics.watch_failed("pods");
+        tracing::warn!(%error, "the watch of pods failed and starts again");
     }
 }

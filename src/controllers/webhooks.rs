@@ -32,6 +32,7 @@ use self::plan::{
     plan, with_bundle,
 };
 use super::certificates::LiveBundles;
+use super::keep::{Keeper, keep};
 use crate::telemetry::metrics::Metrics;
 
 /// Our field manager.
@@ -166,81 +167,11 @@ impl Webhooks {
     }
 
     /// Keeps the configuration, for ever.
-    pub async fn run(mut self) {
-        let mut changes =
+    pub async fn run(self) {
+        let changes =
             watcher::watch_object(self.configurations.clone(), &self.name).default_backoff().boxed();
-        let mut failures = 0_u32;
-        loop {
-            let pause = match self.reconcile().await {
-                Ok(pause) => {
-                    failures = 0;
-                    pause
-                }
-                Err(error) => {
-                    self.metrics.reconcile_failed(error.label());
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the webhook configuration was not kept"
-                    );
-                    failures = failures.saturating_add(1);
-                    Duration::from_secs(1 << failures.min(5))
-                }
-            };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                Ok(()) = self.bundle.changed() => {}
-                Some(change) = changes.next() => if let Err(error) = change {
-                    self.metrics.watch_failed("validatingwebhookconfigurations");
-                    tracing::warn!(%error, "the watch of the webhook configuration failed");
-                }
-            }
-            // Somebody who keeps undoing our repairs is met a little later each time, and never with a flood of writes.
-            let recent = self.recent_repairs();
-            tokio::time::sleep(patience(recent)).await;
-        }
-    }
-
-    /// One look at the live object, and the repair it needs; how long to pause then.
-    async fn reconcile(&mut self) -> Result<Duration, WebhookError> {
-        let bundle = self.bundle.borrow_and_update().clone();
-        // Always read afresh: an event may be older than our own last write.
-        let Some(live) = self.configurations.get_opt(&self.name).await.map_err(WebhookError::Read)? else {
-            self.live.send_replace(LiveBundles::Absent);
-            return self.absent(bundle).await;
-        };
-        self.absent_since = None;
-        let entries = entries(&live);
-        self.tell_live(&entries);
-        let mut desired = self.desired().await?;
-        if !diff::diff(&desired, &entries).is_empty() {
-            desired = self.newest().await.unwrap_or(desired);
-        }
-        let state = (desired, bundle);
-        let (desired, bundle) = (&state.0, state.1.as_deref());
-        let repair = plan(desired, bundle, &entries);
-        let undone = self.settled.as_ref() == Some(&state);
-        let what: Vec<String> = match &repair {
-            Repair::Bundle if undone => vec!["caBundle was changed".to_owned()],
-            Repair::None | Repair::Bundle => Vec::new(),
-            Repair::Whole(differences) => differences.iter().map(ToString::to_string).collect(),
-        };
-        match repair {
-            Repair::None => {}
-            Repair::Bundle => {
-                let whole = owns_all(&live);
-                self.apply(desired, bundle, &live, whole).await?;
-            }
-            Repair::Whole(_) => self.apply(desired, bundle, &live, true).await?,
-        }
-        if !what.is_empty() {
-            // A list that changed under us is an upgrade; at the first look nobody knows, so it is told.
-            let upgraded = self.settled.as_ref().is_some_and(|(before, _)| before != desired);
-            if !upgraded {
-                self.drifted(what, last_writer(&live), &live).await;
-            }
-        }
-        self.settled = Some(state);
-        Ok(LOOK_AGAIN)
+        let metrics = Arc::clone(&self.metrics);
+        keep(self, changes, &metrics).await;
     }
 
     /// The configuration is not there: recreate it after a while, unless we are being uninstalled.
@@ -395,6 +326,70 @@ impl Webhooks {
             self.repaired.pop_front();
         }
         self.repaired.len()
+    }
+}
+
+impl Keeper for Webhooks {
+    type Error = WebhookError;
+    const WATCHES: &'static str = "validatingwebhookconfigurations";
+
+    /// One look at the live object, and the repair it needs; how long to pause then.
+    async fn reconcile(&mut self) -> Result<Duration, WebhookError> {
+        let bundle = self.bundle.borrow_and_update().clone();
+        // Always read afresh: an event may be older than our own last write.
+        let Some(live) = self.configurations.get_opt(&self.name).await.map_err(WebhookError::Read)? else {
+            self.live.send_replace(LiveBundles::Absent);
+            return self.absent(bundle).await;
+        };
+        self.absent_since = None;
+        let entries = entries(&live);
+        self.tell_live(&entries);
+        let mut desired = self.desired().await?;
+        if !diff::diff(&desired, &entries).is_empty() {
+            desired = self.newest().await.unwrap_or(desired);
+        }
+        let state = (desired, bundle);
+        let (desired, bundle) = (&state.0, state.1.as_deref());
+        let repair = plan(desired, bundle, &entries);
+        let undone = self.settled.as_ref() == Some(&state);
+        let what: Vec<String> = match &repair {
+            Repair::Bundle if undone => vec!["caBundle was changed".to_owned()],
+            Repair::None | Repair::Bundle => Vec::new(),
+            Repair::Whole(differences) => differences.iter().map(ToString::to_string).collect(),
+        };
+        match repair {
+            Repair::None => {}
+            Repair::Bundle => {
+                let whole = owns_all(&live);
+                self.apply(desired, bundle, &live, whole).await?;
+            }
+            Repair::Whole(_) => self.apply(desired, bundle, &live, true).await?,
+        }
+        if !what.is_empty() {
+            // A list that changed under us is an upgrade; at the first look nobody knows, so it is told.
+            let upgraded = self.settled.as_ref().is_some_and(|(before, _)| before != desired);
+            if !upgraded {
+                self.drifted(what, last_writer(&live), &live).await;
+            }
+        }
+        self.settled = Some(state);
+        Ok(LOOK_AGAIN)
+    }
+
+    fn failed(&self, error: &WebhookError) {
+        self.metrics.reconcile_failed(error.label());
+        tracing::warn!(error = error as &dyn std::error::Error, "the webhook configuration was not kept");
+    }
+
+    async fn news(&mut self) {
+        if self.bundle.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Somebody who keeps undoing our repairs is met a little later each time, and never with a flood of writes.
+    fn breath(&mut self) -> Duration {
+        patience(self.recent_repairs())
     }
 }
 

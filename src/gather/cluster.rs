@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 use std::fmt::Debug;
-use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use futures::{Stream, TryStreamExt};
+use futures::Stream;
 use k8s_openapi::api::core::v1::{
     ConfigMap, LimitRange, Namespace, PersistentVolumeClaim, ResourceQuota, Service, ServiceAccount,
 };
@@ -17,6 +16,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, ResourceExt};
 
+use super::follow::{Keeps, Key, follow, key};
 use super::world::{Kind, Object, Touched, World};
 use crate::api;
 use crate::telemetry::metrics::Metrics;
@@ -146,58 +146,8 @@ impl Feed {
         K: ResourceExt + Send + 'static,
     {
         let feed = self.clone();
-        tokio::spawn(async move { feed.run(kind, events, wrap).await });
-    }
-
-    async fn run<K: ResourceExt>(
-        &self,
-        kind: Kind,
-        events: impl Stream<Item = Result<Event<K>, watcher::Error>>,
-        wrap: fn(K) -> Object,
-    ) {
-        let mut events = pin!(events);
-        let mut known: HashSet<(Option<String>, String)> = HashSet::new();
-        let mut listed: HashSet<(Option<String>, String)> = HashSet::new();
-        let mut first = true;
-        loop {
-            match events.try_next().await {
-                Ok(Some(Event::Init)) => listed.clear(),
-                Ok(Some(Event::InitApply(object))) => {
-                    listed.insert(key(&object));
-                    self.apply(wrap(object));
-                }
-                Ok(Some(Event::InitDone)) => {
-                    // What was known and is not listed any more went while nobody watched.
-                    for (namespace, name) in known.difference(&listed) {
-                        self.remove(kind, namespace.as_deref(), name);
-                    }
-                    known = std::mem::take(&mut listed);
-                    self.exists(kind, true);
-                    self.listed(&mut first);
-                }
-                Ok(Some(Event::Apply(object))) => {
-                    known.insert(key(&object));
-                    self.apply(wrap(object));
-                }
-                Ok(Some(Event::Delete(object))) => {
-                    let key = key(&object);
-                    self.remove(kind, key.0.as_deref(), &key.1);
-                    known.remove(&key);
-                }
-                Ok(None) => return,
-                Err(error) if absent(&error) && kind == Kind::PodMonitor => {
-                    for (namespace, name) in known.drain() {
-                        self.remove(kind, namespace.as_deref(), &name);
-                    }
-                    self.exists(kind, false);
-                    self.listed(&mut first);
-                }
-                Err(error) => {
-                    self.metrics.watch_failed(kind.resource());
-                    tracing::warn!(resource = kind.resource(), %error, "a watch failed and starts again");
-                }
-            }
-        }
+        let mut fed = Fed { feed, kind, wrap, known: HashSet::new(), first: true };
+        tokio::spawn(async move { follow(events, &mut fed).await });
     }
 
     fn apply(&self, object: Object) {
@@ -235,8 +185,49 @@ impl Feed {
     }
 }
 
-fn key<K: ResourceExt>(object: &K) -> (Option<String>, String) {
-    (object.namespace(), object.name_any())
+/// One kind on its way into the world.
+struct Fed<K> {
+    feed: Feed,
+    kind: Kind,
+    wrap: fn(K) -> Object,
+    known: HashSet<Key>,
+    first: bool,
+}
+
+impl<K: ResourceExt> Keeps<K> for Fed<K> {
+    fn apply(&mut self, object: K, listing: bool) {
+        if !listing {
+            self.known.insert(key(&object));
+        }
+        self.feed.apply((self.wrap)(object));
+    }
+
+    fn remove(&mut self, key: &Key) {
+        self.feed.remove(self.kind, key.0.as_deref(), &key.1);
+        self.known.remove(key);
+    }
+
+    fn listed(&mut self, all: HashSet<Key>) {
+        for (namespace, name) in self.known.difference(&all) {
+            self.feed.remove(self.kind, namespace.as_deref(), name);
+        }
+        self.known = all;
+        self.feed.exists(self.kind, true);
+        self.feed.listed(&mut self.first);
+    }
+
+    fn failed(&mut self, error: &watcher::Error) {
+        if absent(error) && self.kind == Kind::PodMonitor {
+            for (namespace, name) in self.known.drain() {
+                self.feed.remove(self.kind, namespace.as_deref(), &name);
+            }
+            self.feed.exists(self.kind, false);
+            self.feed.listed(&mut self.first);
+            return;
+        }
+        self.feed.metrics.watch_failed(self.kind.resource());
+        tracing::warn!(resource = self.kind.resource(), %error, "a watch failed and starts again");
+    }
 }
 
 /// Whether the API server does not know the kind.

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod files;
+pub mod follow;
 pub mod live;
 pub mod model_jobs;
 pub mod models;

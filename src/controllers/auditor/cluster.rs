@@ -42,8 +42,9 @@ impl Auditor {
 
     /// What is found on the cluster itself: its enforcement, its trust policies and profiles.
     fn own(&self, now: Timestamp) -> States {
+        // The newest speaks for all.
         let faults: Vec<EnforcementFault> =
-            self.drifts.borrow().iter().filter(|drift| recent(drift, now)).map(fault).collect();
+            self.drifts.borrow().iter().rev().filter(|drift| recent(drift, now)).map(fault).collect();
         let undeclared: Vec<String> = {
             let world = self.world();
             let pods = lock(&self.pods);

@@ -6,7 +6,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::json;
 
-use super::{AuditError, Auditor, Kept, Pulse, Written, lock};
+use super::{AuditError, Auditor, Kept, Pulse, Stored, Written, lock};
 use crate::api::common::{LABEL_MANAGED_BY, MANAGER};
 use crate::api::{AICompliance, AIProfile, AIWorkload};
 use crate::controllers::compliance::CATALOGUE;
@@ -47,11 +47,12 @@ impl Auditor {
         list_all(&self.client, each).await.map_err(AuditError::List)?;
         let each = |workload: AIWorkload| {
             let key = (workload.namespace().unwrap_or_default(), workload.name_any());
+            let uid = workload.uid();
             let status = workload.status.unwrap_or_default();
             if let Some(blocked) = &status.blocked {
                 lock(&self.book).restore((key.0.clone(), Some(key.1.clone())), blocked.clone());
             }
-            written.workloads.insert(key, status);
+            written.workloads.insert(key, Stored::of(uid, status));
         };
         list_all(&self.client, each).await.map_err(AuditError::List)?;
         Ok(written)

@@ -9,7 +9,7 @@ use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 
-use super::{AuditError, Auditor, Kept, Written, lock};
+use super::{AuditError, Auditor, Kept, Pulse, Stored, Written, lock};
 use crate::api::common::{LABEL_MANAGED_BY, MANAGER};
 use crate::api::compliance::AIComplianceStatus;
 use crate::api::workload::{AIWorkload, AIWorkloadStatus};
@@ -53,6 +53,7 @@ impl Auditor {
         &self,
         namespace: &str,
         statuses: Vec<(Arc<AIWorkload>, AIWorkloadStatus)>,
+        pulse: &Pulse,
         written: &mut Written,
     ) {
         let alive: BTreeSet<String> = statuses.iter().map(|(w, _)| w.name_any()).collect();
@@ -61,7 +62,8 @@ impl Auditor {
         let changed: Vec<_> = statuses
             .into_iter()
             .filter(|(workload, status)| {
-                written.workloads.get(&(namespace.to_owned(), workload.name_any())) != Some(status)
+                let stored = written.workloads.get(&(namespace.to_owned(), workload.name_any()));
+                !stored.is_some_and(|stored| stored.is(workload.metadata.uid.as_ref(), status))
             })
             .collect();
         let mut results = stream::iter(changed)
@@ -73,11 +75,14 @@ impl Auditor {
             .buffer_unordered(WRITES);
         while let Some((workload, status, result)) = results.next().await {
             let name = workload.name_any();
+            pulse.beat();
             match result {
                 Ok(true) => {
                     let key = (namespace.to_owned(), name);
-                    self.tell(&workload, written.workloads.get(&key), &status).await;
-                    written.workloads.insert(key, status);
+                    let uid = workload.uid();
+                    let former = written.workloads.get(&key).filter(|stored| stored.uid == uid);
+                    self.tell(&workload, former, &status).await;
+                    written.workloads.insert(key, Stored::of(uid, status));
                 }
                 Ok(false) => {}
                 Err(error) => {
@@ -89,18 +94,13 @@ impl Auditor {
     }
 
     /// Tells of a verdict that has turned, on the AIWorkload.
-    async fn tell(
-        &self,
-        workload: &AIWorkload,
-        former: Option<&AIWorkloadStatus>,
-        status: &AIWorkloadStatus,
-    ) {
-        let failing = |s: &AIWorkloadStatus| matches!(s.verdict, Some(OverallVerdict::Fail));
-        let was = former.is_some_and(failing);
+    async fn tell(&self, workload: &AIWorkload, former: Option<&Stored>, status: &AIWorkloadStatus) {
+        let was = former.is_some_and(|stored| stored.verdict == Some(OverallVerdict::Fail));
+        let fails = status.verdict == Some(OverallVerdict::Fail);
         let running = status.pods.is_some_and(|pods| pods.total > 0);
         let turned =
             if former.is_some() { "runs, and is no longer compliant" } else { "runs, and is not compliant" };
-        let event = match (was, failing(status)) {
+        let event = match (was, fails) {
             (false, true) if running => {
                 let row = status.rows.first();
                 let id = row.map(|r| r.control.clone()).unwrap_or_default();

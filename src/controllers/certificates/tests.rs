@@ -1,5 +1,6 @@
 //! Real certificates through observation and planning, step by step, as the controller would write them.
 
+use super::issue::Issued;
 use super::plan::{Flaw, Signer};
 use super::*;
 

@@ -1,6 +1,7 @@
 //! The status of one AIWorkload, within its bound. Pure.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::outcome::Blocked;
 use crate::api::workload::{AIWorkloadStatus, PodCounts};
@@ -17,7 +18,7 @@ pub fn workload_status(
     composition: String,
     generated: Result<(), String>,
     blocked: Option<Blocked>,
-    former: &AIWorkloadStatus,
+    former: &[Condition],
     now: Timestamp,
 ) -> AIWorkloadStatus {
     let states = &audited.states;
@@ -60,8 +61,8 @@ pub fn workload_status(
         rows: states.rows().into_iter().take(16).collect(),
         blocked,
         composition_digest: Some(composition),
-        residue: former.residue.clone(),
-        conditions: conditions([compliant, generated, selects], &former.conditions, generation, now),
+        residue: Vec::new(),
+        conditions: conditions([compliant, generated, selects], former, generation, now),
     };
     bound(&mut status);
     status
