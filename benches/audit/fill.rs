@@ -14,7 +14,8 @@ use kube::client::Body;
 use kube::core::DynamicObject;
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, ResourceExt as _};
-use portcullis::api::AIProfile;
+use portcullis::api::{AIProfile, AIWorkload};
+use portcullis::controllers::generate;
 use serde_json::{Value, json};
 
 const WRITERS: usize = 32;
@@ -75,6 +76,23 @@ pub(crate) async fn fill(client: &Client, size: Size, until: Instant) -> Result<
     let declarations = each()
         .map(|(ns, index)| (format!("{KINDS}/namespaces/{}/aiworkloads", space(ns)), declaration(index)));
     create_all(client, declarations.collect(), None).await.context("workloads")?;
+    // What a controller would bring about in its first minutes: one by one it would take it longer than all the rest here.
+    let generated = each().flat_map(|(ns, index)| {
+        let mut object = declaration(index);
+        object["metadata"]["namespace"] = json!(space(ns));
+        object["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");
+        let workload = serde_json::from_value::<AIWorkload>(object);
+        workload.iter().flat_map(|workload| generate::build(workload, false)).collect::<Vec<_>>()
+    });
+    let generated = generated.filter_map(|desired| {
+        let (api, plural) = match desired.resource {
+            generate::Resource::ServiceAccount => ("/api/v1", "serviceaccounts"),
+            generate::Resource::NetworkPolicy => ("/apis/networking.k8s.io/v1", "networkpolicies"),
+            _ => return None,
+        };
+        Some((format!("{api}/namespaces/{}/{plural}", desired.namespace), desired.object))
+    });
+    create_all(client, generated.collect(), None).await.context("generated objects")?;
     widen(client, false).await?;
     // Every one names a Role of its namespace and an identity there; the Role exists in the first, and is widened there.
     let bindings = (0..size.bindings).map(|index| {
