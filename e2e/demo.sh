@@ -91,13 +91,14 @@ fi
 repository=${IMAGE%%@*} repository=${repository%/*}
 key=${KEY:-$work/demo-ci.pem}
 if [ -z "${APP:-}" ] || [ -z "${MODEL:-}" ]; then
-  "$repo/e2e/images/build.sh" "$repository" demo-app demo-model >"$work/images"
-  APP=$(sed -n 's/^demo-app=//p' "$work/images") MODEL=$(sed -n 's/^demo-model=//p' "$work/images")
-  "$repo/e2e/images/sign.sh" "$key" "$APP" "$MODEL"
+  "$repo/e2e/images/build.sh" "$repository" demo-app demo-model demo-model-altered demo-model-swapped >"$work/images"
+  built() { sed -n "s/^$1=//p" "$work/images"; }
+  APP=$(built demo-app) MODEL=$(built demo-model) altered=$(built demo-model-altered) swapped=$(built demo-model-swapped)
+  "$repo/e2e/images/sign.sh" "$key" "$APP" "$MODEL" "$swapped"
   printf '[%4ds] signed with a key made now: %s and %s\n' "$SECONDS" "$APP" "$MODEL"
 fi
 mkdir "$work/objects"
-fill_all "$work/objects" "$repository" "$APP" "$MODEL" "$key.pub"
+fill_all "$work/objects" "$repository" "$APP" "$MODEL" "$key.pub" "${altered:-}" "${swapped:-}"
 
 if helm status portcullis --namespace portcullis-system >/dev/null 2>&1; then printf '[%4ds] the chart is installed already\n' "$SECONDS"
 else
@@ -155,7 +156,42 @@ shell kubectl -n "$chat" rollout status deployment/chat --timeout 90s
 holds "it is rolled out" "successfully rolled out"
 shell kubectl -n "$chat" get pods,networkpolicies,serviceaccounts
 
-heading "(d) a running workload goes bad"
+if [ -n "${altered:-}" ]; then
+  heading "(d) the weights: what was signed runs, one byte more or less does not"
+  shell kubectl -n "$chat" get aimodels
+  sum=$(seq 1 20000 | sha256sum | cut -d ' ' -f 1)
+  output=$(eventually_says "$sum" kubectl -n "$chat" logs deployment/chat)
+  printf '\n$ kubectl -n %s logs deployment/chat\n%s\n' "$chat" "$output"
+  holds "the pod read the signed bytes from its image volume" "$sum"
+  shell kubectl replace -f altered.yaml
+  if [ "$status" -ne 0 ]; then passed "the same Deployment with one byte of the weights altered is refused"; else failed "one altered byte is refused" "it was accepted"; fi
+  holds "because nobody signed them" "[image-signature-trusted"
+  holds "and nobody declared them" "[declared-workloads-only"
+  shell kubectl apply -f altered-model.yaml
+  shell kubectl -n "$chat" patch aiworkload chat --type merge -p '{"spec": {"models": [{"name": "numbers"}, {"name": "numbers-2"}]}}'
+  shell kubectl replace -f altered.yaml
+  if [ "$status" -ne 0 ]; then passed "a declaration is no signature: it is refused again"; else failed "declared, but not signed: refused" "it was accepted"; fi
+  holds "because nobody signed them" "[image-signature-trusted"
+fi
+# Where the registry is ours, its own bytes can be swapped: what is signed is the digest. This registry notices and hands
+# nothing out; of one that does not, a node checks what it pulls.
+stored=${KUBECONFIG%/*}/registry/sha256
+if [ -n "${swapped:-}" ] && [ -d "$stored" ]; then
+  layer=$("$tools/crane" manifest --insecure "$swapped" | jq -r '.layers[-1].digest')
+  printf '\n[%4ds] swapping a byte of %s in the registry\n' "$SECONDS" "$layer"
+  printf 9 | dd of="$stored/${layer#sha256:}" bs=1 seek=600 conv=notrunc status=none
+  shell kubectl -n "$chat" patch aiworkload chat --type merge -p '{"spec": {"models": [{"name": "numbers"}, {"name": "numbers-3"}]}}'
+  shell kubectl apply -f swapped.yaml
+  output=$(eventually_says "Failed" kubectl -n "$chat" describe pod chat-swapped)
+  printf '\n$ kubectl -n %s describe pod chat-swapped\n%s\n' "$chat" "$(sed -n '/^Events:/,$p' <<<"$output")"
+  holds "bytes that were swapped under the signed digest come to no node" "Failed to pull image \"$swapped\""
+  shell kubectl -n "$chat" get pod chat-swapped -o 'jsonpath={.status.phase}'
+  holds "so the pod never starts" "Pending"
+  shell kubectl -n "$chat" delete -f swapped.yaml --wait=false
+  shell kubectl -n "$chat" patch aiworkload chat --type merge -p '{"spec": {"models": [{"name": "numbers"}]}}'
+fi
+
+heading "(e) a running workload goes bad"
 shell kubectl apply -f tools-role.yaml
 if took=$(seconds_until fail=0 kubectl -n "$chat" get aiworkload chat -o 'jsonpath=fail={.status.counters.fail}'); then passed "nothing fails for the workload"
 else failed "nothing fails for the workload" "$(kubectl -n "$chat" get aiworkload chat -o yaml 2>&1)"; fi
@@ -169,7 +205,7 @@ shell kubectl -n "$chat" create rolebinding oops --clusterrole admin --serviceac
 if [ "$status" -ne 0 ]; then passed "a direct over-wide binding is refused"; else failed "a direct over-wide binding is refused" "$output"; fi
 holds "because of least-privilege-rbac" "least-privilege-rbac"
 
-heading "(e) the audit"
+heading "(f) the audit"
 shell kubectl get aicompliance
 holds "a row for the cluster" "cluster"
 holds "a row for the namespace" "$chat"

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its input has failed")]
 
+#[expect(unreachable_pub, reason = "several tests share it")]
+mod answers;
 #[expect(dead_code, unreachable_pub, reason = "several tests share it, and each uses a part")]
 mod fixtures;
 
@@ -9,43 +11,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use answers::{Known, Nobody, differs, plural};
 use fixtures::{Documented, Said, all, base, carried, named, now};
 use futures::future::BoxFuture;
-use portcullis::cli::check::signatures::Signatures;
 use portcullis::controllers::audit::audit_namespace;
 use portcullis::controllers::pods::Pods;
-use portcullis::gather::signatures::{ImageQuestion, SignatureSource, questions};
-use portcullis::policy::Finding;
-use portcullis::policy::facts::{Labels, Signature};
+use portcullis::gather::signatures::questions;
 use portcullis::render::words;
 use portcullis::webhook::access::{Access, Authorizer};
 use portcullis::webhook::arrivals::Arrivals;
-use portcullis::webhook::attempts::{Refusal, RefusalSink};
 use portcullis::webhook::judge::Judge;
-use portcullis::webhook::running::{RunningPods, Visitor};
 use portcullis::webhook::wire::{Answer, UserInfo};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-
-struct Known(Signatures);
-
-impl SignatureSource for Known {
-    fn signatures<'a>(
-        &'a self,
-        namespace: &'a str,
-        questions: Vec<ImageQuestion>,
-        _: Instant,
-    ) -> BoxFuture<'a, BTreeMap<String, Signature>> {
-        Box::pin(async move {
-            let known = |q: ImageQuestion| (q.reference.clone(), self.0.of(namespace, &q.reference));
-            questions.into_iter().map(known).collect()
-        })
-    }
-
-    fn remembered(&self, namespace: &str, images: &[ImageQuestion]) -> BTreeMap<String, Signature> {
-        images.iter().map(|q| (q.reference.clone(), self.0.of(namespace, &q.reference))).collect()
-    }
-}
 
 /// Rights of users are the webhook's own question: here everybody holds all.
 struct Everything;
@@ -53,24 +31,6 @@ struct Everything;
 impl Authorizer for Everything {
     fn may<'a>(&'a self, _: &'a UserInfo, _: Access<'a>) -> BoxFuture<'a, Result<bool, String>> {
         Box::pin(async { Ok(true) })
-    }
-}
-
-struct Nobody;
-
-impl RefusalSink for Nobody {
-    fn refused(&self, _: Refusal) {}
-}
-
-impl RunningPods for Nobody {
-    fn visit<'a>(
-        &'a self,
-        _: &'a str,
-        _: Option<&'a Labels>,
-        _: Instant,
-        _: Visitor<'a>,
-    ) -> BoxFuture<'a, Result<bool, String>> {
-        Box::pin(async { Ok(false) })
     }
 }
 
@@ -84,14 +44,6 @@ fn judge(world: &Documented) -> Judge {
         arrivals: Arc::new(Arrivals::default()),
         operator: "operator".to_owned(),
         clock: now,
-    }
-}
-
-fn plural(kind: &str) -> String {
-    let lower = kind.to_ascii_lowercase();
-    match lower.strip_suffix('y') {
-        Some(stem) => format!("{stem}ies"),
-        None => format!("{lower}s"),
     }
 }
 
@@ -121,38 +73,6 @@ fn review(object: &Value) -> Value {
 async fn ask(judge: &Judge, object: &Value) -> Answer {
     let body = review(object).to_string();
     judge.review(body.as_bytes(), Instant::now() + Duration::from_secs(2)).await.0
-}
-
-fn warning(finding: &Finding) -> String {
-    words::cut(words::one_line(finding), 250)
-}
-
-/// An answer carries no more warnings than this.
-const MOST_WARNINGS: usize = 8;
-
-/// What differs between the command line and the webhook about one object.
-fn differs(said: &Said, answer: &Answer) -> Option<String> {
-    let refused = &said.decision.refused;
-    let (later, never): (Vec<&Finding>, Vec<&Finding>) = refused.iter().partition(|f| f.may_arrive);
-    // The webhook judges the pods again, so it only warns of what may arrive; to files nothing arrives.
-    let lenient =
-        !matches!(said.kind.as_str(), "Pod" | "RoleBinding" | "ClusterRoleBinding" | "NetworkPolicy");
-    if !lenient || later.is_empty() {
-        let warned: Vec<String> = said.decision.warned.iter().map(warning).collect();
-        return (answer.denial != said.denial || answer.warnings != warned)
-            .then(|| format!("check: {:#?} {warned:#?}\nwebhook: {answer:#?}", said.denial));
-    }
-    let denial = answer.denial.as_deref().unwrap_or_default();
-    let wrong: Vec<String> = later
-        .iter()
-        .filter(|finding| {
-            answer.warnings.len() < MOST_WARNINGS && !answer.warnings.contains(&warning(finding))
-        })
-        .chain(never.iter().filter(|finding| !denial.contains(&words::sentence(finding))))
-        .map(|finding| words::one_line(finding))
-        .collect();
-    let extra = denial.is_empty() != never.is_empty();
-    (extra || !wrong.is_empty()).then(|| format!("not told by the webhook: {wrong:#?}\n{answer:#?}"))
 }
 
 #[tokio::test]

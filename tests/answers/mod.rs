@@ -1,0 +1,98 @@
+//! What the webhook is given and has to answer where tests compare it with the command line.
+
+use std::collections::BTreeMap;
+
+use futures::future::BoxFuture;
+use portcullis::cli::check::signatures::Signatures;
+use portcullis::gather::signatures::{ImageQuestion, SignatureSource};
+use portcullis::policy::Finding;
+use portcullis::policy::facts::{Labels, Signature};
+use portcullis::render::words;
+use portcullis::webhook::attempts::{Refusal, RefusalSink};
+use portcullis::webhook::running::{RunningPods, Visitor};
+use portcullis::webhook::wire::Answer;
+use tokio::time::Instant;
+
+use super::fixtures::Said;
+
+/// What a fixture's document says of signatures.
+pub struct Known(pub Signatures);
+
+impl SignatureSource for Known {
+    fn signatures<'a>(
+        &'a self,
+        namespace: &'a str,
+        questions: Vec<ImageQuestion>,
+        _: Instant,
+    ) -> BoxFuture<'a, BTreeMap<String, Signature>> {
+        Box::pin(async move {
+            let known = |q: ImageQuestion| (q.reference.clone(), self.0.of(namespace, &q.reference));
+            questions.into_iter().map(known).collect()
+        })
+    }
+
+    fn remembered(&self, namespace: &str, images: &[ImageQuestion]) -> BTreeMap<String, Signature> {
+        images.iter().map(|q| (q.reference.clone(), self.0.of(namespace, &q.reference))).collect()
+    }
+}
+
+/// Nobody hears of refusals, and nothing runs.
+pub struct Nobody;
+
+impl RefusalSink for Nobody {
+    fn refused(&self, _: Refusal) {}
+}
+
+impl RunningPods for Nobody {
+    fn visit<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<&'a Labels>,
+        _: Instant,
+        _: Visitor<'a>,
+    ) -> BoxFuture<'a, Result<bool, String>> {
+        Box::pin(async { Ok(false) })
+    }
+}
+
+/// The resource of a kind.
+pub fn plural(kind: &str) -> String {
+    let lower = kind.to_ascii_lowercase();
+    match lower.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{lower}s"),
+    }
+}
+
+/// A warning as the webhook words it.
+pub fn warning(finding: &Finding) -> String {
+    words::cut(words::one_line(finding), 250)
+}
+
+/// An answer carries no more warnings than this.
+const MOST_WARNINGS: usize = 8;
+
+/// What differs between the command line and the webhook about one object.
+pub fn differs(said: &Said, answer: &Answer) -> Option<String> {
+    let refused = &said.decision.refused;
+    let (later, never): (Vec<&Finding>, Vec<&Finding>) = refused.iter().partition(|f| f.may_arrive);
+    // The webhook judges the pods again, so it only warns of what may arrive; to files nothing arrives.
+    let lenient =
+        !matches!(said.kind.as_str(), "Pod" | "RoleBinding" | "ClusterRoleBinding" | "NetworkPolicy");
+    if !lenient || later.is_empty() {
+        let warned: Vec<String> = said.decision.warned.iter().map(warning).collect();
+        return (answer.denial != said.denial || answer.warnings != warned)
+            .then(|| format!("check: {:#?} {warned:#?}\nwebhook: {answer:#?}", said.denial));
+    }
+    let denial = answer.denial.as_deref().unwrap_or_default();
+    let wrong: Vec<String> = later
+        .iter()
+        .filter(|finding| {
+            answer.warnings.len() < MOST_WARNINGS && !answer.warnings.contains(&warning(finding))
+        })
+        .chain(never.iter().filter(|finding| !denial.contains(&words::sentence(finding))))
+        .map(|finding| words::one_line(finding))
+        .collect();
+    let extra = denial.is_empty() != never.is_empty();
+    (extra || !wrong.is_empty()).then(|| format!("not told by the webhook: {wrong:#?}\n{answer:#?}"))
+}
