@@ -6,6 +6,7 @@
 #   format       cargo fmt --check
 #   clippy       every target, warnings are errors
 #   unit         cargo test: controls and their fixtures, generated files, the webhook's router in process
+#   deny         licences, sources and forbidden crates among the dependencies, where cargo-deny is installed
 #   scripts      shell and Go code beside the product
 #   chart        helm lint and template, every branch of the values
 #   integration  against a real API server without a node
@@ -16,7 +17,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$repo"
-steps=("$@"); [ $# -gt 0 ] || steps=(format clippy unit scripts chart integration e2e)
+steps=("$@"); [ $# -gt 0 ] || steps=(format deny clippy unit scripts chart integration e2e)
 
 tally=$(mktemp)
 export PORTCULLIS_TALLY=$tally
@@ -38,10 +39,11 @@ for step in "${steps[@]}"; do
     format) cargo fmt --check ;;
     clippy) cargo clippy --locked --all-targets -- -D warnings ;;
     unit) count_cargo cargo test --locked --no-fail-fast ;;
+    deny) hack/deny.sh ;;
     scripts) hack/scripts.sh ;;
     chart) hack/chart.sh ;;
     integration) e2e/integration.sh ;;
     e2e) e2e/walk.sh ;;
-    *) echo "unknown step $step: one of format clippy unit scripts chart integration e2e" >&2; exit 2 ;;
+    *) echo "unknown step $step: one of format deny clippy unit scripts chart integration e2e" >&2; exit 2 ;;
   esac
 done

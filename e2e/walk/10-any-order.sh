@@ -11,6 +11,6 @@ kubectl apply -f "$walk_work/trust.yaml" >/dev/null
 kubectl create namespace portcullis-demo-chat >/dev/null
 kubectl label namespace portcullis-demo-chat portcullis.dev/environment=production portcullis.dev/sensitivity=internal >/dev/null
 expect "the Deployment is taken before its declaration, with a warning" "deployment.apps/chat created" kubectl apply -f "$walk_work/corrected.yaml"
-sleep 1 # the ReplicaSet is refused at least once
+expect "the ReplicaSet is refused meanwhile" "FailedCreate" eventually_says "FailedCreate" kubectl -n portcullis-demo-chat get events
 expect "the declaration comes later" "aiworkload.portcullis.dev/chat created" kubectl apply -f "$walk_work/workload.yaml"
 expect "its pods run without a second apply" "successfully rolled out" kubectl -n portcullis-demo-chat rollout status deployment/chat --timeout 30s
