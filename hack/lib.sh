@@ -4,6 +4,8 @@
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export PORTCULLIS_CACHE=${PORTCULLIS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/portcullis}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PORTCULLIS_CACHE/target}
+# Nobody edits between these builds, and what cargo keeps for that grows by gigabytes.
+export CARGO_INCREMENTAL=${CARGO_INCREMENTAL:-0}
 # Counts of passed and failed tests, a line "PASSED FAILED" from each step; set by the outermost script.
 tally=${PORTCULLIS_TALLY:-/dev/null}
 
