@@ -15,6 +15,7 @@ set -euo pipefail
 . "$repo/e2e/expect.sh"
 . "$repo/e2e/fill.sh"
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
+room_for 4
 own_state=/var/tmp/portcullis-demo
 chat=portcullis-demo-chat legacy=portcullis-demo-legacy
 tools=$("$repo/e2e/tools/build.sh" etcd kubernetes oci)

@@ -21,6 +21,14 @@ need() {
   apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# room_for GIGABYTES: warns where the cache's disk has less left, before something half written says it in other words.
+room_for() {
+  local free
+  mkdir -p "$PORTCULLIS_CACHE"
+  free=$(df -Pk "$PORTCULLIS_CACHE" | awk 'NR == 2 {print int($4 / 1048576)}')
+  [ "$free" -ge "$1" ] || echo "warning: $free GB are left on the disk of $PORTCULLIS_CACHE; a first run takes up to $1 GB" >&2
+}
+
 # build_program: builds it with the profile $PROFILE and prints where the portcullis program lies.
 build_program() {
   local profile=${PROFILE:-dev} folder

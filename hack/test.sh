@@ -32,6 +32,7 @@ finish() {
 trap finish EXIT
 
 need openssl jq
+room_for 8
 command -v go >/dev/null || { echo "Go is not installed: https://go.dev/dl/" >&2; exit 1; }
 for step in "${steps[@]}"; do
   heading "$step"
