@@ -92,7 +92,7 @@ fn steps(object: &Value) -> (Value, &str) {
     }
 }
 
-/// The object as a user has to write it: with what the API server demands around a template.
+/// The object as a user has to write it: with what the API server demands and no control asks for.
 fn complete(object: &Value) -> Value {
     let mut object = object.clone();
     let labels = object["spec"]["template"]["metadata"]["labels"].clone();
@@ -106,6 +106,9 @@ fn complete(object: &Value) -> Value {
             object["spec"]["schedule"] = "@daily".into();
             object["spec"]["jobTemplate"]["spec"]["template"]["spec"]["restartPolicy"] = "Never".into();
         }
+        Some("PersistentVolumeClaim") if object["spec"]["resources"].is_null() => {
+            object["spec"]["resources"] = json!({"requests": {"storage": "1Gi"}});
+        }
         _ => {}
     }
     object
@@ -117,7 +120,8 @@ fn stored(world: &Documented) -> Vec<Value> {
         let kind = object["kind"].as_str().unwrap_or_default();
         kind == "Pod" || CARRIERS.iter().any(|carrier| carrier.kind == kind)
     };
-    let mut objects: Vec<Value> = world.objects.iter().filter(|object| !carries(object)).cloned().collect();
+    let mut objects: Vec<Value> =
+        world.objects.iter().filter(|object| !carries(object)).map(complete).collect();
     // The files' PodMonitors and their definition stand for a cluster that has the Prometheus operator.
     let monitors = |object: &Value| {
         object["kind"] == "PodMonitor"
