@@ -191,7 +191,16 @@ fn a_change_named_in_a_finding_mends_it() {
 #[test]
 fn every_object_of_the_base_is_judged() {
     let kinds: BTreeSet<String> = base().judged().into_iter().map(|said| said.kind).collect();
-    let wanted =
-        ["AIDataset", "AIModel", "AITrustPolicy", "AIWorkload", "Deployment", "Namespace", "NetworkPolicy"];
+    let wanted = [
+        "AIDataset",
+        "AIEvidence",
+        "AIGovernance",
+        "AIModel",
+        "AITrustPolicy",
+        "AIWorkload",
+        "Deployment",
+        "Namespace",
+        "NetworkPolicy",
+    ];
     assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), wanted);
 }

@@ -56,6 +56,9 @@ fn review(object: &Value) -> Value {
         "kind": {"group": group, "kind": kind}, "resource": {"group": group, "resource": plural(kind)},
         "name": object["metadata"]["name"], "namespace": object["metadata"]["namespace"].as_str().unwrap_or_default(),
     });
+    if let Some(person) = object["spec"]["attestedBy"].as_str() {
+        request["userInfo"]["username"] = person.into();
+    }
     if kind == "AIExemption" {
         request["userInfo"]["username"] = object["spec"]["requestedBy"].clone();
         if object["spec"]["approvedBy"].is_string() {

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::containers::ContainerView;
 use super::facts::{Cluster, Namespace};
 use crate::api::workload::Guardrail;
 use crate::api::{self, AIWorkload};
@@ -106,6 +107,15 @@ pub fn shape(workload: &AIWorkload) -> Vec<String> {
         out.extend(model.capabilities_used.iter().map(|c| format!("capability/{}", c.name)));
     }
     out.into_iter().collect()
+}
+
+/// The digest of how a pod is started: commands, arguments and environment of every container, with the names of the
+/// secrets and maps that values come from and not their values.
+#[must_use]
+pub fn configuration(containers: &[ContainerView<'_>]) -> String {
+    let mut parts = Parts(Vec::with_capacity(1024));
+    parts.all("container", containers.iter().map(|c| (c.name, c.command, c.args, c.env, c.env_from)));
+    format!("sha256:{}", hex::encode(Sha256::digest(parts.0)))
 }
 
 /// Named parts, one after another, each as JSON between marks that cannot occur in JSON.

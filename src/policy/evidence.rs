@@ -14,6 +14,7 @@
 //!
 //! What a proof shows: that a dated document of a named person exists and is bound to what runs. Not that it is true.
 
+mod cross;
 mod kinds;
 mod shortfall;
 mod subject;
@@ -31,6 +32,7 @@ use crate::api::AIEvidence;
 use crate::api::common::Party;
 use crate::api::evidence::EvidenceResult;
 
+pub use cross::{end_users, fails, trained};
 pub use kinds::{KINDS, Kind, kind};
 pub use shortfall::Shortfall;
 pub use subject::About;

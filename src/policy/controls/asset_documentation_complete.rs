@@ -1,9 +1,17 @@
 //! `asset-documentation-complete`: cards of models, datasets and prompts are complete and reviewed on
 //! time.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use jiff::SignedDuration;
 
-/// The control; no rule of it runs yet.
+use crate::api::dataset::DataCard;
+use crate::api::model::{ModelCard, ModelKind, Origin, Stage};
+use crate::api::{AIDataset, AIModel, AIPrompt};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
+use crate::policy::evidence::{About, Shortfall};
+use crate::policy::facts::{Facts, Place, Subject};
+
+/// Whoever uses an asset can read what it is made of and where it fails.
 pub(super) const CONTROL: Control = Control {
     id: "asset-documentation-complete",
     title: "cards of models, datasets and prompts are complete and reviewed on time",
@@ -25,6 +33,164 @@ pub(super) const CONTROL: Control = Control {
     why: "whoever inherits the model needs to know what it was made of and where it breaks",
     remedy: "fill the card of the asset, its limits, retention and failure modes among it, and set \
         lastReviewedAt",
-    gaps: &["completeness of cards is not counted", "review dates are not compared with reviewEvery"],
-    check: Check::NotImplemented,
+    gaps: &[
+        "lineage is judged by provenance-and-sbom",
+        "a bulletin that names a model does not yet make its review due",
+        "linked cards are not fetched and compared with their digest",
+    ],
+    check: Check::Rule(check),
 };
+
+/// Longest time between two reviews of an asset, where no profile sets another in `review.maxInterval`.
+const REVIEW_DAYS: i64 = 365;
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    match &facts.subject {
+        Subject::Model(model) => of_model(facts, model, report),
+        Subject::Dataset(dataset) => of_dataset(facts, dataset, report),
+        Subject::Prompt(prompt) => of_prompt(facts, prompt, report),
+        // A declaration may come before its assets; the pods come after both.
+        Subject::Pod(_) => {
+            let Some((_, workload)) = facts.ai_pod() else { return };
+            let spec = &workload.spec;
+            for model in spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
+                of_model(facts, model, report);
+            }
+            for used in &spec.datasets {
+                let home = facts.namespace_named(used.namespace.as_deref());
+                if let Some(dataset) = home.and_then(|home| home.datasets.get(&used.name)) {
+                    of_dataset(facts, dataset, report);
+                }
+            }
+            for prompt in spec.prompts.iter().filter_map(|used| facts.namespace.prompts.get(&used.name)) {
+                of_prompt(facts, prompt, report);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn place(about: About<'_>) -> Place {
+    Place::object(format!("{} {}/{}", about.kind(), about.namespace().unwrap_or_default(), about.name()))
+}
+
+/// Says which fields are not filled in, in one finding.
+fn lacking(
+    facts: &Facts<'_>,
+    about: About<'_>,
+    fields: &[(&str, bool)],
+    provisions: &'static [&'static str],
+    report: &mut Report<'_>,
+) {
+    let empty: Vec<&str> = fields.iter().filter(|(_, given)| !given).map(|(name, _)| *name).collect();
+    if empty.is_empty() {
+        return;
+    }
+    let mut short = Shortfall::new(facts);
+    short.require(false, || format!("does not state {}", empty.join(", ")));
+    short.fix(format!(
+        "fill in {}",
+        empty.iter().map(|name| format!("spec.{name}")).collect::<Vec<_>>().join(", ")
+    ));
+    short.tell(report, place(about), provisions);
+}
+
+fn of_model(facts: &Facts<'_>, model: &AIModel, report: &mut Report<'_>) {
+    let spec = &model.spec;
+    let about = About::Model(model);
+    let unstated = ModelCard::default();
+    let card = spec.card.as_ref().unwrap_or(&unstated);
+    if spec.stage == Some(Stage::Released) {
+        let made_elsewhere = matches!(spec.origin, Some(Origin::External | Origin::OpenSource));
+        let fields = [
+            ("card.architecture", card.architecture.is_some()),
+            ("trainedOn", !spec.trained_on.is_empty() || made_elsewhere),
+        ];
+        lacking(facts, about, &fields, &["CoP-8.1", "CoP-2.2"], report);
+    }
+    let fields = [
+        ("card.dataSources", !card.data_sources.is_empty()),
+        ("card.intendedScope", card.intended_scope.is_some()),
+        ("card.limitations", !card.limitations.is_empty()),
+        ("card.guardrails", !card.guardrails.is_empty()),
+        ("card.failureModes", !card.failure_modes.is_empty()),
+        ("retention.until", spec.retention.as_ref().is_some_and(|keep| keep.until.is_some())),
+        ("reviewEvery", spec.review_every.is_some()),
+        ("lastReviewedAt", spec.last_reviewed_at.is_some()),
+    ];
+    lacking(facts, about, &fields, &["CoP-8.1.1", "CoP-7.2", "NCSC-V3.3"], report);
+    review(facts, about, spec.review_every.as_deref(), spec.last_reviewed_at.as_deref(), report);
+    let made_of_others = spec.base_model_ref.is_some() || spec.model_kind == Some(ModelKind::Adapter);
+    if made_of_others {
+        lacking(
+            facts,
+            about,
+            &[("card.complexityNotes", !card.complexity_notes.is_empty())],
+            &["CoP-8.1.2"],
+            report,
+        );
+    }
+}
+
+fn of_dataset(facts: &Facts<'_>, dataset: &AIDataset, report: &mut Report<'_>) {
+    let spec = &dataset.spec;
+    let about = About::Dataset(dataset);
+    let fields = [
+        ("retention.until", spec.retention.as_ref().is_some_and(|keep| keep.until.is_some())),
+        ("reviewEvery", spec.review_every.is_some()),
+        ("lastReviewedAt", spec.last_reviewed_at.is_some()),
+    ];
+    lacking(facts, about, &fields, &["CoP-8.1.1"], report);
+    review(facts, about, spec.review_every.as_deref(), spec.last_reviewed_at.as_deref(), report);
+    let unstated = DataCard::default();
+    let card = spec.card.as_ref().unwrap_or(&unstated);
+    let fields = [
+        ("sensitivity", spec.sensitivity.is_some()),
+        ("card.size", card.size.is_some()),
+        ("card.integrity", card.integrity.is_some()),
+        ("card.quality", card.quality.is_some()),
+        ("card.age", card.age.is_some()),
+        ("card.relevance", card.relevance.is_some()),
+        ("card.diversity", card.diversity.is_some()),
+    ];
+    lacking(facts, about, &fields, &["CoP-2.1-n4", "NCSC-V3.3"], report);
+}
+
+fn of_prompt(facts: &Facts<'_>, prompt: &AIPrompt, report: &mut Report<'_>) {
+    let spec = &prompt.spec;
+    let about = About::Prompt(prompt);
+    let fields = [
+        ("retention.until", spec.retention.as_ref().is_some_and(|keep| keep.until.is_some())),
+        ("reviewEvery", spec.review_every.is_some()),
+        ("lastReviewedAt", spec.last_reviewed_at.is_some()),
+    ];
+    lacking(facts, about, &fields, &["CoP-8.1.1"], report);
+    review(facts, about, spec.review_every.as_deref(), spec.last_reviewed_at.as_deref(), report);
+}
+
+/// Whether the asset was looked at again in time, by its own rhythm and at least once a year.
+fn review(
+    facts: &Facts<'_>,
+    about: About<'_>,
+    every: Option<&str>,
+    last: Option<&str>,
+    report: &mut Report<'_>,
+) {
+    let (Some(every), Some(last)) = (every, last) else { return };
+    let most = SignedDuration::from_hours(facts.settings.days("review.maxInterval", REVIEW_DAYS) * 24);
+    let mut short = Shortfall::new(facts);
+    match (dates::duration(every), dates::until(last)) {
+        (Some(length), Some(at)) => {
+            short.require(length <= most, || {
+                format!("states reviewEvery {every}, which is more than {} days", most.as_hours() / 24)
+            });
+            short.require(facts.now.duration_since(at) <= length.min(most), || {
+                format!("was last reviewed on {last}, and its review is due every {every}")
+            });
+        }
+        (None, _) => short.require(false, || format!("states reviewEvery {every:?}, which is no duration")),
+        (_, None) => short.require(false, || format!("states lastReviewedAt {last:?}, which is no date")),
+    }
+    short.fix("review it and set spec.lastReviewedAt");
+    short.tell(report, place(about), &["CoP-8.1.1", "NCSC-D4.1"]);
+}

@@ -1,8 +1,12 @@
 //! `config-change-assessed`: the settings in force are covered by a risk assessment.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api::workload::Setting;
+use crate::policy::composition;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::evidence::{About, Question, Shortfall, unnamed};
+use crate::policy::facts::{Facts, Place};
 
-/// The control; no rule of it runs yet.
+/// Arguments, environment and settings as they are were assessed.
 pub(super) const CONTROL: Control = Control {
     id: "config-change-assessed",
     title: "the settings in force are covered by a risk assessment",
@@ -14,8 +18,47 @@ pub(super) const CONTROL: Control = Control {
     remedy: "assess the new settings, record ConfigChangeAssessment for their digest, or go back to the \
         secure default",
     gaps: &[
-        "no digest of arguments, environment and mounted settings is computed",
-        "departures from declared secure defaults are not found",
+        "values of mounted ConfigMaps and of envFrom are not part of the digest, because they are not watched",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some(workload) = facts.ai_workload() else { return };
+    let place = || Place::object(Facts::name_of(workload));
+    let about = About::Workload(workload);
+    let departs = |setting: &&Setting| setting.value != setting.secure_default;
+    let mut short = Shortfall::new(facts);
+    for setting in workload.spec.settings.iter().filter(departs) {
+        let named = setting.assessment_ref.as_deref();
+        let assessed = named.and_then(|name| facts.namespace.evidence.get(name));
+        if assessed.is_none_or(|evidence| evidence.spec.type_ != "ConfigChangeAssessment") {
+            short.require(false, || format!(
+                "setting {:?} is {:?} instead of its secure default {:?}, and assessmentRef names no ConfigChangeAssessment",
+                setting.name, setting.value, setting.secure_default
+            ));
+            short.fix("restore the secure default, or assess the departure and name it in assessmentRef");
+        }
+    }
+    short.tell(report, place(), &["NCSC-P5.2"]);
+
+    // Only pods have arguments and environment.
+    let Some(pod) = facts.pod() else { return };
+    let present = composition::configuration(&pod.containers);
+    let mut short = Shortfall::new(facts);
+    short.hint("configDigests", vec![present.clone()]);
+    if let Some(assessment) =
+        short.ask(Question::of("ConfigChangeAssessment", about).with(&["configDigests"]))
+    {
+        let left = unnamed(assessment, "configDigests", &[present.as_str()]);
+        if !left.is_empty() {
+            short.require(false, || {
+                format!("{} does not cover configuration {present}", Shortfall::name(assessment))
+            });
+            short.fix(format!(
+                "assess arguments and environment, and record {present} among facts.configDigests"
+            ));
+        }
+    }
+    short.tell(report, place(), &["CoP-3.1.1", "CoP-8.1.2"]);
+}

@@ -1,9 +1,14 @@
 //! `functional-validation-current`: validation shows that each model does what is intended, before and
 //! after deployment.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use serde_json::Value;
 
-/// The control; no rule of it runs yet.
+use crate::api::AIEvidence;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::evidence::{About, Question, Shortfall, entries, words};
+use crate::policy::facts::{Facts, Place};
+
+/// Each model was shown to do what is intended, by figures that hold.
 pub(super) const CONTROL: Control = Control {
     id: "functional-validation-current",
     title: "validation shows that each model does what is intended, before and after deployment",
@@ -15,8 +20,62 @@ pub(super) const CONTROL: Control = Control {
     remedy: "record FunctionalValidation for the model's digest and intended use, and PostDeploymentTest \
         after each rollout",
     gaps: &[
-        "validation metrics are not compared with their thresholds",
-        "overdue tests after deployment are not found",
+        "since when a composition runs is not recorded, so the test after deployment is asked for by the age of the workload",
+        "that a developer and an operator tested together is not told apart by their names",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+/// Days after which a workload that runs has to have been tested in the field.
+const FIELD_DAYS: i64 = 7;
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some(workload) = facts.ai_workload() else { return };
+    let place = || Place::object(Facts::name_of(workload));
+    let intended = workload.spec.purpose.as_ref().and_then(|purpose| purpose.intended_use.as_deref());
+    let mut short = Shortfall::new(facts);
+    short.hint("metrics", vec!["{name: NAME, value: 0, threshold: 0}".to_owned()]);
+    if let Some(use_) = intended {
+        short.hint("intendedUse", vec![format!("{use_:?}")]);
+    }
+    for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
+        let question = Question::of("FunctionalValidation", About::Model(model)).bound().passed();
+        let Some(validation) = short.ask(question.with(&["metrics", "intendedUse"])) else { continue };
+        let name = Shortfall::name(validation);
+        for missed in missed(validation) {
+            short.require(false, || format!("{name} says pass, and {missed}"));
+            short.fix("correct the model or the claim, and validate again");
+        }
+        if let Some(use_) = intended
+            && !words(validation, "intendedUse").contains(&use_)
+        {
+            short.require(false, || {
+                format!("{name} was made for another intended use than spec.purpose.intendedUse")
+            });
+            short.fix("validate for the use as it is intended now");
+        }
+    }
+    short.tell(report, place(), &["CoP-9.2"]);
+
+    let since = workload.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let within = facts.settings.days("postDeployTest.within", FIELD_DAYS);
+    if since.is_some_and(|since| facts.now.duration_since(since).as_hours() > within * 24) {
+        let mut short = Shortfall::new(facts);
+        short.ask(Question::of("PostDeploymentTest", About::Workload(workload)).passed());
+        short.tell(report, place(), &["CoP-9.2.1"]);
+    }
+}
+
+/// Figures that miss their threshold, as clauses.
+fn missed(validation: &AIEvidence) -> impl Iterator<Item = String> {
+    entries(validation, "metrics").filter_map(|metric| {
+        let name = metric.get("name").and_then(Value::as_str).unwrap_or("a metric");
+        let number = |key: &str| metric.get(key).and_then(Value::as_f64);
+        let (Some(value), Some(threshold)) = (number("value"), number("threshold")) else {
+            return Some(format!("{name} has no value or no threshold"));
+        };
+        let at_most = metric.get("better").and_then(Value::as_str) == Some("lower");
+        let kept = if at_most { value <= threshold } else { value >= threshold };
+        (!kept).then(|| format!("{name} is {value} against a threshold of {threshold}"))
+    })
+}

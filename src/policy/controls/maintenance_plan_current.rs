@@ -1,9 +1,16 @@
 //! `maintenance-plan-current`: plans for audits, updates, providers, debt and decommissioning exist and
 //! are kept.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use serde_json::Value;
 
-/// The control; no rule of it runs yet.
+use crate::api::AIWorkload;
+use crate::api::workload::LifecycleState;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
+use crate::policy::evidence::{About, Question, Shortfall, entries, unnamed, words};
+use crate::policy::facts::{Facts, Place};
+
+/// Audits, updates, debt and the end are planned, and the plan is kept.
 pub(super) const CONTROL: Control = Control {
     id: "maintenance-plan-current",
     title: "plans for audits, updates, providers, debt and decommissioning exist and are kept",
@@ -13,6 +20,77 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-8.1", "CoP-11.1", "NCSC-V4.1", "NCSC-V4.2"],
     why: "software that nobody plans to maintain is already insecure, only not yet known to be",
     remedy: "record MaintenancePlan and SecurityAudit evidence and plan the retirement under spec.lifecycle",
-    gaps: &["plans, audits and debt registers are not asked for", "overdue dates in them are not found"],
-    check: Check::NotImplemented,
+    gaps: &[
+        "known debt of the cluster, such as exemptions and old images, is not compared with the register",
+    ],
+    check: Check::Rule(check),
 };
+
+/// Longest time between two audits, whatever the plan says.
+const AUDIT_DAYS: i64 = 365;
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some(workload) = facts.ai_workload() else { return };
+    let about = About::Workload(workload);
+    let organisation = facts.governance(workload);
+    let place = || Place::object(Facts::name_of(workload));
+    let mut short = Shortfall::new(facts);
+    short.hint("auditEvery", vec!["P365D".to_owned()]);
+    short.hint("updateEvery", vec!["P30D".to_owned()]);
+    let mut every = AUDIT_DAYS;
+    if let Some(plan) = short.ask(Question::of("MaintenancePlan", about).with(&["auditEvery", "updateEvery"]))
+    {
+        let name = Shortfall::name(plan);
+        for key in ["auditEvery", "updateEvery"] {
+            let length = words(plan, key).first().and_then(|text| dates::duration(text));
+            short.require(length.is_some(), || format!("facts.{key} of {name} is no ISO 8601 duration"));
+            if let Some(length) = length.filter(|_| key == "auditEvery") {
+                every = every.min(length.as_hours() / 24);
+            }
+        }
+        let suppliers = suppliers(facts, workload);
+        let left = unnamed(plan, "providers", &suppliers);
+        short.require(left.is_empty(), || {
+            format!("{name} leaves out of facts.providers {}", Shortfall::list(&left))
+        });
+    }
+    short.ask_either(Question::of("SecurityAudit", about).within(every), organisation);
+    short.tell(report, place(), &["CoP-8.1", "CoP-11.1"]);
+
+    let mut short = Shortfall::new(facts);
+    if let Some(register) = short.ask(Question::of("TechnicalDebtRegister", about)) {
+        let overdue: Vec<&str> = entries(register, "items")
+            .filter(|item| {
+                let due = item.get("dueBy").and_then(Value::as_str).and_then(dates::until);
+                due.is_some_and(|due| due < facts.now)
+            })
+            .map(|item| item.get("id").and_then(Value::as_str).unwrap_or("without id"))
+            .collect();
+        short.require(overdue.is_empty(), || {
+            format!("{} has overdue items: {}", Shortfall::name(register), Shortfall::list(&overdue))
+        });
+    }
+    let lifecycle = workload.spec.lifecycle.as_ref();
+    let retirement = lifecycle.and_then(|lifecycle| lifecycle.retirement.as_ref());
+    if retirement.is_none_or(|plan| plan.plan_ref.is_none()) {
+        short.require(false, || "spec.lifecycle.retirement names no plan for the end".to_owned());
+        short.fix("set planRef and plannedAt in spec.lifecycle.retirement");
+    }
+    let ending = lifecycle.is_some_and(|lifecycle| lifecycle.state == LifecycleState::Retiring);
+    if ending && retirement.is_none_or(|plan| plan.lessons.is_none()) {
+        short.require(false, || "spec.lifecycle.retirement.lessons says nothing for a successor".to_owned());
+        short.fix("write down what was learnt before it ends");
+    }
+    short.tell(report, place(), &["NCSC-V4.1", "NCSC-V4.2"]);
+}
+
+/// Suppliers of the models and outside programs of a workload.
+fn suppliers<'a>(facts: &Facts<'a>, workload: &'a AIWorkload) -> Vec<&'a str> {
+    let models = workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name));
+    let apis = workload.spec.external_apis.iter().filter_map(|api| api.supplier_ref.as_deref());
+    let mut out: Vec<&str> =
+        models.filter_map(|model| model.spec.supplier_ref.as_deref()).chain(apis).collect();
+    out.sort_unstable();
+    out.dedup();
+    out
+}

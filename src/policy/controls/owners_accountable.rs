@@ -20,8 +20,8 @@ pub(super) const CONTROL: Control = Control {
     remedy: "set spec.roles of the AIWorkload and name a user or group in spec.owners for each, and spec.owners.owner of \
         each AIModel",
     gaps: &[
-        "owners are not yet compared with the people and groups of AIGovernance, nor confirmed again each year",
-        "who owns a dataset is not yet seen, so the part of DataController is only taken from the type of workload",
+        "owners are not yet confirmed again each year",
+        "owners of datasets and prompts are judged by the documents of these assets, not here",
         "consumers of a model in other namespaces are not yet told of its findings",
         "risk acceptance of assets is not yet judged",
     ],
@@ -36,6 +36,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             roles(facts, workload, report);
             owners(facts, workload, report);
             apart(facts, workload, report);
+            listed(facts, workload, report);
             // A declaration may come before its models; the pods come after both.
             if facts.pod().is_some() {
                 let used = workload.spec.models.iter();
@@ -125,6 +126,41 @@ fn owners(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
             .under(&["NCSC-G5"])
             .fix(Fix::Text(format!("set spec.owners.{field} to a user or a group that answers for it")))
             .in_declaration(facts);
+    }
+}
+
+/// Whoever is named belongs to the organisation, where that says who does.
+fn listed(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let Some(organisation) = facts.governance(workload) else { return };
+    let Some(people) = &organisation.spec.people else { return };
+    let owners = &workload.spec.owners;
+    let single = [
+        ("accountable", Some(&owners.accountable)),
+        ("developer", owners.developer.as_ref()),
+        ("systemOperator", owners.system_operator.as_ref()),
+        ("security", owners.security.as_ref()),
+        ("incident", owners.incident.as_ref()),
+    ];
+    let controllers = owners.data_controllers.iter().map(|party| ("dataControllers", Some(party)));
+    for (field, party) in single.into_iter().chain(controllers) {
+        let Some(party) = party else { continue };
+        let unknown = |name: &Option<String>, known: &[String]| {
+            name.as_ref().filter(|name| !known.is_empty() && !known.contains(name)).cloned()
+        };
+        let strangers = [unknown(&party.user, &people.users), unknown(&party.group, &people.groups)];
+        for name in strangers.into_iter().flatten() {
+            let who = organisation.metadata.name.as_deref().unwrap_or_default();
+            report
+                .violated(
+                    Place::field(Facts::name_of(workload), format!("spec.owners.{field}")).value(name),
+                    format!("is not among the people of AIGovernance {who:?}"),
+                )
+                .under(&["NCSC-G5", "CoP-5.1"])
+                .fix(Fix::Text(format!(
+                    "name somebody of spec.people of AIGovernance {who:?}, or have them added there"
+                )))
+                .in_declaration(facts);
+        }
     }
 }
 

@@ -1,8 +1,13 @@
 //! `purpose-and-design-recorded`: need, intended use, alternatives and design choices are on record.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api::common::Environment;
+use crate::api::workload::{Purpose, Role};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
+use crate::policy::evidence::{About, Question, Shortfall, unnamed};
+use crate::policy::facts::{Facts, Place};
 
-/// The control; no rule of it runs yet.
+/// Why the workload exists, and why it is built as it is.
 pub(super) const CONTROL: Control = Control {
     id: "purpose-and-design-recorded",
     title: "need, intended use, alternatives and design choices are on record",
@@ -26,9 +31,99 @@ pub(super) const CONTROL: Control = Control {
     why: "a system whose purpose nobody wrote down cannot be judged, limited or ended",
     remedy: "fill spec.purpose and add BusinessCase and DesignRationale evidence",
     gaps: &[
-        "purpose and its date are not judged",
-        "BusinessCase, DesignRationale and CompanionCodes evidence is not asked for",
-        "choices of model and data are not compared with the rationale",
+        "the reasons for a design are read by their headings, not judged",
+        "how a model was acquired is not compared with its lineage",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+/// What a rationale weighs, as its facts name it.
+const CONSIDERED: [&str; 5] = ["complexity", "suitability", "interpretability", "hardening", "privacy"];
+/// The codes that every organisation in scope keeps beside this one.
+const COMPANIONS: [&str; 2] = ["software-code", "cyber-governance-code"];
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some(workload) = facts.ai_workload() else { return };
+    let spec = &workload.spec;
+    let about = About::Workload(workload);
+    let place = || Place::object(Facts::name_of(workload));
+    let unstated = Purpose::default();
+    let purpose = spec.purpose.as_ref().unwrap_or(&unstated);
+
+    let mut short = Shortfall::new(facts);
+    let given = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
+    if !given(&purpose.business_need) || !given(&purpose.intended_use) {
+        short.require(given(&purpose.business_need), || "spec.purpose.businessNeed is not stated".to_owned());
+        short.require(given(&purpose.intended_use), || "spec.purpose.intendedUse is not stated".to_owned());
+        short.fix("fill spec.purpose with the need that the workload answers and the use that is meant");
+    }
+    let created = workload.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let decided = purpose.decision_date.as_deref().and_then(dates::from);
+    if let (Some(created), Some(decided)) = (created, decided)
+        && decided > created
+    {
+        short.require(false, || "spec.purpose.decisionDate lies after the workload was declared".to_owned());
+        short.fix("decide before building, and state the day of that decision");
+    }
+    if facts.namespace.environment() == Some(Environment::Production) {
+        short.ask(Question::of("BusinessCase", about));
+    }
+    short.tell(report, place(), &["CoP-2.1"]);
+
+    let mut short = Shortfall::new(facts);
+    if !purpose.alternatives_considered.iter().any(|other| given(&other.why_not)) {
+        short.require(false, || {
+            "spec.purpose.alternativesConsidered gives no alternative with the reason against it".to_owned()
+        });
+        short.fix("name at least one alternative without AI, with whyNot");
+    }
+    let rationale =
+        short.ask(Question::of("DesignRationale", about).with(&["considerations", "acquisitionReason"]));
+    let model = crate::policy::evidence::ask(facts, &Question::of("ThreatModel", about));
+    if let (Some(rationale), crate::policy::evidence::Answer::Held(model)) = (rationale, model)
+        && dates::until(&rationale.spec.issued_at) < dates::from(&model.spec.issued_at)
+    {
+        short.require(false, || {
+            format!(
+                "{} of {} is older than the {}",
+                Shortfall::name(rationale),
+                rationale.spec.issued_at,
+                Shortfall::name(model)
+            )
+        });
+        short.fix("weigh the design again against the newest threat model");
+    }
+    short.tell(report, place(), &["NCSC-D3.1", "NCSC-D3.2", "NCSC-D3.3", "NCSC-D4.1"]);
+
+    if let Some(rationale) = rationale {
+        let mut short = Shortfall::new(facts);
+        let left = unnamed(rationale, "considerations", &CONSIDERED);
+        short.require(left.is_empty(), || {
+            format!("{} does not weigh {}", Shortfall::name(rationale), Shortfall::list(&left))
+        });
+        short.fix("weigh it, and name it among facts.considerations");
+        short.tell(report, place(), &["CoP-2.1-n1", "CoP-2.1-n2", "CoP-2.1-n3", "CoP-2.1-n5", "NCSC-P2.5"]);
+    }
+
+    let mut short = Shortfall::new(facts);
+    if let Some(organisation) = short.organisation(workload) {
+        let kept: Vec<&str> =
+            organisation.spec.companion_codes.iter().map(|code| code.name.as_str()).collect();
+        let left: Vec<&str> = COMPANIONS.into_iter().filter(|name| !kept.contains(name)).collect();
+        if !left.is_empty() {
+            short.require(false, || {
+                format!(
+                    "{} does not say how far it keeps {}",
+                    About::Organisation(organisation),
+                    Shortfall::list(&left)
+                )
+            });
+            short.fix("add it to spec.companionCodes of the AIGovernance");
+        }
+        if spec.roles.contains(&Role::Developer) {
+            short
+                .ask(Question::of("CompanionCodes", About::Organisation(organisation)).with(&["frameworks"]));
+        }
+    }
+    short.tell(report, place(), &["CfV-COMPANION", "NCSC-G7"]);
+}

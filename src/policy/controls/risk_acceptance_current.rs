@@ -1,9 +1,17 @@
 //! `risk-acceptance-current`: every risk is treated by a control in force or accepted by its owner until
 //! a date.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use serde_json::{Map, Value};
 
-/// The control; no rule of it runs yet.
+use crate::api::common::{AssetRisk, AssetValue, Criticality};
+use crate::api::{AIEvidence, AIWorkload};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
+use crate::policy::evidence::{About, Answer, By, Question, Shortfall, ask, entries, fails, words};
+use crate::policy::facts::{Facts, Place};
+use crate::policy::fix::Fix;
+
+/// Risks end in controls that are kept, or in the name of who bears them.
 pub(super) const CONTROL: Control = Control {
     id: "risk-acceptance-current",
     title: "every risk is treated by a control in force or accepted by its owner until a date",
@@ -15,9 +23,155 @@ pub(super) const CONTROL: Control = Control {
     remedy: "treat the risk with a control that passes, or record RiskAcceptance by owners.accountable with \
         an end date",
     gaps: &[
-        "risk registers are not read",
-        "acceptances and their dates are not judged",
-        "criticality is not derived from impact and sensitivity",
+        "whether a risk left to a supplier is answered for is judged by supplier-assured",
+        "effective sensitivity over the lineage of a model does not yet raise the criticality",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some(workload) = facts.ai_workload() else { return };
+    let place = || Place::object(Facts::name_of(workload));
+    critical(facts, workload, report);
+    assets(facts, workload, report);
+
+    let mut short = Shortfall::new(facts);
+    short.hint("risks", vec!["{id: R1, threat: T1, level: low, controls: [pod-hardened]}".to_owned()]);
+    let register = short.ask(Question::of("RiskRegister", About::Workload(workload)).with(&["risks"]));
+    if let Some(register) = register {
+        let model = ask(facts, &Question::of("ThreatModel", About::Workload(workload)));
+        if let Answer::Held(model) = model {
+            dangling(register, model, &mut short);
+        }
+    }
+    short.tell(report, place(), &["FC-3"]);
+    if let Some(register) = register {
+        treated(facts, workload, register).tell(report, place(), &["CoP-3.5", "CoP-3.6"]);
+    }
+}
+
+/// Harm that a failure could do makes a workload critical.
+fn critical(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
+    let Some(impact) = workload.spec.impact else { return };
+    let harms = [
+        ("physical", impact.physical),
+        ("reputational", impact.reputational),
+        ("businessLoss", impact.business_loss),
+        ("leakage", impact.leakage),
+        ("legal", impact.legal),
+    ];
+    let named: Vec<&str> = harms.iter().filter(|(_, is)| *is == Some(true)).map(|(name, _)| *name).collect();
+    if !named.is_empty() && workload.spec.criticality == Criticality::Standard {
+        let place = Place::field(Facts::name_of(workload), "spec.criticality").value("standard");
+        report
+            .violated(place, format!("does not fit spec.impact, which states {}", named.join(", ")))
+            .under(&["NCSC-G4"])
+            .fix(Fix::Text("set spec.criticality: critical".to_owned()))
+            .in_declaration(facts);
+    }
+}
+
+/// Each asset in use has a worth, and a risk that somebody accepted until a day.
+fn assets(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
+    let spec = &workload.spec;
+    let mut worth = Shortfall::new(facts);
+    let mut risk = Shortfall::new(facts);
+    let mut look = |about: About<'_>, value: Option<&AssetValue>, accepted: Option<&AssetRisk>| {
+        worth.require(value.is_some_and(|v| v.business.is_some() && v.attacker_gain.is_some()), || {
+            format!("{about} does not state its worth to the organisation and to an attacker")
+        });
+        let until = accepted.and_then(|risk| risk.review_by.as_deref());
+        let by = accepted.and_then(|risk| risk.accepted_by.as_deref());
+        risk.require(by.is_some() && until.is_some(), || {
+            format!("nobody accepted the risk of {about} until a day")
+        });
+        if let Some(text) = until {
+            let holds = dates::until(text).is_some_and(|end| end >= facts.now);
+            risk.require(holds, || format!("the risk of {about} was accepted until {text}"));
+        }
+    };
+    for model in spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
+        look(About::Model(model), model.spec.value.as_ref(), model.spec.risk.as_ref());
+    }
+    for prompt in spec.prompts.iter().filter_map(|used| facts.namespace.prompts.get(&used.name)) {
+        look(About::Prompt(prompt), prompt.spec.value.as_ref(), prompt.spec.risk.as_ref());
+    }
+    for used in &spec.datasets {
+        let home = facts.namespace_named(used.namespace.as_deref());
+        if let Some(dataset) = home.and_then(|home| home.datasets.get(&used.name)) {
+            look(About::Dataset(dataset), dataset.spec.value.as_ref(), dataset.spec.risk.as_ref());
+        }
+    }
+    risk.fix("set level, acceptedBy and reviewBy in spec.risk of the asset");
+    risk.tell(report, Place::object(Facts::name_of(workload)), &["CoP-5.1"]);
+    worth.fix("set business and attackerGain in spec.value of the asset");
+    worth.tell(report, Place::object(Facts::name_of(workload)), &["NCSC-V2.1"]);
+}
+
+/// Threats of the model that no risk of the register takes up.
+fn dangling(register: &AIEvidence, model: &AIEvidence, short: &mut Shortfall<'_, '_>) {
+    let taken: Vec<&str> =
+        entries(register, "risks").filter_map(|risk| risk.get("threat").and_then(Value::as_str)).collect();
+    let left: Vec<&str> = words(model, "threats").into_iter().filter(|id| !taken.contains(id)).collect();
+    if !left.is_empty() {
+        short.require(false, || {
+            format!("{} has no risk for the threats {}", Shortfall::name(register), Shortfall::list(&left))
+        });
+        short.fix("add a risk with a treatment for each threat, naming the threat");
+    }
+}
+
+/// Every risk rests on controls that are kept, or was accepted by who answers for the workload.
+fn treated<'f, 'a>(
+    facts: &'f Facts<'a>,
+    workload: &'a AIWorkload,
+    register: &'a AIEvidence,
+) -> Shortfall<'f, 'a> {
+    let mut short = Shortfall::new(facts);
+    let mut open = Vec::new();
+    for risk in entries(register, "risks") {
+        let id = risk.get("id").and_then(Value::as_str).unwrap_or("without id");
+        let controls = named(risk, "controls");
+        if controls.is_empty() && risk.get("level").and_then(Value::as_str) != Some("low") {
+            open.push(id);
+        }
+        for control in controls {
+            match fails(facts, control) {
+                None => {
+                    short
+                        .require(false, || format!("risk {id:?} relies on {control:?}, which is no control"));
+                }
+                Some(Some(why)) => {
+                    short.require(false, || {
+                        format!("risk {id:?} relies on {control}, which is not kept: {why}")
+                    });
+                }
+                Some(None) => {}
+            }
+        }
+    }
+    if !short.is_empty() {
+        short.fix("bring the control into line, treat the risk in another way, or have it accepted");
+    }
+    if open.is_empty() {
+        return short;
+    }
+    let owner = std::slice::from_ref(&workload.spec.owners.accountable);
+    short.hint("riskIds", open.iter().map(|id| (*id).to_owned()).collect());
+    let question =
+        Question::of("RiskAcceptance", About::Workload(workload)).with(&["riskIds"]).undocumented();
+    // A group cannot be compared with a person; then anybody who signs by name will do.
+    let by = if workload.spec.owners.accountable.user.is_some() { By::OneOf(owner) } else { By::Another };
+    if let Some(acceptance) = short.ask(question.by(by)) {
+        let accepted = words(acceptance, "riskIds");
+        let left: Vec<&str> = open.into_iter().filter(|id| !accepted.contains(id)).collect();
+        short.require(left.is_empty(), || {
+            format!("{} does not accept risks {}", Shortfall::name(acceptance), Shortfall::list(&left))
+        });
+    }
+    short
+}
+
+fn named<'r>(risk: &'r Map<String, Value>, key: &str) -> Vec<&'r str> {
+    risk.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).take(32).collect()
+}

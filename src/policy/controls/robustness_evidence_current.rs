@@ -1,9 +1,15 @@
 //! `robustness-evidence-current`: red-team tests and benchmarks cover the running composition, by
 //! qualified and independent people.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api::AIEvidence;
+use crate::api::common::Criticality;
+use crate::api::evidence::Independence;
+use crate::api::model::Stage;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::evidence::{About, Answer, Question, Shortfall, ask, entries, unnamed, words};
+use crate::policy::facts::{Facts, Place};
 
-/// The control; no rule of it runs yet.
+/// Somebody able and apart attacked the whole, and figures say how it stands.
 pub(super) const CONTROL: Control = Control {
     id: "robustness-evidence-current",
     title: "red-team tests and benchmarks cover the running composition, by qualified and independent people",
@@ -14,9 +20,84 @@ pub(super) const CONTROL: Control = Control {
     why: "attackers test the whole system, so somebody friendly should do it first",
     remedy: "record RedTeam evidence of scope system and a Benchmark for the model version",
     gaps: &[
-        "red-team evidence is not tied to the composition",
-        "benchmarks are not compared with earlier versions",
-        "independence of evaluators is not judged",
+        "a fall of benchmarks over several versions is not followed",
+        "that outputs carry no surplus is taken from the cases of the red team, which are not judged",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some(workload) = facts.ai_workload() else { return };
+    let about = About::Workload(workload);
+    let place = || Place::object(Facts::name_of(workload));
+    // Evidence that a change made lapse is the finding of update-revalidated.
+    let here = |answer: &Answer<'_>| !matches!(answer, Answer::OtherDigest(_, Some(_)));
+    let mut short = Shortfall::new(facts);
+    short.hint("scope", vec!["system".to_owned()]);
+    let question = Question::of("RedTeam", about).bound().passed().with(&["scope", "techniques"]);
+    let team = short.ask_if(question, here);
+    if let Some(team) = team {
+        let name = Shortfall::name(team);
+        short.require(words(team, "scope").contains(&"system"), || {
+            format!("{name} tried parts only, not the whole system")
+        });
+        if let Answer::Held(model) = ask(facts, &Question::of("ThreatModel", about)) {
+            let routes: Vec<&str> = entries(model, "adversaries")
+                .filter_map(|adversary| adversary.get("routes")?.as_array())
+                .flatten()
+                .filter_map(serde_json::Value::as_str)
+                .collect();
+            let left = unnamed(team, "techniques", &routes);
+            short.require(left.is_empty(), || {
+                format!("{name} did not try {}, which the threat model names", Shortfall::list(&left))
+            });
+        }
+    }
+    for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
+        if matches!(model.spec.stage, Some(Stage::Candidate | Stage::Released)) {
+            let question = Question::of("Benchmark", About::Model(model)).bound().with(&["suite", "score"]);
+            if let Some(benchmark) = short.ask_if(question, here) {
+                fell(benchmark, &mut short);
+            }
+        }
+    }
+    short.tell(report, place(), &["CoP-8.2", "CoP-9.2.2", "CoP-9.3"]);
+
+    let assessment = match ask(facts, &Question::of("SecurityAssessment", about).bound()) {
+        Answer::Held(assessment) => Some(assessment),
+        _ => None,
+    };
+    let critical = workload.spec.criticality == Criticality::Critical;
+    let mut short = Shortfall::new(facts);
+    for evidence in [team, assessment].into_iter().flatten() {
+        evaluator(evidence, critical, &mut short);
+    }
+    short.fix("name in spec.evaluator of new evidence who evaluated, with the qualification");
+    short.tell(report, place(), &["CoP-9.2.3"]);
+}
+
+/// Whether the score is below the baseline by more than the tolerance.
+fn fell(benchmark: &AIEvidence, short: &mut Shortfall<'_, '_>) {
+    let number = |key: &str| benchmark.spec.facts.get(key).and_then(serde_json::Value::as_f64);
+    if let (Some(score), Some(baseline)) = (number("score"), number("baseline")) {
+        let kept = score >= baseline - number("tolerance").unwrap_or(0.0);
+        short.require(kept, || format!("{} fell from {baseline} to {score}", Shortfall::name(benchmark)));
+    }
+}
+
+fn evaluator(evidence: &AIEvidence, critical: bool, short: &mut Shortfall<'_, '_>) {
+    let name = Shortfall::name(evidence);
+    let Some(by) = &evidence.spec.evaluator else {
+        short.require(false, || format!("{name} does not say who evaluated"));
+        return;
+    };
+    short.require(by.qualification.is_some(), || format!("{name} states no qualification of {:?}", by.name));
+    let far = match by.independence {
+        Some(Independence::External) => true,
+        Some(Independence::Internal) => !critical,
+        Some(Independence::SelfMade) | None => false,
+    };
+    short.require(far || by.reason.is_some(), || {
+        format!("{name} was made by {:?}, who is not independent enough, without a reason", by.name)
+    });
+}

@@ -1,9 +1,15 @@
 //! `security-assessment-current`: exactly the digests that run have passed a security assessment by
 //! someone else than their author.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api::AIWorkload;
+use crate::api::common::Audience;
+use crate::api::model::ModelKind;
+use crate::api::workload::DatasetPurpose;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::evidence::{About, By, Question, Shortfall, unnamed, words};
+use crate::policy::facts::{Facts, Place};
 
-/// The control; no rule of it runs yet.
+/// What runs was assessed, digest by digest, by somebody else.
 pub(super) const CONTROL: Control = Control {
     id: "security-assessment-current",
     title: "exactly the digests that run have passed a security assessment by someone else than their author",
@@ -14,8 +20,105 @@ pub(super) const CONTROL: Control = Control {
     why: "a test of yesterday's bytes says nothing about today's",
     remedy: "have the composition assessed and record SecurityAssessment evidence for its digests",
     gaps: &[
-        "assessments are not compared with the digests of a pod",
-        "the author of the asset is not kept from attesting it",
+        "whether conditions of a conditional pass are met is not judged",
+        "assessments signed as attestations of an image are not read",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some(workload) = facts.ai_workload() else { return };
+    let assessment = |about| Question::of("SecurityAssessment", about).bound().passed().by(By::Another);
+    let mut short = Shortfall::new(facts);
+    for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
+        short.ask(assessment(About::Model(model)));
+    }
+    let images = own_images(facts);
+    short.hint("images", images.iter().map(|digest| (*digest).to_owned()).collect());
+    let whole = short.ask(assessment(About::Workload(workload)).with(&["images", "techniques"]));
+    if let Some(whole) = whole {
+        let missing = unnamed(whole, "images", &images);
+        if !missing.is_empty() {
+            let named = missing.join(", ");
+            short.require(false, || format!("{} does not cover image {named}", Shortfall::name(whole)));
+            short.fix(format!("assess again, with {named} among facts.images"));
+        }
+    }
+    let place = || Place::object(Facts::name_of(workload));
+    short.tell(report, place(), &["CoP-9.1", "CoP-11.3"]);
+
+    // What was tried has to fit what may come in; without an assessment there is nothing to compare.
+    let Some(whole) = whole else { return };
+    let wanted = techniques(facts, workload);
+    let untried = unnamed(whole, "techniques", &wanted);
+    let mut short = Shortfall::new(facts);
+    if !untried.is_empty() {
+        let named = untried.join(", ");
+        short.require(false, || format!("{} did not try {named}", Shortfall::name(whole)));
+        short.fix(format!("try it, and record a SecurityAssessment with {named} among facts.techniques"));
+    }
+    let open = workload.spec.exposure.iter().any(|e| e.audience >= Some(Audience::Partner));
+    if open && !words(whole, "scope").contains(&"api") {
+        short.require(false, || {
+            format!("{} leaves out the interface that others reach", Shortfall::name(whole))
+        });
+        short.fix("assess the interface too, and record api among facts.scope");
+    }
+    short.tell(report, place(), &["ETSI-3", "CoP-4.6"]);
+}
+
+/// Digests of the images of the pod that come from no declared supplier and hold none of the models: those made here.
+fn own_images<'a>(facts: &Facts<'a>) -> Vec<&'a str> {
+    let Some((pod, workload)) = facts.ai_pod() else { return Vec::new() };
+    let models: Vec<&str> = workload
+        .spec
+        .models
+        .iter()
+        .filter_map(|used| facts.namespace.models.get(&used.name)?.spec.digest.as_deref())
+        .collect();
+    let mut out: Vec<&str> = pod
+        .images()
+        .filter(|image| !supplied(facts, image.reference))
+        .filter_map(|image| image.reference.rsplit_once('@').map(|(_, digest)| digest))
+        .filter(|digest| !models.contains(digest))
+        .collect();
+    out.sort_unstable();
+    out.dedup();
+    out
+}
+
+/// Whether a supplier names the place that an image comes from.
+fn supplied(facts: &Facts<'_>, reference: &str) -> bool {
+    facts.cluster.suppliers.values().flat_map(|supplier| &supplier.spec.sources).any(|source| {
+        match source.strip_suffix('*') {
+            Some(start) => !start.is_empty() && reference.starts_with(start),
+            None => reference.split(['@']).next() == Some(source.as_str()),
+        }
+    })
+}
+
+/// What an assessment has to have tried: injection, where a language model reads what others write.
+fn techniques(facts: &Facts<'_>, workload: &AIWorkload) -> Vec<&'static str> {
+    let spec = &workload.spec;
+    let language = spec
+        .models
+        .iter()
+        .filter_map(|used| facts.namespace.models.get(&used.name))
+        .any(|model| model.spec.model_kind == Some(ModelKind::Llm));
+    if !language {
+        return Vec::new();
+    }
+    let mut out = Vec::new();
+    if spec.exposure.iter().any(|e| e.audience >= Some(Audience::Partner)) {
+        out.push("prompt-injection-direct");
+    }
+    let reads = |use_| matches!(use_, Some(DatasetPurpose::Retrieval | DatasetPurpose::Feedback));
+    if !spec.external_apis.is_empty() || spec.datasets.iter().any(|dataset| reads(dataset.use_)) {
+        out.push("prompt-injection-indirect");
+    }
+    out
+}
+
+#[cfg(test)]
+#[path = "tests/security_assessment_current.rs"]
+mod tests;

@@ -1,9 +1,13 @@
 //! `user-guidance-published`: guidance on use, forbidden uses, limits and failures is published and
 //! current.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api::common::Audience;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
+use crate::policy::evidence::{About, Question, Shortfall, end_users, unnamed};
+use crate::policy::facts::{Facts, Place};
 
-/// The control; no rule of it runs yet.
+/// Users can read how to use it, what it is not for and where it fails.
 pub(super) const CONTROL: Control = Control {
     id: "user-guidance-published",
     title: "guidance on use, forbidden uses, limits and failures is published and current",
@@ -13,9 +17,61 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-4.4", "CoP-4.5", "CoP-10.3", "CoP-10.3.1", "NCSC-D3.17"],
     why: "people misuse and over-trust what nobody explained to them",
     remedy: "publish the guidance and record UserGuidance evidence with its digest and sections",
-    gaps: &[
-        "UserGuidance evidence and its sections are not asked for",
-        "the age of guidance is not compared with the newest model",
-    ],
-    check: Check::NotImplemented,
+    gaps: &["published pages are not fetched and compared with the digest"],
+    check: Check::Rule(check),
 };
+
+/// What guidance tells, as `facts.sections` names it; `integrate` joins where there is an interface.
+const SECTIONS: [&str; 7] =
+    ["use", "manage", "configure", "prohibited-uses", "appropriate-use", "limitations", "failure-modes"];
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some(workload) = facts.ai_workload() else { return };
+    if end_users(workload) == Audience::Nobody {
+        return;
+    }
+    let place = || Place::object(Facts::name_of(workload));
+    let mut short = Shortfall::new(facts);
+    let prohibited = workload.spec.purpose.as_ref().map(|p| p.prohibited_uses.as_slice()).unwrap_or_default();
+    if prohibited.is_empty() {
+        short.require(false, || "spec.purpose.prohibitedUses names no use that is not allowed".to_owned());
+        short.fix("name what the workload is not for in spec.purpose.prohibitedUses");
+    }
+    let mut wanted = SECTIONS.to_vec();
+    if !workload.spec.exposure.is_empty() {
+        wanted.push("integrate");
+    }
+    short.hint("sections", wanted.iter().map(|section| (*section).to_owned()).collect());
+    let guidance = short.ask(Question::of("UserGuidance", About::Workload(workload)).with(&["sections"]));
+    if let Some(guidance) = guidance {
+        let left = unnamed(guidance, "sections", &wanted);
+        if !left.is_empty() {
+            short.require(false, || {
+                format!("{} lacks section {}", Shortfall::name(guidance), Shortfall::list(&left))
+            });
+            short.fix("write it, and record the new digest with facts.sections");
+        }
+        let issued = dates::until(&guidance.spec.issued_at);
+        for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
+            let reviewed = model.spec.last_reviewed_at.as_deref();
+            if reviewed.and_then(dates::from) > issued {
+                short.require(false, || {
+                    format!(
+                        "{} is older than the newest review of {}",
+                        Shortfall::name(guidance),
+                        About::Model(model)
+                    )
+                });
+                short.fix("compare it with the card of the model and publish it anew");
+            }
+        }
+    }
+    short.tell(report, place(), &["CoP-4.4", "CoP-4.5", "CoP-10.3", "CoP-10.3.1"]);
+
+    if !prohibited.is_empty() && prohibited.iter().all(|use_| use_.alternative.is_none()) {
+        let mut short = Shortfall::new(facts);
+        short.require(false, || "no prohibited use comes with what to do instead".to_owned());
+        short.fix("set alternative in spec.purpose.prohibitedUses");
+        short.tell(report, place(), &["NCSC-D3.17"]);
+    }
+}

@@ -1,9 +1,15 @@
 //! `user-terms-disclosed`: users are told what happens to their data, who answers for what, and which
 //! functions they can decline.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api::AIWorkload;
+use crate::api::common::Audience;
+use crate::api::workload::{Consent, DatasetPurpose};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
+use crate::policy::evidence::{About, Question, Shortfall, end_users, unnamed};
+use crate::policy::facts::{Facts, Place};
 
-/// The control; no rule of it runs yet.
+/// What users are told agrees with what is done.
 pub(super) const CONTROL: Control = Control {
     id: "user-terms-disclosed",
     title: "users are told what happens to their data, who answers for what, and which functions they can \
@@ -15,8 +21,106 @@ pub(super) const CONTROL: Control = Control {
     why: "consent to something else than what the system does is no consent",
     remedy: "fill spec.userData and record UserTerms evidence that agrees with it",
     gaps: &[
-        "spec.userData is not compared with datasets, external APIs and log retention",
-        "new capabilities are not compared with the published terms",
+        "new capabilities are compared with the published terms, not with the former composition",
+        "whether a switch works in the interface of users is shown only by tests",
+        "that users get the log of their own requests is judged by io-logging-sink",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+/// Capabilities that are off until users turn them on, where no profile lists others in `riskyCapabilities`.
+const RISKY: [&str; 5] = ["code-execution", "web-browsing", "tool-use", "biometric", "user-finetuning"];
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some(workload) = facts.ai_workload() else { return };
+    if end_users(workload) == Audience::Nobody {
+        return;
+    }
+    let place = || Place::object(Facts::name_of(workload));
+    let mut short = Shortfall::new(facts);
+    agrees(workload, &mut short);
+    short.hint("sections", vec!["security-responsibilities".to_owned(), "data-use".to_owned()]);
+    let terms = short.ask(Question::of("UserTerms", About::Workload(workload)).with(&["sections"]));
+    if let Some(terms) = terms {
+        let left = unnamed(terms, "sections", &["security-responsibilities", "data-use"]);
+        short.require(left.is_empty(), || {
+            format!("{} lacks section {}", Shortfall::name(terms), Shortfall::list(&left))
+        });
+    }
+    short.tell(report, place(), &["CoP-10.1"]);
+
+    let used = || workload.spec.models.iter().flat_map(|model| &model.capabilities_used);
+    let mut short = Shortfall::new(facts);
+    for capability in used().filter(|c| c.consent != Some(Consent::NotNeeded)) {
+        let decided = capability.consent.is_some() && capability.setting_ref.is_some();
+        if !decided {
+            short.require(false, || format!("users cannot decide on capability {:?}", capability.name));
+            short.fix("set consent and settingRef of the capability, or consent: none where it is what users came for");
+        }
+        if let Some(terms) = terms
+            && !unnamed(terms, "capabilities", &[&capability.name]).is_empty()
+        {
+            short.require(false, || {
+                format!("{} does not name capability {:?}", Shortfall::name(terms), capability.name)
+            });
+            short.fix("name it among facts.capabilities of new UserTerms");
+        }
+    }
+    short.tell(report, place(), &["CoP-10.3.2"]);
+
+    let mut short = Shortfall::new(facts);
+    let listed: Vec<&str> = facts.settings.words("riskyCapabilities").collect();
+    for capability in used().filter(|c| c.consent != Some(Consent::OptIn)) {
+        let name = capability.name.as_str();
+        if listed.contains(&name) || (listed.is_empty() && RISKY.contains(&name)) {
+            short.require(false, || {
+                format!("capability {name:?} is risky and not off until users turn it on")
+            });
+            short.fix("set consent: optIn with the setting by which users turn it on");
+        }
+    }
+    short.tell(report, place(), &["NCSC-D3.16"]);
+}
+
+/// Whether what users are told agrees with what the declaration does with their data.
+fn agrees(workload: &AIWorkload, short: &mut Shortfall<'_, '_>) {
+    let spec = &workload.spec;
+    let Some(told) = &spec.user_data else {
+        short.require(false, || "spec.userData does not say what happens to the data of users".to_owned());
+        short.fix("fill spec.userData");
+        return;
+    };
+    let fed = spec.datasets.iter().find(|dataset| dataset.use_ == Some(DatasetPurpose::Feedback));
+    if let Some(fed) = fed
+        && told.used_for_training != Some(true)
+    {
+        short.require(false, || {
+            format!(
+                "dataset {:?} collects feedback, and users are told that their data is not used for training",
+                fed.name
+            )
+        });
+        short.fix("set spec.userData.usedForTraining: true and publish new UserTerms, or stop the feed");
+    }
+    for api in &spec.external_apis {
+        let receiver = api.supplier_ref.as_deref().unwrap_or(&api.name);
+        if !told.third_parties.iter().any(|party| party == receiver) {
+            short.require(false, || {
+                format!("externalApi {:?} sends data to {receiver:?}, of which users are not told", api.name)
+            });
+            short.fix("name it in spec.userData.thirdParties and publish new UserTerms, or stop the call");
+        }
+    }
+    let log = spec.monitoring.as_ref().and_then(|monitoring| monitoring.io_log.as_ref());
+    if let (Some(kept), Some(said)) =
+        (log.and_then(|log| log.retention.as_deref()), told.retention.as_deref())
+        && dates::duration(kept) > dates::duration(said)
+    {
+        short.require(false, || format!("the log keeps inputs for {kept}, and users are told {said}"));
+        short.fix("keep the log no longer than spec.userData.retention says");
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/user_terms_disclosed.rs"]
+mod tests;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Answer, By, Question, ask};
-use crate::api::AIEvidence;
+use super::{About, Answer, By, Question, ask};
+use crate::api::{AIEvidence, AIGovernance, AIWorkload};
 use crate::policy::control::{Finding, Report};
 use crate::policy::facts::{Facts, Place};
 use crate::policy::fix::Fix;
@@ -33,18 +33,69 @@ impl<'f, 'a> Shortfall<'f, 'a> {
 
     /// Asks, and notes what is wrong unless the proof holds, which is then returned.
     pub fn ask(&mut self, question: Question<'a>) -> Option<&'a AIEvidence> {
+        self.ask_if(question, |_| true)
+    }
+
+    /// Asks, and notes what is wrong only where `mine` says that it belongs here.
+    pub fn ask_if(
+        &mut self,
+        question: Question<'a>,
+        mine: impl FnOnce(&Answer<'a>) -> bool,
+    ) -> Option<&'a AIEvidence> {
         let answer = ask(self.facts, &question);
         if let Answer::Held(evidence) = answer {
             return Some(evidence);
         }
+        if mine(&answer) {
+            self.note(question, &answer);
+        }
+        None
+    }
+
+    /// Asks of the workload and then, as the same question, of its organisation; one of the two suffices.
+    pub fn ask_either(
+        &mut self,
+        question: Question<'a>,
+        organisation: Option<&'a AIGovernance>,
+    ) -> Option<&'a AIEvidence> {
+        let answer = ask(self.facts, &question);
+        if let Answer::Held(evidence) = answer {
+            return Some(evidence);
+        }
+        if let Some(organisation) = organisation {
+            let wider = Question { about: About::Organisation(organisation), ..question.clone() };
+            if let Answer::Held(evidence) = ask(self.facts, &wider) {
+                return Some(evidence);
+            }
+        }
+        self.note(question, &answer);
+        None
+    }
+
+    /// The organisation of a workload; that there is none is noted.
+    pub fn organisation(&mut self, workload: &AIWorkload) -> Option<&'a AIGovernance> {
+        let found = self.facts.governance(workload);
+        if found.is_none() {
+            self.said.push(match &workload.spec.organisation {
+                Some(name) => format!("spec.organisation names AIGovernance {name:?}, which does not exist"),
+                None => {
+                    "spec.organisation names no AIGovernance, so nothing that an organisation does counts"
+                        .to_owned()
+                }
+            });
+            self.fix("declare the organisation as AIGovernance and name it in spec.organisation");
+        }
+        found
+    }
+
+    fn note(&mut self, question: Question<'a>, answer: &Answer<'a>) {
         self.unknown += usize::from(matches!(answer, Answer::Unclear(..)));
-        self.said.push(sentence(self.facts, &question, &answer));
+        self.said.push(sentence(self.facts, &question, answer));
         if let Answer::Nowhere(_) = answer {
             self.fix("set spec.governanceNamespace of the AIGovernance");
         } else {
             self.asked.push(question);
         }
-        None
     }
 
     /// Notes `what` unless it holds.
@@ -172,6 +223,25 @@ impl<'f, 'a> Shortfall<'f, 'a> {
                 let values = known.map_or("FILL-IN".to_owned(), |(_, values)| values.join(", "));
                 let _ = writeln!(out, "    {fact}: [{values}]");
             }
+        }
+        out
+    }
+}
+
+impl Shortfall<'_, '_> {
+    /// A proof as sentences name it: `ThreatModel "tm-1"`.
+    #[must_use]
+    pub fn name(evidence: &AIEvidence) -> String {
+        format!("{} {:?}", evidence.spec.type_, evidence.metadata.name.as_deref().unwrap_or_default())
+    }
+
+    /// Some words as sentences list them; of many the first few.
+    #[must_use]
+    pub fn list(words: &[&str]) -> String {
+        let rest = words.len().saturating_sub(SHOWN);
+        let mut out = words[..words.len().min(SHOWN)].join(", ");
+        if rest > 0 {
+            let _ = write!(out, " and {rest} more");
         }
         out
     }

@@ -111,3 +111,26 @@ fn models_have_owners_and_open_ones_a_maintainer() {
         ],
     );
 }
+
+#[test]
+fn owners_belong_to_the_organisation_where_it_says_who_does() {
+    let declared = json!({"roles": ["SystemOperator"],
+        "owners": {"accountable": {"user": "j.doe"}, "systemOperator": {"group": "ops"}, "dataControllers": [{"user": "eve"}]}});
+    let judged = |people: Value| {
+        let spec = json!({"organisation": "ACME", "people": people});
+        Bench::new("production", "internal")
+            .workload(&declared)
+            .governance("acme", &spec)
+            .of_workload(&CONTROL)
+    };
+    assert_lines(&judged(json!({"users": ["j.doe", "eve"], "groups": ["ops"]})), &[]);
+    // An empty list says nothing of who does not belong.
+    assert_lines(&judged(json!({"groups": ["ops"]})), &[]);
+    assert_lines(
+        &judged(json!({"users": ["j.doe"], "groups": ["dev"]})),
+        &[
+            &format!("{AT}owners.systemOperator \"ops\": is not among the people of AIGovernance \"acme\""),
+            &format!("{AT}owners.dataControllers \"eve\": is not among the people of AIGovernance \"acme\""),
+        ],
+    );
+}
