@@ -134,6 +134,8 @@ refused 'a declaration' 'failed calling webhook "kinds.portcullis.dev"' kubectl 
 section 'the labels of namespaces'
 classified='[namespace-classified] Namespace "team-a": tenant may not change its labels'
 refused 'case 31: removal' "$classified" as tenant label namespace team-a portcullis.dev/environment- portcullis.dev/sensitivity-
+refused 'the missing permission' 'enforce: that needs the verb classify on namespaces (ClusterRole portcullis-classifier); why: they decide what its pods may do; fix: keep the old values' \
+  as tenant label namespace team-a portcullis.dev/environment-
 refused 'case 31: weakening' "$classified" as tenant label namespace team-a portcullis.dev/sensitivity=public --overwrite
 refused 'case 33: Pod Security' "$classified" as tenant label namespace team-a pod-security.kubernetes.io/enforce=privileged --overwrite
 raw_namespace team-a 'del(.metadata.labels["portcullis.dev/environment"], .metadata.labels["portcullis.dev/sensitivity"])'
@@ -196,17 +198,17 @@ subjects: [{kind: ServiceAccount, name: chat, namespace: team-a}]
 YAML
 sed 's/name: chat,/name: forged,/' "$work/generated.yaml" >"$work/forged.yaml"
 mine='[enforcement-integrity] NetworkPolicy team-a/chat: tenant may not'
-fix='fix: kubectl edit aiworkload chat -n team-a'
+fix='fix: keep it as it is, and declare what you need: kubectl edit aiworkload chat -n team-a'
 allowed 'the operator writes it, the webhook being away' controller apply --server-side --field-manager=portcullis -f "$work/generated.yaml"
 for kind in networkpolicy serviceaccount role rolebinding; do
   refused "update of a $kind" "$fix" as tenant annotate "$kind" chat -n team-a x=y
   refused "taking the label off a $kind" "$fix" as tenant label "$kind" chat -n team-a app.kubernetes.io/managed-by-
   refused "deletion of a $kind" "$fix" as tenant delete "$kind" chat -n team-a
 done
-refused 'the words' "$mine update it; why: the label app.kubernetes.io/managed-by=portcullis says that it is generated; $fix" as tenant annotate networkpolicy chat -n team-a x=y
-refused 'deletion of the collection' "$mine delete it" as tenant delete --raw /apis/networking.k8s.io/v1/namespaces/team-a/networkpolicies
+refused 'the words' "$mine update it: no permission allows it, only the operator does; why: the label app.kubernetes.io/managed-by=portcullis says that it is generated; $fix" as tenant annotate networkpolicy chat -n team-a x=y
+refused 'deletion of the collection' "$mine delete it: that needs the verb guard on validatingwebhookconfigurations/portcullis (ClusterRole portcullis-break-glass);" as tenant delete --raw /apis/networking.k8s.io/v1/namespaces/team-a/networkpolicies
 refused 'a forged label' 'fix: leave the label out' as tenant create -f "$work/forged.yaml"
-refused 'a label put on what exists' 'may not update it' as tenant label serviceaccount app -n team-a app.kubernetes.io/managed-by=portcullis
+refused 'a label put on what exists' 'says that it is generated; fix: leave the label out' as tenant label serviceaccount app -n team-a app.kubernetes.io/managed-by=portcullis
 refused 'an administrator may not change it' 'kubernetes-admin may not update it' kubectl --as kubernetes-admin --as-group system:masters annotate networkpolicy chat -n team-a x=y
 allowed 'an administrator may delete it' kubectl delete rolebinding chat -n team-a
 allowed 'the tokens controller writes into ServiceAccounts' sh -c 'kubectl get serviceaccount chat -n team-a -o json | jq ".secrets = [{name: \"legacy\"}]" | kubectl replace --as system:kube-controller-manager -f -'
@@ -234,7 +236,9 @@ false webhook list - secrets
 false webhook list - secrets - $ns
 true webhook watch - secrets portcullis-webhook-tls $ns
 false webhook get - secrets portcullis-ca $ns
-false webhook list - pods
+true webhook list - pods
+false webhook get - pods
+false webhook watch - pods
 false webhook create - pods - team-a
 true webhook create authorization.k8s.io subjectaccessreviews
 true webhook list networking.k8s.io networkpolicies

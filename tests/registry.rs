@@ -17,14 +17,26 @@ use portcullis::gather::registry::{
 };
 use server::Registry;
 
+#[path = "registry/certificates.rs"]
+mod certificates;
+#[path = "registry/command.rs"]
+mod command;
+#[path = "registry/differential.rs"]
+mod differential;
 #[path = "registry/hostile.rs"]
 mod hostile;
 #[path = "registry/keyless.rs"]
 mod keyless;
+#[path = "registry/known_bad.rs"]
+mod known_bad;
 #[path = "registry/secrets.rs"]
 mod secrets;
 #[path = "registry/sigstore.rs"]
 mod sigstore;
+#[path = "registry/statements.rs"]
+mod statements;
+#[path = "registry/timely.rs"]
+mod timely;
 
 /// The public key of a committed fixture.
 fn public(name: &str) -> String {

@@ -23,6 +23,7 @@ mod starts;
 mod straight;
 mod subjects;
 mod through;
+mod verifier;
 
 use anyhow::{Context as _, Result};
 
@@ -53,6 +54,9 @@ async fn parts(report: &mut Report) -> Result<()> {
     let wants = |part: &str| wanted.is_empty() || wanted.split(',').any(|word| word == part);
     if wants("pure") {
         pure::measure(report)?;
+    }
+    if wants("verifier") {
+        verifier::measure(report).await.context("the verifier")?;
     }
     if ["through", "straight", "start", "signatures", "scale"].into_iter().any(wants) {
         let mut stage = Stage::set().await.context("the cluster could not be prepared")?;

@@ -19,6 +19,8 @@ pub const LABEL_SENSITIVITY: &str = "portcullis.dev/sensitivity";
 pub const LABEL_WORKLOAD: &str = "portcullis.dev/workload";
 /// The label of a `ConfigMap` that holds prompts; only those that carry it are read.
 pub const LABEL_PROMPT: &str = "portcullis.dev/prompt";
+/// The annotation of a pod that says why somebody breaks the glass to enter it.
+pub const ANNOTATION_BREAK_GLASS: &str = "portcullis.dev/break-glass";
 /// The usual label that names the manager of an object.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The usual label that names the application an object belongs to.

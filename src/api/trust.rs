@@ -31,6 +31,15 @@ choices! {
         Bundle = "Bundle",
     }
 
+    /// Whether the signature of an index speaks for the manifests of single platforms that it lists.
+    pub enum PlatformManifests {
+        /// A manifest that is named by its own digest has to be signed itself.
+        SignedThemselves = "SignedThemselves",
+        /// A manifest that is named by its own digest may be vouched for by a signed index that lists it. The index is
+        /// found by the tag beside the digest; the tag proves nothing.
+        VouchedByIndex = "VouchedByIndex",
+    }
+
     /// What kind of thing a rule is about.
     pub enum Artifact {
         /// A container image.
@@ -283,6 +292,9 @@ pub struct TrustRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub attestations: Vec<AttestationRule>,
+    /// Whether a signed index speaks for the platforms that it lists; `SignedThemselves` unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform_manifests: Option<PlatformManifests>,
 }
 
 /// Artifacts that a rule is about.

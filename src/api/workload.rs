@@ -68,6 +68,12 @@ choices! {
     }
 }
 
+/// CEL rule of the life of a workload: each state is followed by those that may come next.
+const STATES_IN_ORDER: (&str, &str) = (
+    "{'Planned': ['Planned', 'Active', 'Retiring'], 'Active': ['Active', 'Quarantined', 'Retiring'], 'Quarantined': ['Quarantined', 'Active', 'Retiring'], 'Retiring': ['Retiring', 'Disposed'], 'Disposed': ['Disposed']}[has(oldSelf.lifecycle) && has(oldSelf.lifecycle.state) ? oldSelf.lifecycle.state : 'Active'].exists(s, s == (has(self.lifecycle) && has(self.lifecycle.state) ? self.lifecycle.state : 'Active'))",
+    "lifecycle.state goes from Planned to Active, from there to Quarantined and back or to Retiring, and from Retiring to Disposed",
+);
+
 /// The declaration of an AI workload: which pods it is, what they depend on, and who answers for it.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -143,7 +149,8 @@ choices! {
 #[x_kube(
     // On the spec, which every version of the object has: removing and adding the selector again is a change too.
     validation = ("self.selector == oldSelf.selector", "selector is immutable, declare another AIWorkload instead"),
-    validation = ("self.type != 'supporting' || !has(self.models) || self.models.size() == 0", "a supporting workload has no models, choose another type")
+    validation = ("self.type != 'supporting' || !has(self.models) || self.models.size() == 0", "a supporting workload has no models, choose another type"),
+    validation = (STATES_IN_ORDER.0, STATES_IN_ORDER.1)
 )]
 pub struct AIWorkloadSpec {
     /// The pods of this workload: those that carry all these labels. It cannot be changed later.

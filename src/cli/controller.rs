@@ -23,6 +23,7 @@ use crate::controllers::webhooks::{self, Drifts, Webhooks};
 use crate::gather::cluster::Feed;
 use crate::gather::pull_secrets::ClusterSecrets;
 use crate::gather::registry::VerifierConfig;
+use crate::gather::roots;
 use crate::gather::signatures::{SignatureSource, Signatures};
 use crate::gather::world::{Touched, World};
 use crate::telemetry::metrics::{CacheStats, Metrics};
@@ -66,6 +67,14 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
 
     let gate = Gate::new();
     let known = Known::watch(&client, &metrics, &readiness, world, signatures);
+    let dirty = Arc::clone(&known.dirty);
+    let listener = Arc::new(move |touched: Touched| dirty.add(touched));
+    tokio::spawn(roots::keep(
+        client.clone(),
+        common.pod_namespace.clone(),
+        Arc::clone(&known.world),
+        listener,
+    ));
     let settings = leader::Settings::new(&common.pod_namespace, NAME, &common.pod_name);
     let (leadership, election) = leader::start(client.clone(), settings, Arc::clone(&metrics), stop);
     leadership

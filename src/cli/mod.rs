@@ -5,9 +5,11 @@ mod controller;
 mod crds;
 mod explain;
 mod generate;
+mod init;
 mod out;
 mod plan;
 mod report;
+mod role;
 mod serving;
 mod verify;
 mod verify_model;
@@ -37,6 +39,10 @@ enum Command {
     Plan(plan::Arguments),
     /// Show the audit to somebody without access to the cluster
     Report(report::Arguments),
+    /// Write a first declaration from what runs already
+    Init(init::Arguments),
+    /// Print the least Role of each declared workload
+    Role(role::Arguments),
     /// Verify one artifact against the trust policies of a file
     Verify(verify::Arguments),
     /// Verify a model on a volume, in the pod of a Job that the controller made
@@ -61,6 +67,8 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Role(arguments) => role::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::VerifyModel(arguments) => verify_model::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

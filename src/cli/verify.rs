@@ -14,7 +14,7 @@ use crate::gather::files::{Assumptions, Manifests};
 use crate::gather::registry::{
     Artifact, CompiledTrust, ImageRef, Proof, Question, Verification, Verifier, VerifierConfig,
 };
-use crate::gather::trust;
+use crate::gather::trust::{self, TrustRoots};
 
 /// Exit code where the artifact is not to be trusted.
 const REFUSED: u8 = 1;
@@ -138,8 +138,10 @@ fn compile(paths: &[PathBuf]) -> Result<CompiledTrust, String> {
         let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
         return Err(format!("{}: no AITrustPolicy in it\n", names.join(", ")));
     }
-    let specs: Vec<_> = policies.values().map(|policy| trust::spec(policy)).collect();
-    Ok(CompiledTrust::compile(&specs))
+    let specs: Vec<_> = policies.values().map(|policy| trust::spec(policy, &TrustRoots::new())).collect();
+    let suppliers: Vec<_> =
+        manifests.world.cluster.suppliers.values().map(|one| trust::supplier(one)).collect();
+    Ok(CompiledTrust::compile_with(&specs, &suppliers))
 }
 
 const fn code(verification: &Verification) -> u8 {
@@ -206,6 +208,9 @@ fn checked(text: &mut String, proof: &Proof) {
             attested.authority,
             builder.unwrap_or_default()
         );
+    }
+    if let Some(index) = &proof.vouched_by {
+        let _ = writeln!(text, "  vouched for by: index {index}, which is signed and lists the digest");
     }
     if let Some(end) = proof.valid_until {
         let _ = writeln!(text, "  valid until: {end}");

@@ -93,7 +93,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 fn in_cluster(arguments: &Arguments, progress: &Progress) -> Result<Account, String> {
     let policies: Vec<AITrustPolicy> = serde_json::from_str(&arguments.trust)
         .map_err(|error| format!("the trust policies cannot be read: {error}"))?;
-    let specs: Vec<_> = policies.iter().map(trust::spec).collect();
+    let specs: Vec<_> =
+        policies.iter().map(|policy| trust::spec(policy, &trust::TrustRoots::new())).collect();
     let compiled = CompiledTrust::compile(&specs);
     let root = match &arguments.path {
         Some(path) => below(&arguments.root, path)?,

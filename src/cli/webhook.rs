@@ -12,6 +12,7 @@ use super::serving::{Common, StartError, client, listen, serve_probes, start, st
 use crate::gather::cluster::Feed;
 use crate::gather::pull_secrets::ClusterSecrets;
 use crate::gather::registry::VerifierConfig;
+use crate::gather::roots;
 use crate::gather::signatures::Signatures;
 use crate::gather::world::World;
 use crate::telemetry::metrics::{CacheStats, Metrics};
@@ -87,6 +88,12 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
         readiness.condition("authority published"),
     ));
     tokio::spawn(async move { watched.watch(watching, &namespace, SECRET).await });
+    tokio::spawn(roots::keep(
+        client.clone(),
+        common.pod_namespace.clone(),
+        Arc::clone(&world),
+        Arc::new(|_| ()),
+    ));
 
     let arrivals = Arc::new(Arrivals::default());
     let news = Arc::clone(&arrivals);

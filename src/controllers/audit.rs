@@ -180,6 +180,7 @@ pub fn audit_namespace(
                     role: grant.role,
                     rules: grant.rules,
                     workloads: vec![declared],
+                    written: false,
                 };
                 audited.states.take(judge(Subject::Binding(facts), Some(declared)));
             }

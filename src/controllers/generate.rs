@@ -9,7 +9,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::api::common::{DEFAULT_DENY, LABEL_MANAGED_BY, LABEL_WORKLOAD, MANAGER};
-use crate::api::workload::{AIWorkload, Manage, WorkloadType};
+use crate::api::workload::{AIWorkload, LifecycleState, Manage, WorkloadType};
 use crate::gather::world::World;
 use crate::policy::facts::Namespace;
 
@@ -186,9 +186,16 @@ pub fn build(workload: &AIWorkload, has_pod_monitors: bool) -> Vec<Desired> {
     out
 }
 
-/// The declared allowances; everything else stays closed by the namespace's default.
+/// The declared allowances; everything else stays closed by the namespace's default. Who is in quarantine, or gone, has none.
 fn network(workload: &AIWorkload) -> Value {
     let spec = &workload.spec;
+    let state = spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
+    if matches!(state, Some(LifecycleState::Quarantined | LifecycleState::Disposed)) {
+        return json!({
+            "podSelector": {"matchLabels": spec.selector.match_labels},
+            "policyTypes": ["Egress", "Ingress"],
+        });
+    }
     let port = |port: u16| json!({"port": port, "protocol": "TCP"});
     let peer = |namespace: Option<&str>, labels: &std::collections::BTreeMap<String, String>| {
         let mut peer = json!({"podSelector": {"matchLabels": labels}});

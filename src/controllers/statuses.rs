@@ -256,7 +256,7 @@ impl Statuses {
             decide(evaluate(&world.facts(now, subject, nowhere, &settings)), &enforcement, None, false)
         };
         for policy in world.cluster.trust_policies.values() {
-            let problems = crate::gather::trust::problems(policy);
+            let problems = crate::gather::trust::problems_with(policy, Some(&world.trust_roots));
             let decision = judge(Subject::TrustPolicy(policy, &problems));
             let former = self.trust_policies.former(&policy.metadata);
             let status = trust::status(policy, &problems, &decision, &former, now);

@@ -9,7 +9,7 @@ use futures::Stream;
 use k8s_openapi::api::core::v1::{
     ConfigMap, LimitRange, Namespace, PersistentVolumeClaim, ResourceQuota, Service, ServiceAccount,
 };
-use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event};
@@ -60,7 +60,7 @@ impl Feed {
     /// error; what was known stays known meanwhile.
     pub fn start(&self, client: &Client) {
         // Counted before any watch can finish, so that an early one cannot declare the whole synced.
-        self.synced.waiting.store(23, Ordering::SeqCst);
+        self.synced.waiting.store(24, Ordering::SeqCst);
         self.metadata::<Namespace>(client, Kind::Namespace, |meta| {
             Object::Namespace(Box::new(Namespace { metadata: meta.metadata, ..Namespace::default() }))
         });
@@ -88,6 +88,7 @@ impl Feed {
         self.whole::<ServiceAccount>(client, Kind::ServiceAccount, |o| Object::ServiceAccount(Box::new(o)));
         self.whole::<NetworkPolicy>(client, Kind::NetworkPolicy, |o| Object::NetworkPolicy(Box::new(o)));
         self.whole::<Service>(client, Kind::Service, |o| Object::Service(Box::new(o)));
+        self.whole::<Ingress>(client, Kind::Ingress, |o| Object::Ingress(Box::new(o)));
         self.whole::<Role>(client, Kind::Role, |o| Object::Role(Box::new(o)));
         self.whole::<ClusterRole>(client, Kind::ClusterRole, |o| Object::ClusterRole(Box::new(o)));
         self.whole::<RoleBinding>(client, Kind::RoleBinding, |o| Object::RoleBinding(Box::new(o)));
@@ -257,6 +258,7 @@ impl Kind {
             Self::NetworkPolicy => "networkpolicies",
             Self::PodMonitor => "podmonitors",
             Self::Service => "services",
+            Self::Ingress => "ingresses",
             Self::ResourceQuota => "resourcequotas",
             Self::LimitRange => "limitranges",
             Self::Role => "roles",

@@ -31,6 +31,8 @@ pub struct Manifests {
     pub skipped: BTreeMap<String, usize>,
     /// What makes the input unusable; nothing should be judged when there are any.
     pub problems: Vec<Problem>,
+    /// True where they were read from a cluster: pods run already, on the node that was chosen for them.
+    pub live: bool,
     known: BTreeMap<Key, (Origin, Value)>,
 }
 
@@ -126,7 +128,7 @@ impl Manifests {
     /// The same for what was read already.
     #[must_use]
     pub fn of(documents: Documents, assumptions: &Assumptions) -> Self {
-        let mut out = Self { problems: documents.problems, ..Self::default() };
+        let mut out = Self { problems: documents.problems, live: assumptions.live, ..Self::default() };
         for (origin, value) in documents.objects {
             if let Err(text) = out.object(&origin, value, assumptions) {
                 out.problems.extend(text.into_iter().map(|text| Problem { origin: origin.clone(), text }));
@@ -244,6 +246,7 @@ impl Manifests {
             }
             ("", "ServiceAccount") => return keep(world, Object::ServiceAccount, value, kind),
             ("", "Service") => return keep(world, Object::Service, value, kind),
+            ("networking.k8s.io", "Ingress") => return keep(world, Object::Ingress, value, kind),
             ("", "PersistentVolumeClaim") => return keep(world, Object::Claim, value, kind),
             ("", "ConfigMap") if value["metadata"]["labels"][api::common::LABEL_PROMPT].is_string() => {
                 return keep(world, Object::ConfigMap, value, kind);
@@ -442,7 +445,7 @@ fn scope(group: &str, kind: &str) -> Option<Scope> {
             | "PersistentVolumeClaim"
             | "ConfigMap",
         )
-        | ("networking.k8s.io", "NetworkPolicy")
+        | ("networking.k8s.io", "NetworkPolicy" | "Ingress")
         | ("rbac.authorization.k8s.io", "Role" | "RoleBinding")
         | ("monitoring.coreos.com", "PodMonitor") => Some(Scope::Namespaced),
         (api::common::GROUP, kind) => {

@@ -10,6 +10,7 @@ pub mod objects;
 pub mod pull_secrets;
 pub mod rbac;
 pub mod registry;
+pub mod roots;
 pub mod signatures;
 pub mod trust;
 pub mod world;

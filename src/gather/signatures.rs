@@ -11,9 +11,9 @@ use super::pull_secrets::{PullSecrets, SecretReader};
 use super::registry::{
     Artifact, Cause, CompiledTrust, ImageRef, Question, Refusal, Verification, Verifier, VerifierConfig,
 };
-use super::trust;
+use super::trust::{self, TrustRoots};
 use super::world::World;
-use crate::api::AITrustPolicy;
+use crate::api::{AISupplier, AITrustPolicy};
 use crate::policy::containers::{containers, images};
 use crate::policy::facts::{Signature, Vouched};
 use crate::telemetry::metrics::{CacheStat, CacheStats};
@@ -79,6 +79,8 @@ struct Compiled {
     trust: Arc<CompiledTrust>,
     /// What it was compiled from; held, so that an address cannot come to mean another policy.
     policies: Vec<Arc<AITrustPolicy>>,
+    suppliers: Vec<Arc<AISupplier>>,
+    roots: Arc<TrustRoots>,
 }
 
 impl Signatures {
@@ -103,14 +105,21 @@ impl Signatures {
 
     /// The policies of the world, compiled anew only where they changed.
     fn trust(&self) -> Arc<CompiledTrust> {
-        let policies: Vec<Arc<AITrustPolicy>> = {
+        let (policies, suppliers, roots) = {
             let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
-            world.cluster.trust_policies.values().cloned().collect()
+            let policies: Vec<_> = world.cluster.trust_policies.values().cloned().collect();
+            let suppliers: Vec<_> = world.cluster.suppliers.values().cloned().collect();
+            (policies, suppliers, Arc::clone(&world.trust_roots))
         };
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if !same(&compiled.policies, &policies) {
-            let specs: Vec<_> = policies.iter().map(|policy| trust::spec(policy)).collect();
-            *compiled = Compiled { trust: Arc::new(CompiledTrust::compile(&specs)), policies };
+        let known = same(&compiled.policies, &policies)
+            && same(&compiled.suppliers, &suppliers)
+            && Arc::ptr_eq(&compiled.roots, &roots);
+        if !known {
+            let specs: Vec<_> = policies.iter().map(|policy| trust::spec(policy, &roots)).collect();
+            let sources: Vec<_> = suppliers.iter().map(|one| trust::supplier(one)).collect();
+            let trust = Arc::new(CompiledTrust::compile_with(&specs, &sources));
+            *compiled = Compiled { trust, policies, suppliers, roots };
         }
         Arc::clone(&compiled.trust)
     }
@@ -242,7 +251,7 @@ fn by_reference(answers: impl Iterator<Item = (ImageQuestion, Signature)>) -> BT
     out
 }
 
-fn same(a: &[Arc<AITrustPolicy>], b: &[Arc<AITrustPolicy>]) -> bool {
+fn same<T>(a: &[Arc<T>], b: &[Arc<T>]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
 }
 

@@ -1,39 +1,62 @@
-//! Trust policies as the verifier takes them. What this version cannot verify is kept as such, so that the rule or
-//! authority that asks for it refuses instead of being read as less than it says.
+//! Trust policies as the verifier takes them. What cannot be read is kept as such, so that the rule or authority that
+//! says it refuses instead of being read as less than it says.
+
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::registry::{
-    Artifact, AuthoritySpec, CompiledTrust, IdentitySpec, MatchSpec, PolicySpec, ProofSpec, RegistrySpec,
-    RevokedKind, RevokedSpec, RootSpec, RuleSpec, SignatureFormat,
+    Artifact, AttestationSpec, AuthoritySpec, CompiledTrust, IdentitySpec, MatchSpec, PolicySpec, ProofSpec,
+    RegistrySpec, RevokedKind, RevokedSpec, RootSpec, RuleSpec, SignatureFormat, SupplierSpec,
 };
+use crate::api::AISupplier;
 use crate::api::trust::{self as api, AITrustPolicy};
 use crate::models::job::LONGEST_TRUST;
 use crate::policy::dates;
 
+/// ConfigMaps of the operator's namespace that hold trust roots, by name: their data, or why they could not be had, as a
+/// clause.
+pub type TrustRoots = BTreeMap<String, Result<BTreeMap<String, String>, String>>;
+
 /// What is wrong with one policy, as sentences that name the place; empty when all of it can be used.
 #[must_use]
 pub fn problems(policy: &AITrustPolicy) -> Vec<String> {
-    let compiled = CompiledTrust::compile(&[spec(policy)]);
-    let suppliers =
-        policy.spec.revoked.iter().enumerate().filter(|(_, r)| r.kind == api::RevokedKind::Supplier);
-    let without_effect = suppliers.map(|(index, _)| {
-        format!("spec.revoked[{index}]: revoking a supplier has no effect in this version; revoke its keys and digests")
-    });
-    let broken = compiled.problems().iter().map(|p| format!("spec.{}: {}", p.path, p.message));
-    broken.chain(without_effect).collect()
+    problems_with(policy, None)
 }
 
-/// The policy, ready to be compiled.
+/// The same with the ConfigMaps that hold trust roots, where they are known.
 #[must_use]
-pub fn spec(policy: &AITrustPolicy) -> PolicySpec {
+pub fn problems_with(policy: &AITrustPolicy, roots: Option<&TrustRoots>) -> Vec<String> {
+    let mut policy = policy.clone();
+    if roots.is_none() {
+        // What lies elsewhere is no mistake of the policy.
+        for keyless in policy.spec.authorities.iter_mut().filter_map(|a| a.keyless.as_mut()) {
+            keyless.trust_root = keyless.trust_root.take().filter(|root| root.config_map_ref.is_none());
+        }
+    }
+    let compiled = CompiledTrust::compile(&[spec(&policy, roots.unwrap_or(&TrustRoots::new()))]);
+    compiled.problems().iter().map(|p| format!("spec.{}: {}", p.path, p.message)).collect()
+}
+
+/// The supplier, as far as trust policies speak of it.
+#[must_use]
+pub fn supplier(supplier: &AISupplier) -> SupplierSpec {
+    SupplierSpec {
+        name: supplier.metadata.name.clone().unwrap_or_default(),
+        sources: supplier.spec.sources.clone(),
+    }
+}
+
+/// The policy, ready to be compiled. `roots` are the ConfigMaps of the operator's namespace that hold trust roots.
+#[must_use]
+pub fn spec(policy: &AITrustPolicy, roots: &TrustRoots) -> PolicySpec {
     let of = &policy.spec;
     PolicySpec {
         name: policy.metadata.name.clone().unwrap_or_default(),
         registries: of.registries.iter().map(registry).collect(),
-        authorities: of.authorities.iter().map(authority).collect(),
+        authorities: of.authorities.iter().map(|one| authority(one, roots)).collect(),
         rules: of.rules.iter().map(rule).collect(),
-        revoked: of.revoked.iter().filter_map(revoked).collect(),
+        revoked: of.revoked.iter().map(revoked).collect(),
     }
 }
 
@@ -95,14 +118,17 @@ fn registry(registry: &api::Registry) -> RegistrySpec {
     }
 }
 
-fn authority(authority: &api::Authority) -> AuthoritySpec {
+fn authority(authority: &api::Authority, roots: &TrustRoots) -> AuthoritySpec {
     let proof = match (&authority.key, &authority.keyless, &authority.certificate) {
         (Some(key), None, None) => ProofSpec::Key {
             pem: key.pem.clone(),
             algorithm: key.algorithm.map(|algorithm| algorithm.as_str().to_owned()),
         },
         (None, Some(keyless), None) => keyless_proof(keyless),
-        (None, None, Some(_)) => ProofSpec::Unsupported("certificate"),
+        (None, None, Some(certificate)) => ProofSpec::Certificate {
+            ca_pem: certificate.ca_pem.clone(),
+            subject: certificate.subject.clone(),
+        },
         _ => ProofSpec::Unusable("it needs exactly one of key, keyless and certificate".to_owned()),
     };
     let time = |text: &Option<String>, read: fn(&str) -> Option<Timestamp>| text.as_deref().map(read);
@@ -118,7 +144,7 @@ fn authority(authority: &api::Authority) -> AuthoritySpec {
         // The last second still counts.
         not_after: end.flatten().and_then(|end| end.checked_add(SignedDuration::from_secs(1)).ok()),
         require_log: authority.require_transparency_log.unwrap_or_default(),
-        trusted_root: root(authority.keyless.as_ref().and_then(|keyless| keyless.trust_root.as_ref())),
+        trusted_root: root(authority.keyless.as_ref().and_then(|keyless| keyless.trust_root.as_ref()), roots),
         formats: authority.formats.iter().map(|format| signature_format(*format)).collect(),
     }
 }
@@ -134,26 +160,31 @@ fn keyless_proof(keyless: &api::Keyless) -> ProofSpec {
     }
 }
 
-fn root(root: Option<&api::TrustRoot>) -> RootSpec {
+fn root(root: Option<&api::TrustRoot>, roots: &TrustRoots) -> RootSpec {
     let Some(root) = root else { return RootSpec::Public };
     match (&root.inline, &root.config_map_ref) {
         (Some(json), None) => RootSpec::Inline(json.clone()),
-        (None, Some(reference)) => RootSpec::Unavailable(format!(
-            "trust roots are not read from ConfigMaps such as {:?} by this version: give it inline",
-            reference.name
-        )),
+        (None, Some(reference)) => {
+            let key = reference.key.as_deref().unwrap_or("trusted_root.json");
+            let name = &reference.name;
+            match roots.get(name) {
+                Some(Ok(data)) => data.get(key).map_or_else(
+                    || RootSpec::Unavailable(format!("ConfigMap {name:?} has no key {key:?}")),
+                    |json| RootSpec::Inline(json.clone()),
+                ),
+                Some(Err(why)) => RootSpec::Unavailable(format!("ConfigMap {name:?} {why}")),
+                None => RootSpec::Unavailable(format!("ConfigMap {name:?} has not been read yet")),
+            }
+        }
         _ => RootSpec::Unavailable("trustRoot needs exactly one of inline and configMapRef".to_owned()),
     }
 }
 
 fn rule(rule: &api::TrustRule) -> RuleSpec {
-    let mut unsupported = Vec::new();
-    if rule.sign_within.is_some() {
-        unsupported.push("signWithin".to_owned());
-    }
-    if !rule.attestations.is_empty() {
-        unsupported.push("attestations".to_owned());
-    }
+    let within = rule.sign_within.as_deref().map(|text| (text, dates::duration(text)));
+    let unreadable = within.filter(|(_, within)| within.is_none_or(|within| !within.is_positive()));
+    let unreadable = unreadable
+        .map(|(text, _)| ("signWithin".to_owned(), format!("{text:?} is no duration such as P7D or PT24H")));
     RuleSpec {
         artifact: match rule.match_.artifact {
             api::Artifact::Image => Artifact::Image,
@@ -165,20 +196,30 @@ fn rule(rule: &api::TrustRule) -> RuleSpec {
         namespaces: rule.match_.namespaces.clone(),
         authorities: rule.authorities.clone(),
         min_signatures: rule.min_signatures.unwrap_or(1),
-        unsupported,
+        sign_within: within.and_then(|(_, within)| within),
+        attestations: rule
+            .attestations
+            .iter()
+            .map(|wanted| AttestationSpec {
+                predicate_type: wanted.predicate_type.clone(),
+                authorities: wanted.authorities.clone(),
+                builder_ids: wanted.builder_ids.clone(),
+            })
+            .collect(),
+        index_may_vouch: rule.platform_manifests == Some(api::PlatformManifests::VouchedByIndex),
+        unreadable: unreadable.into_iter().collect(),
     }
 }
 
-/// Suppliers are judged elsewhere: a signature does not name them.
-fn revoked(revocation: &api::Revocation) -> Option<RevokedSpec> {
+fn revoked(revocation: &api::Revocation) -> RevokedSpec {
     let kind = match revocation.kind {
         api::RevokedKind::Digest => RevokedKind::Digest,
         api::RevokedKind::Key => RevokedKind::Key,
         api::RevokedKind::Identity => RevokedKind::Identity,
-        api::RevokedKind::Supplier => return None,
+        api::RevokedKind::Supplier => RevokedKind::Supplier,
     };
     let reason = revocation.reason.clone().unwrap_or_else(|| "no reason is given".to_owned());
-    Some(RevokedSpec { kind, value: revocation.value.clone(), reason })
+    RevokedSpec { kind, value: revocation.value.clone(), reason }
 }
 
 fn signature_format(format: api::SignatureFormat) -> SignatureFormat {

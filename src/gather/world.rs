@@ -13,6 +13,7 @@ use kube::core::ObjectMeta;
 
 use super::objects::PodObject;
 use super::rbac::{RbacIndex, Reach};
+use super::trust::TrustRoots;
 use crate::api;
 use crate::policy::facts::{
     self, Cluster, Facts, Identity, Labels, Matched, Namespace, PodFacts, Settings, Stage,
@@ -21,7 +22,7 @@ use crate::policy::{ALL, decide, selector};
 
 pub use kinds::{Kind, Object, Touched};
 pub use read::generated;
-use read::{claim, config_map, pod_monitor, service_account, service_ports, slim, slim_asset};
+use read::{claim, config_map, pod_monitor, service_account, slim, slim_asset};
 
 /// Everything known.
 #[derive(Debug, Default)]
@@ -32,6 +33,8 @@ pub struct World {
     pub rbac: RbacIndex,
     /// The image of the Jobs that verify models on volumes; empty where there are to be none.
     pub verifier_image: String,
+    /// ConfigMaps of the operator's namespace that hold trust roots.
+    pub trust_roots: Arc<TrustRoots>,
     nowhere: Namespace,
 }
 
@@ -103,8 +106,12 @@ impl World {
                 self.put(monitor.metadata, |ns| &mut ns.pod_monitors, known)
             }
             Object::Service(service) => {
-                let known = service_ports(&service);
+                let known = read::service(&service);
                 self.put(service.metadata, |ns| &mut ns.services, known)
+            }
+            Object::Ingress(ingress) => {
+                let known = read::ingress(&ingress);
+                self.put(ingress.metadata, |ns| &mut ns.ingresses, known)
             }
             Object::Claim(volume) => {
                 let known = claim(&volume);
@@ -169,6 +176,7 @@ impl World {
             Kind::NetworkPolicy => self.take(namespace, |ns| ns.network_policies.remove(name).is_some()),
             Kind::PodMonitor => self.take(namespace, |ns| ns.pod_monitors.remove(name).is_some()),
             Kind::Service => self.take(namespace, |ns| ns.services.remove(name).is_some()),
+            Kind::Ingress => self.take(namespace, |ns| ns.ingresses.remove(name).is_some()),
             Kind::ResourceQuota => self.take(namespace, |ns| ns.resource_quotas.remove(name)),
             Kind::LimitRange => self.take(namespace, |ns| ns.limit_ranges.remove(name)),
         }

@@ -49,6 +49,8 @@ pub struct ContainerView<'a> {
     pub mounts: &'a [VolumeMount],
     /// Volumes that it sees as raw block devices.
     pub devices: &'a [VolumeDevice],
+    /// Whether it keeps an input or a terminal open for somebody to attach.
+    pub interactive: bool,
     /// Hooks.
     pub lifecycle: Option<&'a Lifecycle>,
     /// Probes: liveness, readiness, startup, those that are set.
@@ -80,6 +82,7 @@ impl<'a> ContainerView<'a> {
             security: c.security_context.as_ref(),
             mounts: c.volume_mounts.as_deref().unwrap_or_default(),
             devices: c.volume_devices.as_deref().unwrap_or_default(),
+            interactive: c.stdin == Some(true) || c.tty == Some(true),
             lifecycle: c.lifecycle.as_ref(),
             probes: probes(c.liveness_probe.as_ref(), c.readiness_probe.as_ref(), c.startup_probe.as_ref()),
         }
@@ -101,6 +104,7 @@ impl<'a> ContainerView<'a> {
             security: c.security_context.as_ref(),
             mounts: c.volume_mounts.as_deref().unwrap_or_default(),
             devices: c.volume_devices.as_deref().unwrap_or_default(),
+            interactive: c.stdin == Some(true) || c.tty == Some(true),
             lifecycle: c.lifecycle.as_ref(),
             probes: probes(c.liveness_probe.as_ref(), c.readiness_probe.as_ref(), c.startup_probe.as_ref()),
         }

@@ -15,8 +15,8 @@ use super::containers::{ContainerView, ImageUse, containers, images};
 use crate::api;
 
 pub use known::{
-    Claim, Cluster, ConfigMap, EnforcementFault, Namespace, NetworkPolicy, PodMonitor, ServiceAccount,
-    ServicePort, Settings,
+    Claim, Cluster, ConfigMap, EnforcementFault, Ingress, Namespace, NetworkPolicy, PodMonitor, Service,
+    ServiceAccount, ServicePort, Settings,
 };
 
 /// Labels as Kubernetes keeps them.
@@ -77,8 +77,53 @@ pub enum Subject<'a> {
         /// True when the operator generated it.
         generated: bool,
     },
+    /// Somebody who wants to enter a running pod.
+    Entry(EntryFacts<'a>),
+    /// An asset that is to be deleted.
+    Deletion(Asset<'a>),
     /// The cluster as a whole.
     Cluster,
+}
+
+/// A model, a dataset or a prompt.
+#[derive(Clone, Copy, Debug)]
+pub enum Asset<'a> {
+    /// A model.
+    Model(&'a api::AIModel),
+    /// A dataset.
+    Dataset(&'a api::AIDataset),
+    /// A prompt.
+    Prompt(&'a api::AIPrompt),
+}
+
+impl<'a> Asset<'a> {
+    /// Its kind and name.
+    #[must_use]
+    pub fn named(&self) -> (&'static str, &'a str) {
+        let (kind, metadata) = match self {
+            Self::Model(o) => ("AIModel", &o.metadata),
+            Self::Dataset(o) => ("AIDataset", &o.metadata),
+            Self::Prompt(o) => ("AIPrompt", &o.metadata),
+        };
+        (kind, metadata.name.as_deref().unwrap_or_default())
+    }
+}
+
+/// Somebody who wants to enter a running pod.
+#[derive(Debug)]
+pub struct EntryFacts<'a> {
+    /// In which way: `exec`, `attach`, `portforward`, `proxy` or `ephemeralcontainers`.
+    pub way: &'a str,
+    /// The pod.
+    pub pod: &'a str,
+    /// The user.
+    pub user: &'a str,
+    /// Whether that user holds the verb `breakglass` on the pod; `None` where it could not be asked.
+    pub may: Option<bool>,
+    /// Why, as the pod's annotation says.
+    pub reason: Option<&'a str>,
+    /// The declaration of the pod, where it is known.
+    pub workload: Option<&'a Arc<api::AIWorkload>>,
 }
 
 /// A pod, or a template for one.
@@ -243,6 +288,8 @@ pub struct BindingFacts<'a> {
     pub rules: Option<&'a [PolicyRule]>,
     /// The AI workloads whose identities it names, with their namespaces.
     pub workloads: Vec<&'a Arc<api::AIWorkload>>,
+    /// True while it is being written; false where it exists.
+    pub written: bool,
 }
 
 /// An exemption under admission.
@@ -282,6 +329,8 @@ pub enum Signature {
     Unknown(String),
     /// Nobody has looked yet, and the answer will come.
     Pending,
+    /// Nobody looks, because only files are known.
+    Unasked,
 }
 
 /// Who vouches for an artifact, and what else was stated of it and verified.
@@ -397,6 +446,7 @@ impl<'a> Facts<'a> {
                 _ => None,
             },
             Subject::Workload(workload) => Some(workload),
+            Subject::Entry(entry) => entry.workload.map(AsRef::as_ref),
             _ => None,
         }
     }

@@ -17,6 +17,8 @@ pub mod fix;
 pub mod image;
 pub mod pod_security;
 pub mod selector;
+pub mod servers;
+pub mod signing;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -29,6 +29,36 @@ pub fn contains(wanted: &Labels, labels: &Labels) -> bool {
     !wanted.is_empty() && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 
+/// Which pods two plain label maps select together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlap {
+    /// No pod: one label would have to hold two values.
+    None,
+    /// A pod that carries the labels of both.
+    Some,
+    /// Every pod that the first selects, and others.
+    First,
+    /// Every pod that the second selects, and others.
+    Second,
+    /// The same pods.
+    Same,
+}
+
+/// Which pods `first` and `second` select together; an empty map selects none.
+#[must_use]
+pub fn overlap(first: &Labels, second: &Labels) -> Overlap {
+    let apart = first.iter().any(|(key, value)| second.get(key).is_some_and(|other| other != value));
+    if first.is_empty() || second.is_empty() || apart {
+        return Overlap::None;
+    }
+    match (contains(second, first), contains(first, second)) {
+        (true, true) => Overlap::Same,
+        (true, false) => Overlap::First,
+        (false, true) => Overlap::Second,
+        (false, false) => Overlap::Some,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +87,21 @@ mod tests {
         }
         assert!(!contains(&Labels::new(), &pod));
         assert!(contains(&labels(json!({"tier": "web"})), &pod));
+    }
+
+    #[test]
+    fn selectors_overlap_unless_a_label_keeps_them_apart() {
+        for (first, second, wanted) in [
+            (json!({"app": "chat"}), json!({"app": "search"}), Overlap::None),
+            (json!({"app": "chat", "tier": "web"}), json!({"tier": "db"}), Overlap::None),
+            (json!({}), json!({"app": "chat"}), Overlap::None),
+            (json!({"app": "chat"}), json!({"app": "chat"}), Overlap::Same),
+            (json!({"app": "chat", "tier": "web"}), json!({"app": "chat"}), Overlap::First),
+            (json!({"app": "chat"}), json!({"app": "chat", "tier": "web"}), Overlap::Second),
+            (json!({"app": "chat", "a": "1"}), json!({"app": "chat", "b": "1"}), Overlap::Some),
+            (json!({"app": "chat"}), json!({"tier": "web"}), Overlap::Some),
+        ] {
+            assert_eq!(overlap(&labels(first.clone()), &labels(second.clone())), wanted, "{first} {second}");
+        }
     }
 }

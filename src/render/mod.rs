@@ -3,5 +3,6 @@
 pub mod coverage;
 pub mod docs;
 pub mod explain;
+pub mod init;
 pub mod report;
 pub mod words;

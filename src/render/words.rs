@@ -26,11 +26,16 @@ pub struct Title {
 #[must_use]
 pub fn denial(title: &Title, decision: &Decision, judged: usize) -> String {
     let controls = control_ids(&decision.refused);
+    let open = decision.refused.iter().all(|finding| finding.verdict == Verdict::Unknown);
+    let says = match (open, controls.len()) {
+        (true, _) => "cannot tell about",
+        (false, 1) => "refuses",
+        (false, _) => "refuse",
+    };
     let mut out = format!(
-        "{}: {} of {judged} controls {} this {}: {}",
+        "{}: {} of {judged} controls {says} this {}: {}",
         title.owner,
         controls.len(),
-        if controls.len() == 1 { "refuses" } else { "refuse" },
         title.what,
         controls.join(", ")
     );
@@ -171,6 +176,15 @@ pub fn left_behind(subject: &str, workload: &AIWorkload, pods: &[String], more: 
         Manage::Observe => "stays undeclared".to_owned(),
     };
     listed(format!("{subject}: {count} {happens}, and new ones are refused"), pods.iter().cloned())
+}
+
+/// That a declaration could select pods together with others.
+#[must_use]
+pub fn shared(subject: &str, others: &[String]) -> String {
+    let head = format!(
+        "{subject}: a pod with its labels and those of another one would be refused, because two select it"
+    );
+    listed(head, others.iter().map(|name| format!("AIWorkload {name}")))
 }
 
 /// `head: a, b and 3 more`, as many items as fit into a warning, at least one.

@@ -31,6 +31,9 @@ const NOTE: usize = 1000;
 pub trait RefusalSink: Send + Sync {
     /// A request was refused.
     fn refused(&self, refusal: Refusal);
+
+    /// A request was let in that somebody will want to know of: an Event tells of it, and nothing counts it.
+    fn recorded(&self, access: Refusal);
 }
 
 /// A refused request.
@@ -108,6 +111,10 @@ impl Sink {
 }
 
 impl RefusalSink for Sink {
+    fn recorded(&self, access: Refusal) {
+        let _ = self.events.try_send(access);
+    }
+
     fn refused(&self, refusal: Refusal) {
         if let Some((control, message)) = refusal.findings.first() {
             let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);

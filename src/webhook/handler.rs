@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use hyper::body::Bytes;
 use tokio::time::Instant;
 
+use super::envelope::uid_of_prefix;
 use super::judge::Judge;
 use super::router::{Peer, ReviewHandler};
 use super::wire::Review;
@@ -32,11 +33,12 @@ impl ReviewHandler for Handler {
             let review: Review<'_> = match serde_json::from_slice(&body) {
                 Ok(review) => review,
                 Err(error) => {
-                    tracing::warn!(%error, "a review cannot be read");
+                    tracing::warn!(uid = uid_of_prefix(&body), %error, "a review cannot be read");
                     return self.judge.review(&body, deadline).await.1;
                 }
             };
             let request = &review.request;
+            tracing::Span::current().record("uid", request.uid.as_ref());
             let answer = self.judge.answer(request, deadline).await;
             self.metrics.review(operation(&request.operation), kind(&request.kind.kind), answer.allowed());
             for control in &answer.controls {

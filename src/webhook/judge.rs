@@ -65,17 +65,22 @@ impl Judge {
     pub async fn answer(&self, request: &Request<'_>, deadline: Instant) -> Answer {
         let group = request.resource.group.as_ref();
         match (group, request.resource.resource.as_ref(), request.sub_resource.as_ref()) {
-            ("", "pods", "" | "ephemeralcontainers" | "resize") => self.pod(request, deadline).await,
+            ("", "pods", "ephemeralcontainers") => {
+                let answer = self.pod(request, deadline).await;
+                if answer.allowed() { self.entry(request, answer.warnings, deadline).await } else { answer }
+            }
+            ("", "pods", "" | "resize") => self.pod(request, deadline).await,
+            ("", "pods", "exec" | "attach" | "portforward" | "proxy") => {
+                self.entry(request, Vec::new(), deadline).await
+            }
             ("", "pods", "binding") => binding(request),
             ("", "namespaces", _) => self.namespace_labels(request, deadline).await,
             ("networking.k8s.io", "networkpolicies", "") => self.network_policy(request),
             ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings", "") => {
                 self.role_binding(request)
             }
-            // Access to running pods is recorded by the audit log, and no control decides on it yet; roles and what is
-            // mounted are judged where they meet a pod.
-            ("", "pods", "exec" | "attach" | "portforward" | "proxy")
-            | ("rbac.authorization.k8s.io", _, "")
+            // Roles and what is mounted are judged where they meet a pod.
+            ("rbac.authorization.k8s.io", _, "")
             | ("", "serviceaccounts" | "persistentvolumeclaims" | "configmaps", "") => Answer::allow(),
             (api::common::GROUP, _, "") => self.own_kind(request, deadline).await,
             (_, _, "") if objects::carrier(group, &request.kind.kind).is_some() => {

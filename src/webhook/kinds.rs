@@ -9,8 +9,9 @@ use super::namespaces::SPARE;
 use super::wire::{Answer, Request};
 use crate::api;
 use crate::gather::objects::{Meta, PodObject};
-use crate::policy::facts::{EvidenceFacts, ExemptionFacts, Subject};
-use crate::policy::{Enforcement, decide, evaluate};
+use crate::policy::facts::{Asset, EvidenceFacts, ExemptionFacts, Subject};
+use crate::policy::selector::{Overlap, overlap};
+use crate::policy::{Decision, Enforcement, Finding, decide, evaluate};
 use crate::render::words;
 
 impl Judge {
@@ -18,11 +19,12 @@ impl Judge {
     pub(super) async fn own_kind(&self, request: &Request<'_>, deadline: Instant) -> Answer {
         if request.operation == "DELETE" {
             let warnings = self.left_behind(request, deadline).await;
-            return Answer { warnings, ..Answer::allow() };
+            let gone = self.deleted(request);
+            return Answer { warnings: [warnings, gone.warnings].concat(), ..gone };
         }
         let Some(raw) = request.object else { return Answer::allow() };
         match request.kind.kind.as_ref() {
-            "AIWorkload" => self.workload(request, raw).await,
+            "AIWorkload" => self.workload(request, raw, deadline).await,
             "AIModel" => match read::<api::AIModel>(raw) {
                 Ok(model) => self.declared(request, Subject::Model(&model), None),
                 Err(error) => unreadable(request, &error),
@@ -85,7 +87,7 @@ impl Judge {
         let until = deadline.checked_sub(SPARE).unwrap_or(deadline);
         let labels = &workload.spec.selector.match_labels;
         let counted = self.running.visit(&request.namespace, Some(labels), until, &mut visit).await;
-        let subject = format!("AIWorkload {}/{}", request.namespace, request.name);
+        let subject = owner(request);
         match counted {
             Ok(_) if pods.is_empty() => Vec::new(),
             Ok(more) => vec![words::left_behind(&subject, &workload, &pods, more)],
@@ -96,7 +98,27 @@ impl Judge {
         }
     }
 
-    async fn workload(&self, request: &Request<'_>, raw: &RawValue) -> Answer {
+    /// An asset goes only when what became of it is known; the end of its namespace never waits for that.
+    fn deleted(&self, request: &Request<'_>) -> Answer {
+        let Some(raw) = request.old_object else { return Answer::allow() };
+        match request.kind.kind.as_ref() {
+            "AIModel" => read::<api::AIModel>(raw).map_or_else(
+                |_| Answer::allow(),
+                |model| self.declared(request, Subject::Deletion(Asset::Model(&model)), None),
+            ),
+            "AIDataset" => read::<api::AIDataset>(raw).map_or_else(
+                |_| Answer::allow(),
+                |dataset| self.declared(request, Subject::Deletion(Asset::Dataset(&dataset)), None),
+            ),
+            "AIPrompt" => read::<api::AIPrompt>(raw).map_or_else(
+                |_| Answer::allow(),
+                |prompt| self.declared(request, Subject::Deletion(Asset::Prompt(&prompt)), None),
+            ),
+            _ => Answer::allow(),
+        }
+    }
+
+    async fn workload(&self, request: &Request<'_>, raw: &RawValue, deadline: Instant) -> Answer {
         let workload: api::AIWorkload = match read(raw) {
             Ok(workload) => workload,
             Err(error) => return unreadable(request, &error),
@@ -105,7 +127,36 @@ impl Judge {
         if let Some(denial) = self.permissions_held(request, &workload, former.as_ref()).await {
             return denial;
         }
-        self.declared(request, Subject::Workload(&workload), workload.metadata.name.as_deref())
+        let name = workload.metadata.name.as_deref();
+        let others = |wanted: fn(Overlap) -> bool| -> Vec<String> {
+            let world = self.world();
+            let others = world.namespace(&request.namespace).workloads.iter();
+            let labels = &workload.spec.selector.match_labels;
+            others
+                .filter(|(other, _)| name != Some(other.as_str()))
+                .filter(|(_, other)| wanted(overlap(labels, &other.spec.selector.match_labels)))
+                .map(|(other, _)| other.clone())
+                .collect()
+        };
+        let creating = request.operation == "CREATE";
+        if creating {
+            // What it takes the place of may just have been deleted.
+            let taken = |overlap| !matches!(overlap, Overlap::None | Overlap::Some);
+            self.arrivals.until(deadline, || others(taken).is_empty()).await;
+        }
+        let mut decision = self.decided(request, Subject::Workload(&workload), name);
+        if !creating {
+            // A selector never changes, so no update brought its fault about, and none is refused for it.
+            let fixed = |f: &Finding| f.place.path.as_deref().is_some_and(|p| p.starts_with("spec.selector"));
+            decision.warned.extend(decision.refused.extract_if(.., |finding| fixed(finding)));
+        }
+        let owner = owner(request);
+        let mut answer = concluded(&owner, "AIWorkload", &decision);
+        let shared = others(|overlap| overlap == Overlap::Some);
+        if creating && answer.allowed() && !shared.is_empty() {
+            answer.warnings.push(words::shared(&owner, &shared));
+        }
+        answer
     }
 
     /// Whoever writes a permission into a declaration must hold it himself, as Kubernetes asks of authors of roles.
@@ -210,6 +261,10 @@ impl Judge {
     }
 
     fn declared(&self, request: &Request<'_>, subject: Subject<'_>, workload: Option<&str>) -> Answer {
+        concluded(&owner(request), &request.kind.kind, &self.decided(request, subject, workload))
+    }
+
+    fn decided(&self, request: &Request<'_>, subject: Subject<'_>, workload: Option<&str>) -> Decision {
         let world = self.world();
         let now = (self.clock)();
         let namespace = world.namespace(&request.namespace);
@@ -217,14 +272,17 @@ impl Judge {
         let facts = world.facts(now, subject, namespace, &settings);
         let enforcement = Enforcement::of(namespace, &world.cluster, facts.declaration(), now);
         // What a declaration refers to may be applied a moment later: it is warned of, and the pods decide.
-        let decision = decide(evaluate(&facts), &enforcement, workload, true);
-        let kind = request.kind.kind.as_ref();
-        let owner = if request.namespace.is_empty() {
-            format!("{kind} {}", request.name)
-        } else {
-            format!("{kind} {}/{}", request.namespace, request.name)
-        };
-        concluded(&owner, kind, &decision)
+        decide(evaluate(&facts), &enforcement, workload, true)
+    }
+}
+
+/// The object of a request, as messages name it.
+fn owner(request: &Request<'_>) -> String {
+    let kind = &request.kind.kind;
+    if request.namespace.is_empty() {
+        format!("{kind} {}", request.name)
+    } else {
+        format!("{kind} {}/{}", request.namespace, request.name)
     }
 }
 

@@ -5,6 +5,7 @@ pub mod arrivals;
 pub mod attempts;
 pub mod body;
 pub mod connections;
+mod entry;
 pub mod envelope;
 pub mod handler;
 pub mod judge;

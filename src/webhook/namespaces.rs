@@ -82,9 +82,10 @@ impl Judge {
                 Answer { warnings, ..Answer::allow() }
             }
             Ok(false) => Answer::deny(format!(
-                "Namespace {name}: user {:?} may not change {} [namespace-classified | CoP-6.2]\n  why: boundaries \
-                 between environments and sensitivities are drawn by namespace\n  fix: ask somebody who holds the verb \
-                 \"classify\" on namespaces (ClusterRole portcullis-classifier)",
+                "Namespace {name}: user {:?} may not change {}: that needs the verb classify on namespaces (ClusterRole \
+                 portcullis-classifier) [namespace-classified | CoP-6.2]\n  why: boundaries between environments and \
+                 sensitivities are drawn by namespace\n  fix: keep the old values, or ask somebody who holds that \
+                 ClusterRole",
                 request.user_info.username,
                 changed.into_iter().collect::<Vec<_>>().join(", ")
             )),

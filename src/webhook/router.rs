@@ -139,8 +139,8 @@ async fn validate(
         drop(reservation);
         answer
     };
-    // Every line that is logged on the way carries the request's id.
-    let span = tracing::info_span!("review", uid = uid_of_prefix(&body));
+    // Every line that is logged on the way carries the request's id, once it has been read.
+    let span = tracing::info_span!("review", uid = tracing::field::Empty);
     let mut task = tokio::spawn(judging.instrument(span));
     let response = match timeout_at(until, &mut task).await {
         Ok(Ok(answer)) => json(answer),

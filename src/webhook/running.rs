@@ -37,6 +37,16 @@ pub trait RunningPods: Send + Sync {
         deadline: Instant,
         visit: Visitor<'a>,
     ) -> BoxFuture<'a, Result<bool, String>>;
+
+    /// One pod by its name; `None` where it does not exist.
+    ///
+    /// Guarantees: returns by `deadline`. Errors: it could not be asked, as a clause.
+    fn one<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Option<PodObject>, String>>;
 }
 
 /// The pods of the cluster, page by page from the API server.
@@ -142,6 +152,30 @@ impl ClusterPods {
 }
 
 impl RunningPods for ClusterPods {
+    fn one<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Option<PodObject>, String>> {
+        Box::pin(async move {
+            let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            let named = |byte: u8| plain(byte) || byte == b'.';
+            if namespace.is_empty() || !namespace.bytes().all(plain) || !name.bytes().all(named) {
+                return Err(format!("{namespace}/{name} is no name of a pod"));
+            }
+            let list = ListParams::default().limit(1).fields(&format!("metadata.name={name}"));
+            let requests = Request::new(format!("/api/v1/namespaces/{namespace}/pods"));
+            let body = match timeout_at(deadline, self.page(&requests, &list)).await {
+                Ok(body) => body?,
+                Err(_) => return Err("the API server did not show the pod in time".to_owned()),
+            };
+            let page: Page<'_> = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+            let pod = page.items.first().map(|item| pod_from_json(item.get()));
+            pod.transpose().map(|pod| pod.map(|(_, pod)| pod)).map_err(|error| error.to_string())
+        })
+    }
+
     fn visit<'a>(
         &'a self,
         namespace: &'a str,

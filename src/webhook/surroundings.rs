@@ -44,6 +44,7 @@ impl Judge {
             role: &role,
             rules: world.rbac.rules(namespace, &binding.role_ref),
             workloads,
+            written: true,
         });
         let facts = world.facts(now, subject, home, &settings);
         let decision = decide(evaluate(&facts), &enforcement, workload.as_deref(), false);

@@ -41,9 +41,20 @@ pub struct Nobody;
 
 impl RefusalSink for Nobody {
     fn refused(&self, _: Refusal) {}
+
+    fn recorded(&self, _: Refusal) {}
 }
 
 impl RunningPods for Nobody {
+    fn one<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: Instant,
+    ) -> BoxFuture<'a, Result<Option<portcullis::gather::objects::PodObject>, String>> {
+        Box::pin(async { Ok(None) })
+    }
+
     fn visit<'a>(
         &'a self,
         _: &'a str,

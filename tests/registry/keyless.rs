@@ -14,7 +14,7 @@ use super::{ask, authority, image, policy};
 
 const REPOSITORY: &str = "team/app";
 
-fn keyless(root: String, subject: MatchSpec) -> AuthoritySpec {
+pub(crate) fn keyless(root: String, subject: MatchSpec) -> AuthoritySpec {
     AuthoritySpec {
         proof: ProofSpec::Keyless {
             identities: vec![IdentitySpec { issuer: MatchSpec::Exact(ISSUER.to_owned()), subject }],
@@ -24,12 +24,12 @@ fn keyless(root: String, subject: MatchSpec) -> AuthoritySpec {
     }
 }
 
-fn exact() -> MatchSpec {
+pub(crate) fn exact() -> MatchSpec {
     MatchSpec::Exact(SUBJECT.to_owned())
 }
 
 /// Attaches a bundle to a digest.
-fn attach_bundle(registry: &Registry, subject: &str, bundle: &[u8]) {
+pub(crate) fn attach_bundle(registry: &Registry, subject: &str, bundle: &[u8]) {
     let mut layer = registry.put_blob(bundle);
     layer["mediaType"] = json!("application/vnd.dev.sigstore.bundle.v0.3+json");
     let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "layers": [layer] }).to_string();
@@ -38,7 +38,12 @@ fn attach_bundle(registry: &Registry, subject: &str, bundle: &[u8]) {
 }
 
 /// Attaches a payload to a digest in the older way.
-fn attach_simple(registry: &Registry, subject: &str, payload: &[u8], annotations: serde_json::Value) {
+pub(crate) fn attach_simple(
+    registry: &Registry,
+    subject: &str,
+    payload: &[u8],
+    annotations: serde_json::Value,
+) {
     let mut layer = registry.put_blob(payload);
     layer["mediaType"] = json!("application/vnd.dev.cosign.simplesigning.v1+json");
     layer["annotations"] = annotations;
@@ -47,7 +52,7 @@ fn attach_simple(registry: &Registry, subject: &str, payload: &[u8], annotations
     registry.put_manifest(REPOSITORY, Some(&tag), MANIFEST, manifest.as_bytes());
 }
 
-async fn verdict(registry: &Registry, subject: &str, spec: PolicySpec) -> Verification {
+pub(crate) async fn verdict(registry: &Registry, subject: &str, spec: PolicySpec) -> Verification {
     let trust = CompiledTrust::compile(&[spec]);
     assert_eq!(trust.problems(), []);
     ask(&image(registry, "app", subject), &Arc::new(trust)).await

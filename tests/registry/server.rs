@@ -147,11 +147,53 @@ impl Registry {
         serde_json::from_slice(&content.manifests[&format!("{repository} {reference}")].1).unwrap()
     }
 
+    /// The bytes of a stored manifest.
+    pub(crate) fn bytes(&self, repository: &str, reference: &str) -> Vec<u8> {
+        self.content.lock().unwrap().manifests[&format!("{repository} {reference}")].1.clone()
+    }
+
+    /// Copies everything of one repository into another.
+    pub(crate) fn copy_repository(&self, from: &str, to: &str) {
+        let mut content = self.content.lock().unwrap();
+        let all: Vec<_> = content.manifests.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        for (key, value) in all {
+            if let Some(reference) = key.strip_prefix(&format!("{from} ")) {
+                content.manifests.insert(format!("{to} {reference}"), value);
+            }
+        }
+    }
+
     /// Gives a manifest a further tag, if it is there.
     pub(crate) fn copy_tag(&self, repository: &str, from: &str, to: &str) {
         let mut content = self.content.lock().unwrap();
         if let Some(manifest) = content.manifests.get(&format!("{repository} {from}")).cloned() {
             content.manifests.insert(format!("{repository} {to}"), manifest);
+        }
+    }
+
+    /// Puts what is attached to one artifact beside what is attached to another, as who has push rights can.
+    pub(crate) fn steal(&self, from: &str, theirs: &str, to: &str, mine: &str) {
+        let mut content = self.content.lock().unwrap();
+        let all: Vec<_> = content.manifests.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        for (key, value) in all {
+            if let Some(reference) = key.strip_prefix(&format!("{from} sha256:")) {
+                content.manifests.insert(format!("{to} sha256:{reference}"), value);
+            } else if let Some(tag) = key.strip_prefix(&format!("{from} {}", theirs.replace(':', "-"))) {
+                let here = format!("{to} {}{tag}", mine.replace(':', "-"));
+                if !tag.is_empty() && content.manifests.contains_key(&here) {
+                    continue;
+                }
+                let bytes = if tag.is_empty() && content.manifests.contains_key(&here) {
+                    let read = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap();
+                    let (mut own, other) = (read(&content.manifests[&here].1), read(&value.1));
+                    let others = other["manifests"].as_array().unwrap().clone();
+                    own["manifests"].as_array_mut().unwrap().extend(others);
+                    own.to_string().into_bytes()
+                } else {
+                    value.1
+                };
+                content.manifests.insert(here, (value.0, bytes));
+            }
         }
     }
 
@@ -227,6 +269,9 @@ impl Content {
     fn serve(&self, path: &str) -> Response {
         let not_found =
             || (StatusCode::NOT_FOUND, r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#).into_response();
+        if path == "/v2/" {
+            return StatusCode::OK.into_response();
+        }
         let path = path.trim_start_matches("/v2/");
         if let Some((_, digest)) = path.split_once("/blobs/") {
             return self.blobs.get(digest).map_or_else(not_found, |bytes| bytes.clone().into_response());

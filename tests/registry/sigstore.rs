@@ -222,6 +222,11 @@ impl Sigstore {
 }
 
 impl Signer {
+    /// A certificate of somebody else's.
+    pub(crate) fn with(key: KeyPair, certificate: rcgen::Certificate) -> Self {
+        Self { key, certificate: Some(certificate) }
+    }
+
     fn pem(&self) -> String {
         self.certificate.as_ref().map_or_else(|| self.key.public_key_pem(), rcgen::Certificate::pem)
     }

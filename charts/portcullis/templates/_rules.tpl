@@ -18,7 +18,7 @@
   resources: [configmaps, limitranges, namespaces, persistentvolumeclaims, resourcequotas, serviceaccounts, services]
   verbs: [get, list, watch]
 - apiGroups: [networking.k8s.io]
-  resources: [networkpolicies]
+  resources: [ingresses, networkpolicies]
   verbs: [get, list, watch]
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [clusterrolebindings, clusterroles, rolebindings, roles]
@@ -36,6 +36,17 @@
 - apiGroups: ["", events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- end }}
+
+{{/* Trust roots in ConfigMaps of the release's namespace, watched by name */}}
+{{- define "portcullis.trustRootRule" -}}
+{{- with .Values.registry.trustRootConfigMaps -}}
+# trust roots that AITrustPolicies refer to
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: {{ . | toJson }}
+  verbs: [get, list, watch]
+{{- end -}}
 {{- end }}
 
 {{/* Both verify signatures: the webhook what is asked for, the controller what is declared and what runs */}}

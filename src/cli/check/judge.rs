@@ -73,7 +73,10 @@ impl<'m> Judge<'m, '_> {
         let decision = match &subject.content {
             Content::Pod(_) | Content::Templates(_) if !namespace.governed() && !ai => return None,
             Content::Namespace | Content::NetworkPolicy(_) if !namespace.governed() => return None,
-            Content::Pod(_) => return Some(self.pods(subject, namespace, Stage::Entering)),
+            Content::Pod(_) => {
+                let stage = if self.manifests.live { Stage::Running } else { Stage::Entering };
+                return Some(self.pods(subject, namespace, stage));
+            }
             Content::Templates(_) => return Some(self.pods(subject, namespace, Stage::Carried)),
             Content::Binding(binding) => return self.binding(subject, binding),
             Content::Profile(profile) => match crate::webhook::kinds::built_in(&subject.name) {
@@ -126,6 +129,18 @@ impl<'m> Judge<'m, '_> {
                 "AIWorkload {}/{}: spec.selector.matchLabels select no pod in these files",
                 namespace.name, subject.name
             ));
+        }
+        if let Content::Workload(workload) = &subject.content {
+            let labels = &workload.spec.selector.match_labels;
+            let others = namespace.workloads.iter().filter(|(name, other)| {
+                let together = selector::overlap(labels, &other.spec.selector.match_labels);
+                **name != subject.name && together == selector::Overlap::Some
+            });
+            let shared: Vec<String> = others.map(|(name, _)| name.clone()).collect();
+            if !shared.is_empty() {
+                let owner = format!("AIWorkload {}/{}", namespace.name, subject.name);
+                judgement.notes.push(words::shared(&owner, &shared));
+            }
         }
         Some(judgement)
     }
@@ -189,6 +204,7 @@ impl<'m> Judge<'m, '_> {
             role: &role,
             rules: world.rbac.rules(namespace, &binding.role_ref),
             workloads,
+            written: true,
         });
         let facts = world.facts(self.now, facts, home, &settings);
         let decision = decide(evaluate(&facts), &enforcement, first.metadata.name.as_deref(), false);

@@ -15,8 +15,6 @@ use crate::policy::facts::{Attested, Signature, Vouched};
 
 /// The longest time that all look-ups of a namespace take together.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// What is said of an image that nobody looked up.
-const NOT_LOOKED_UP: &str = "its signature was not looked up: run `portcullis check` with --verify";
 
 /// What is known of the signatures of images.
 #[derive(Debug, Default)]
@@ -33,7 +31,7 @@ impl Signatures {
     pub fn of(&self, namespace: &str, image: &str) -> Signature {
         let verified = self.verified.get(namespace).and_then(|images| images.get(image));
         let known = self.stated.get(image).or(verified).cloned();
-        known.unwrap_or_else(|| Signature::Unknown(NOT_LOOKED_UP.to_owned()))
+        known.unwrap_or(Signature::Unasked)
     }
 
     /// Reads what somebody verified elsewhere: `images: {REFERENCE: {trusted: [AUTHORITY]}}`; instead of `trusted` with
@@ -147,7 +145,7 @@ mod tests {
                 .unwrap();
         assert_eq!(known.of("x", "a@sha256:1"), Signature::Trusted(vec!["ci".to_owned()].into()));
         assert_eq!(known.of("x", "b"), Signature::Missing("no signature".to_owned()));
-        assert_eq!(known.of("x", "c"), Signature::Unknown(NOT_LOOKED_UP.to_owned()));
+        assert_eq!(known.of("x", "c"), Signature::Unasked);
         let error = Signatures::read("images: {a: {trusted: 3}}").unwrap_err();
         assert_eq!(error, "images.a.trusted: invalid type: integer `3`, expected a sequence");
         let error = Signatures::read("images: {a: {trusted: [ci], missing: none}}").unwrap_err();

@@ -13,9 +13,11 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
+use super::issuers::{Issuers, bound};
 use super::verification::SignatureFormat;
 
 const MAX_PEM: usize = 16 * 1024;
+const MAX_CA_PEM: usize = 128 * 1024;
 const MAX_ROOT: usize = 1024 * 1024;
 /// Shorter RSA keys are no longer good for signatures that must hold for years.
 const MIN_RSA_BITS: usize = 3072;
@@ -66,8 +68,13 @@ pub enum ProofSpec {
         /// The signer must be one of these.
         identities: Vec<IdentitySpec>,
     },
-    /// A kind that this version does not verify.
-    Unsupported(&'static str),
+    /// Certificates of these issuers.
+    Certificate {
+        /// `-----BEGIN CERTIFICATE-----`, one after another.
+        ca_pem: String,
+        /// The common or alternative name that the signing certificate has to carry, exactly.
+        subject: Option<String>,
+    },
     /// It says something that cannot be right; what.
     Unusable(String),
 }
@@ -107,6 +114,7 @@ pub(super) struct Authority {
 pub(super) enum Proof {
     Key { key: DerPublicKey, schemes: &'static [SigningScheme], log: Option<Box<Root>> },
     Keyless { identities: Vec<Identity>, root: Box<Root> },
+    Certificate { issuers: Box<Issuers>, log: Option<Box<Root>> },
 }
 
 /// A sigstore verifier for one trusted root.
@@ -187,8 +195,10 @@ impl Authority {
                 let root = Box::new(compile_root(&spec.trusted_root)?);
                 Ok(Proof::Keyless { identities, root })
             }),
+            ProofSpec::Certificate { ca_pem, subject } => {
+                compile_issuers(ca_pem, subject.as_deref(), spec.require_log, &spec.trusted_root)
+            }
             ProofSpec::Unusable(problem) => Err(problem.clone()),
-            ProofSpec::Unsupported(kind) => Err(format!("{kind} authorities are not supported")),
         };
         let mut authority = Self {
             name: spec.name.clone(),
@@ -250,6 +260,14 @@ impl Authority {
         self.revoked_identities.get(identity).map(String::as_str)
     }
 
+    /// Whether its signatures come with a time that somebody else vouches for.
+    pub(super) fn proves_time(&self) -> bool {
+        match &self.proof {
+            Ok(Proof::Keyless { .. }) | Err(_) => true,
+            Ok(Proof::Key { log, .. } | Proof::Certificate { log, .. }) => log.is_some(),
+        }
+    }
+
     /// SHA-256 of the key's DER form, in hexadecimal.
     pub(super) fn fingerprint(&self) -> Option<&str> {
         self.fingerprint.as_deref()
@@ -305,18 +323,8 @@ fn compile_key(
     if !rest.is_empty() {
         return Err("the key is no valid public key".to_owned());
     }
-    let unsupported = "the key is none of ecdsa-p256, ecdsa-p384, ed25519 and rsa";
-    let found = KeyAlgorithm::from_spki(&key).map_err(|_| unsupported.to_owned())?;
-    let (name, schemes): (_, &[SigningScheme]) = match found {
-        KeyAlgorithm::EcdsaP256 => ("ecdsa-p256", &[SigningScheme::EcdsaP256Sha256]),
-        // Signers differ in the hash they take with this curve.
-        KeyAlgorithm::EcdsaP384 => {
-            ("ecdsa-p384", &[SigningScheme::EcdsaP384Sha384, SigningScheme::EcdsaP384Sha256])
-        }
-        KeyAlgorithm::Ed25519 => ("ed25519", &[SigningScheme::Ed25519]),
-        KeyAlgorithm::Rsa => ("rsa", &[SigningScheme::RsaPkcs1Sha256]),
-        _ => return Err(unsupported.to_owned()),
-    };
+    let (name, schemes) =
+        schemes_of(&key).ok_or("the key is none of ecdsa-p256, ecdsa-p384, ed25519 and rsa")?;
     if let Ok(PublicKey::RSA(rsa)) = info.parsed()
         && rsa.key_size() < MIN_RSA_BITS
     {
@@ -334,6 +342,34 @@ fn compile_key(
     Ok((key, schemes))
 }
 
+/// The name of a key's algorithm, and what it may sign with.
+pub(super) fn schemes_of(key: &DerPublicKey) -> Option<(&'static str, &'static [SigningScheme])> {
+    Some(match KeyAlgorithm::from_spki(key).ok()? {
+        KeyAlgorithm::EcdsaP256 => ("ecdsa-p256", &[SigningScheme::EcdsaP256Sha256]),
+        // Signers differ in the hash they take with this curve.
+        KeyAlgorithm::EcdsaP384 => {
+            ("ecdsa-p384", &[SigningScheme::EcdsaP384Sha384, SigningScheme::EcdsaP384Sha256])
+        }
+        KeyAlgorithm::Ed25519 => ("ed25519", &[SigningScheme::Ed25519]),
+        KeyAlgorithm::Rsa => ("rsa", &[SigningScheme::RsaPkcs1Sha256]),
+        _ => return None,
+    })
+}
+
+fn compile_issuers(
+    ca_pem: &str,
+    subject: Option<&str>,
+    require_log: bool,
+    root: &RootSpec,
+) -> Result<Proof, String> {
+    if ca_pem.len() > MAX_CA_PEM {
+        return Err(format!("caPem is longer than {MAX_CA_PEM} bytes"));
+    }
+    let issuers = Box::new(Issuers::compile(ca_pem, subject)?);
+    let log = require_log.then(|| build_root(&issuers.trusted_root(root_json(root)?)?).map(Box::new));
+    Ok(Proof::Certificate { issuers, log: log.transpose()? })
+}
+
 fn compile_identities(specs: &[IdentitySpec]) -> Result<Vec<Identity>, String> {
     if specs.is_empty() {
         return Err("a keyless authority needs at least one identity".to_owned());
@@ -349,7 +385,7 @@ fn compile_identities(specs: &[IdentitySpec]) -> Result<Vec<Identity>, String> {
         .collect()
 }
 
-fn compile_root(spec: &RootSpec) -> Result<Root, String> {
+fn root_json(spec: &RootSpec) -> Result<&str, String> {
     let json = match spec {
         RootSpec::Public => SIGSTORE_PRODUCTION_TRUSTED_ROOT,
         RootSpec::Inline(json) => json,
@@ -358,6 +394,14 @@ fn compile_root(spec: &RootSpec) -> Result<Root, String> {
     if json.len() > MAX_ROOT {
         return Err(format!("the trusted root is longer than {MAX_ROOT} bytes"));
     }
+    Ok(json)
+}
+
+fn compile_root(spec: &RootSpec) -> Result<Root, String> {
+    build_root(&bound(root_json(spec)?)?)
+}
+
+fn build_root(json: &str) -> Result<Root, String> {
     let root = TrustedRoot::from_json(json).map_err(|_| "the trusted root cannot be read".to_owned())?;
     if root.tlogs.is_empty() {
         return Err("the trusted root names no transparency log".to_owned());

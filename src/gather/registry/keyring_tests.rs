@@ -1,3 +1,5 @@
+//! Which entry is for which image, and what is said of files that hold none.
+
 use super::*;
 
 /// Names of the users whose credentials would be sent for an image, in the order of trying.

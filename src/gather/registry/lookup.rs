@@ -4,33 +4,43 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sigstore_verify::types::Sha256Hash;
 
 use super::client::{Answer, Kind, Session};
+use super::demand::Demand;
 use super::error::FetchError;
 use super::oci::{
-    BUNDLE_TYPE, DOCKER_MANIFEST_TYPE, Descriptor, INDEX_TYPE, Index, MANIFEST_TYPE, Manifest,
-    SIMPLE_SIGNING_TYPE, object,
+    BUNDLE_TYPE, Config, DOCKER_LIST_TYPE, DOCKER_MANIFEST_TYPE, Descriptor, ENVELOPE_TYPE, INDEX_TYPE,
+    Index, MANIFEST_TYPE, Manifest, SIMPLE_SIGNING_TYPE, object,
 };
 use super::signature::Candidate;
 use super::tally::Tally;
-use super::trust::Demand;
-use super::verification::{SignatureFormat, Verification};
+use super::verification::{Proof, SignatureFormat, Verification};
 
 const MANIFEST: Kind = Kind { what: "a manifest", limit: 4 << 20, redirects: false };
 const REFERRERS: Kind = Kind { what: "the list of referrers", limit: 4 << 20, redirects: false };
 const BUNDLE: Kind = Kind { what: "a bundle", limit: 1 << 20, redirects: true };
+/// Bills of materials are long.
+const STATEMENT: Kind = Kind { what: "an attestation", limit: 4 << 20, redirects: true };
+const CONFIG: Kind = Kind { what: "a configuration", limit: 1 << 20, redirects: true };
 const PAYLOAD: Kind = Kind { what: "a signature's payload", limit: 64 << 10, redirects: true };
 
 const ACCEPT_MANIFEST: &str =
     "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
 const ACCEPT_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const ACCEPT_INDEXES: &str =
+    "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json";
+const ACCEPT_EITHER: &str = "application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json";
 const ACCEPT_ANY: &str = "*/*";
 
 /// Looked at per artifact, most likely ones first.
 const MAX_REFERRERS: usize = 20;
 const MAX_PAGES: usize = 4;
 const MAX_LAYERS: usize = 32;
+const MAX_PLATFORMS: usize = 17;
 const MAX_BUNDLES_PER_REFERRER: usize = 4;
 
 /// What is remembered of registries to spare requests. Never decides anything: a wrong hint costs a request.
@@ -60,11 +70,58 @@ pub(super) async fn look(
     name: &str,
     demand: &Demand<'_>,
 ) -> Verification {
-    let hex = demand.digest.trim_start_matches("sha256:");
+    let own = check(session, hints, name, demand, demand.digest).await;
+    // One platform of an index: the index's own signature speaks for it only where the policy lets it, and only after its
+    // digest was read from the index itself.
+    match (own, demand.tag) {
+        (Verification::NotSigned { reason }, Some(tag)) => match listed(session, tag, demand.digest).await {
+            Ok(Some(index)) if demand.index_may_vouch() => {
+                match check(session, hints, name, demand, &index).await {
+                    Verification::Verified(proof) => {
+                        Verification::Verified(Proof { vouched_by: Some(index), ..proof })
+                    }
+                    other => other,
+                }
+            }
+            Ok(Some(index)) => Verification::NotSigned {
+                reason: format!(
+                    "{reason}; it is one platform of index {index}, whose signature does not speak for it: name the \
+                     digest of the index, or sign every platform (cosign sign --recursive)"
+                ),
+            },
+            Ok(None) | Err(_) => Verification::NotSigned { reason },
+        },
+        (own, _) => own,
+    }
+}
+
+/// The digest of the index under a tag, if it lists `digest`.
+async fn listed(session: &mut Session<'_>, tag: &str, digest: &str) -> Result<Option<String>, FetchError> {
+    let Some(answer) = session.get(&format!("manifests/{tag}"), ACCEPT_INDEXES, MANIFEST).await? else {
+        return Ok(None);
+    };
+    if ![INDEX_TYPE, DOCKER_LIST_TYPE].contains(&answer.content_type.as_str()) {
+        return Ok(None);
+    }
+    let index: Index =
+        object(&answer.body).ok_or_else(|| session.malformed(MANIFEST.what, "it cannot be read"))?;
+    let children = index.manifests.unwrap_or_default();
+    Ok(children.iter().any(|child| child.digest == digest).then(|| answer.digest()))
+}
+
+/// Looks for signatures of one digest.
+async fn check(
+    session: &mut Session<'_>,
+    hints: &Hints,
+    name: &str,
+    demand: &Demand<'_>,
+    digest: &str,
+) -> Verification {
+    let hex = digest.trim_start_matches("sha256:");
     let Ok(hash) = Sha256Hash::from_hex(hex) else {
         return FetchError::Internal("the digest is no sha256".to_owned()).into_verification();
     };
-    let mut tally = Tally::new(demand, hash);
+    let mut tally = Tally::new(demand, digest, hash);
     let mut order = [SignatureFormat::Bundle, SignatureFormat::SimpleSigning];
     if hints.last_format.get(name) == Some(SignatureFormat::SimpleSigning) {
         order.reverse();
@@ -73,7 +130,7 @@ pub(super) async fn look(
     for format in order {
         let result = match format {
             SignatureFormat::Bundle => bundles(session, hints, hex, &mut tally).await,
-            SignatureFormat::SimpleSigning => simple(session, hex, &mut tally).await,
+            SignatureFormat::SimpleSigning => tagged(session, hex, &mut tally).await,
         };
         if tally.is_satisfied() {
             hints.last_format.insert(name.to_owned(), format);
@@ -87,7 +144,89 @@ pub(super) async fn look(
         }
     }
     // With a part unseen, neither "not signed" nor "untrusted" would be known.
-    obstacle.map_or_else(|| tally.verdict(), FetchError::into_verification)
+    if let Some(obstacle) = obstacle {
+        return obstacle.into_verification();
+    }
+    if tally.needs_time() {
+        let made = match tally.finished() {
+            Some(finished) => Ok(finished),
+            None => match created(session, digest).await {
+                Ok(made) => made,
+                Err(error) => return error.into_verification(),
+            },
+        };
+        tally.keep_timely(&made);
+    }
+    tally.verdict()
+}
+
+/// Signatures and attestations under the tags that are made of the digest.
+async fn tagged(session: &mut Session<'_>, hex: &str, tally: &mut Tally<'_>) -> Result<(), FetchError> {
+    if !tally.has_signatures() {
+        simple(session, hex, tally).await?;
+    }
+    if !tally.has_attestations() {
+        attached(session, hex, tally).await?;
+    }
+    Ok(())
+}
+
+/// Attestations under the tag `sha256-<hex>.att`.
+async fn attached(session: &mut Session<'_>, hex: &str, tally: &mut Tally<'_>) -> Result<(), FetchError> {
+    let path = format!("manifests/sha256-{hex}.att");
+    let Some(answer) = session.get(&path, ACCEPT_MANIFEST, MANIFEST).await? else { return Ok(()) };
+    let manifest = read_manifest(session, &answer)?;
+    let layers: Vec<_> = manifest.layers.iter().filter(|layer| layer.media_type == ENVELOPE_TYPE).collect();
+    for layer in layers.iter().take(MAX_LAYERS) {
+        let annotations = layer.annotations.clone().unwrap_or_default();
+        // What cosign writes beside the layer spares a transfer; what it says is read from the envelope.
+        let named = annotations.get("predicateType");
+        if named.is_some_and(|named| !tally.demand.asks_for(named)) {
+            continue;
+        }
+        let envelope = blob(session, layer, STATEMENT).await?;
+        tally.consider(Candidate::envelope(&envelope, &annotations, &tally.hash));
+        if tally.has_attestations() {
+            return Ok(());
+        }
+    }
+    bounded(session, "attestations", layers.len(), MAX_LAYERS)
+}
+
+/// When an artifact was made, by its configuration, or why that cannot be told; for an index the latest of its platforms.
+async fn created(session: &mut Session<'_>, digest: &str) -> Result<Result<Timestamp, String>, FetchError> {
+    let mut latest: Option<Timestamp> = None;
+    let mut open = vec![digest.to_owned()];
+    let mut seen = 0;
+    while let Some(digest) = open.pop() {
+        seen += 1;
+        if seen > MAX_PLATFORMS {
+            return Err(FetchError::TooMany {
+                registry: session.registry().to_owned(),
+                what: "platforms",
+                limit: MAX_PLATFORMS,
+            });
+        }
+        let Some(answer) = session.get(&format!("manifests/{digest}"), ACCEPT_EITHER, MANIFEST).await? else {
+            return Err(session.malformed(MANIFEST.what, "it is not there"));
+        };
+        if answer.digest() != digest {
+            return Err(session.malformed(MANIFEST.what, "its bytes are not those of its digest"));
+        }
+        if [INDEX_TYPE, DOCKER_LIST_TYPE].contains(&answer.content_type.as_str()) && seen == 1 {
+            let index: Index =
+                object(&answer.body).ok_or_else(|| session.malformed(MANIFEST.what, "it cannot be read"))?;
+            open.extend(index.manifests.unwrap_or_default().into_iter().map(|child| child.digest));
+            continue;
+        }
+        let Some(config) = read_manifest(session, &answer)?.config else { continue };
+        let bytes = blob(session, &config, CONFIG).await?;
+        let made = object::<Config>(&bytes).and_then(|config| config.created?.parse::<Timestamp>().ok());
+        latest = latest.max(made);
+    }
+    Ok(latest.ok_or_else(|| {
+        "neither a provenance nor its configuration says when the artifact was made".to_owned()
+    }))
 }
 
 /// Signatures under the tag `sha256-<hex>.sig`.
@@ -104,8 +243,8 @@ async fn simple(session: &mut Session<'_>, hex: &str, tally: &mut Tally<'_>) -> 
         }
         let payload = payloads.get(layer.digest.as_str()).cloned().unwrap_or_default();
         let annotations = layer.annotations.clone().unwrap_or_default();
-        tally.consider(Candidate::simple(payload, &annotations, tally.demand.digest));
-        if tally.is_satisfied() {
+        tally.consider(Candidate::simple(payload, &annotations, &tally.digest));
+        if tally.has_signatures() {
             return Ok(());
         }
     }
@@ -120,7 +259,7 @@ async fn bundles(
     tally: &mut Tally<'_>,
 ) -> Result<(), FetchError> {
     let (mut referrers, complete) = referrers(session, hints, hex).await?;
-    referrers.sort_by_key(Descriptor::rank);
+    referrers.sort_by_key(|referrer| referrer.rank(|predicate| tally.demand.asks_for(predicate)));
     for referrer in referrers.iter().take(MAX_REFERRERS) {
         let Some(reference) = referrer.sha256() else {
             return Err(session.malformed(REFERRERS.what, "a digest is no sha256"));
@@ -135,7 +274,8 @@ async fn bundles(
         let manifest = read_manifest(session, &answer)?;
         let layers = manifest.layers.iter().filter(|layer| layer.media_type.starts_with(BUNDLE_TYPE));
         for layer in layers.take(MAX_BUNDLES_PER_REFERRER) {
-            let bytes = blob(session, layer, BUNDLE).await?;
+            let kind = if tally.demand.asks_for_attestations() { STATEMENT } else { BUNDLE };
+            let bytes = blob(session, layer, kind).await?;
             tally.consider(Candidate::bundle(&bytes, &tally.hash));
             if tally.is_satisfied() {
                 return Ok(());

@@ -9,13 +9,17 @@ mod address;
 mod auth;
 mod authority;
 mod client;
+mod demand;
 mod error;
+mod issuers;
 mod keyring;
+mod legacy;
 mod lookup;
 mod model;
 mod oci;
 mod signature;
 mod specs;
+mod statement;
 mod stats;
 mod tally;
 mod trust;
@@ -26,7 +30,10 @@ pub use auth::RegistryCredentials;
 pub use authority::{AuthoritySpec, IdentitySpec, MatchSpec, ProofSpec, RootSpec};
 pub use keyring::{Keyring, KeyringError};
 pub use model::SignedModel;
-pub use specs::{Artifact, PolicySpec, Question, RegistrySpec, RevokedKind, RevokedSpec, RuleSpec};
+pub use specs::{
+    Artifact, AttestationSpec, PolicySpec, Question, RegistrySpec, RevokedKind, RevokedSpec, RuleSpec,
+    SupplierSpec,
+};
 pub use stats::Stats;
 pub use trust::{CompiledTrust, Problem};
 pub use verification::{Cause, Proof, Refusal, SignatureFormat, Verification};

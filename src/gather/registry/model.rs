@@ -52,7 +52,7 @@ impl CompiledTrust {
         let verification = match self.demand_of_files(&manifest.digest, namespace) {
             Err(refusal) => Verification::Refused(refusal),
             Ok(demand) => {
-                let mut tally = Tally::new(&demand, hash);
+                let mut tally = Tally::new(&demand, &manifest.digest, hash);
                 tally.consider(Ok(candidate));
                 tally.verdict()
             }

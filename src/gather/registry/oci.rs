@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::statement::SIGN_PREDICATE;
+
 pub(super) const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(super) const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 /// Older signatures lie under a manifest of this type.
 pub(super) const DOCKER_MANIFEST_TYPE: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub(super) const DOCKER_LIST_TYPE: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// A signed statement, attached by a tag.
+pub(super) const ENVELOPE_TYPE: &str = "application/vnd.dsse.envelope.v1+json";
 pub(super) const SIMPLE_SIGNING_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 pub(super) const BUNDLE_TYPE: &str = "application/vnd.dev.sigstore.bundle";
 
@@ -31,6 +36,15 @@ pub(super) struct Descriptor {
 pub(super) struct Manifest {
     #[serde(default)]
     pub(super) layers: Vec<Descriptor>,
+    #[serde(default)]
+    pub(super) config: Option<Descriptor>,
+}
+
+/// An image's configuration.
+#[derive(Debug, Deserialize)]
+pub(super) struct Config {
+    #[serde(default)]
+    pub(super) created: Option<String>,
 }
 
 /// A list of manifests: referrers, or the index that stands in for them.
@@ -55,14 +69,15 @@ impl Descriptor {
             .then_some(hex)
     }
 
-    /// How likely a referrer is a signature: lower is looked at first. Nothing is left out, because registries do
-    /// not all fill these fields.
-    pub(super) fn rank(&self) -> u8 {
+    /// How likely a referrer is a signature or a statement that is asked for: lower is looked at first. Nothing is left
+    /// out, because registries do not all fill these fields.
+    pub(super) fn rank(&self, asked_for: impl Fn(&str) -> bool) -> u8 {
         let named = self.artifact_type.as_deref().unwrap_or_default();
         let predicate =
             self.annotations.as_ref().and_then(|all| all.get("dev.sigstore.bundle.predicateType"));
         match predicate.map(String::as_str) {
-            Some("https://sigstore.dev/cosign/sign/v1") => 0,
+            Some(SIGN_PREDICATE) => 0,
+            Some(predicate) if asked_for(predicate) => 0,
             Some(_) => 3,
             None if named.starts_with(BUNDLE_TYPE) => 1,
             None if named.is_empty() || named == "application/vnd.oci.empty.v1+json" => 1,

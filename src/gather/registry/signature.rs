@@ -1,5 +1,5 @@
 //! Judging one signature: does this authority vouch for this digest with it? All of the cryptography is in
-//! `sigstore-verify`; what is decided here is what must be bound to what.
+//! `sigstore-verify` and `webpki`; what is decided here is what must be bound to what.
 
 use std::collections::BTreeMap;
 
@@ -12,41 +12,37 @@ use sha2::{Digest as _, Sha512};
 use sigstore_verify::crypto::{SigningScheme, verify_signature};
 use sigstore_verify::types::bundle::VerificationMaterialContent;
 use sigstore_verify::types::{
-    Bundle, DerPublicKey, MediaType, Sha256Hash, SignatureBytes, SignatureContent, Statement,
+    Artifact, Bundle, DerPublicKey, DsseEnvelope, MediaType, Sha256Hash, SignatureBytes, SignatureContent,
 };
 use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult};
+use x509_parser::prelude::FromDer as _;
 
-use super::authority::{Authority, Identity, Proof, Root};
+use super::authority::{Authority, Identity, Proof, Root, schemes_of};
+use super::legacy;
 use super::oci::object;
+use super::statement::{self, Stated};
 use super::verification::SignatureFormat;
 use crate::models::manifest;
 
-/// The only predicate that says "this artifact is signed"; all others say something else about it.
-const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 const SIMPLE_TYPE: &str = "cosign container image signature";
-const STATEMENT_TYPES: [&str; 2] = [Statement::TYPE_V1, "https://in-toto.io/Statement/v0.1"];
 const MAX_LOG_ENTRIES: usize = 4;
-
 const ANNOTATION_SIGNATURE: &str = "dev.cosignproject.cosign/signature";
-const ANNOTATION_CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
-const ANNOTATION_CHAIN: &str = "dev.sigstore.cosign/chain";
-const ANNOTATION_BUNDLE: &str = "dev.sigstore.cosign/bundle";
 
 /// A signature as it came from the registry, with its claim about the digest already checked.
 #[derive(Debug)]
-pub(super) enum Candidate {
-    /// cosign's signed payload, attached by a tag.
-    Simple(Box<Simple>),
-    /// A sigstore bundle with an in-toto statement.
-    Bundle(Box<Bundle>),
-}
-
-#[derive(Debug)]
-pub(super) struct Simple {
-    payload: Vec<u8>,
+pub(super) struct Candidate {
+    format: SignatureFormat,
+    /// What it says about the artifact; `None` where it says that it is signed.
+    stated: Option<Stated>,
+    /// What the signature is over, to the byte.
+    message: Vec<u8>,
     signature: SignatureBytes,
-    /// The bundle that a certificate and a log entry among the annotations amount to.
-    logged: Result<Bundle, String>,
+    /// The certificates that came with it, the signer's first; none where it was made with a bare key.
+    certificates: Result<Vec<Vec<u8>>, String>,
+    /// The bundle with its log entries, or that there are none.
+    logged: Result<Box<Bundle>, String>,
+    /// Whether the bundle signs the payload's bytes and not a statement about the artifact.
+    signs_payload: bool,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +64,7 @@ struct PayloadImage {
 }
 
 impl Candidate {
-    /// Reads a payload and its annotations.
+    /// Reads cosign's signed payload and its annotations, as attached by a tag.
     ///
     /// # Errors
     /// A clause that completes "a signature does not count: ...".
@@ -86,24 +82,65 @@ impl Candidate {
         if claim.critical.image.digest != digest {
             return Err(format!("it is for another digest, {}", cut(&claim.critical.image.digest)));
         }
-        let signature = SignatureBytes::new(signature);
-        let logged = legacy_bundle(&payload, &signature, annotations);
-        Ok(Self::Simple(Box::new(Simple { payload, signature, logged })))
+        let certificates = legacy::certificates(annotations);
+        let logged = certificates.as_ref().map_err(Clone::clone).and_then(|certificates| {
+            let digest = sigstore_verify::crypto::sha256(&payload);
+            let content = json!({
+                "messageDigest": { "algorithm": "SHA2_256", "digest": STANDARD.encode(digest.as_bytes()) },
+                "signature": STANDARD.encode(&signature),
+            });
+            legacy::bundle(("messageSignature", content), annotations, certificates).map(Box::new)
+        });
+        Ok(Self {
+            format: SignatureFormat::SimpleSigning,
+            stated: None,
+            message: payload,
+            signature: SignatureBytes::new(signature),
+            certificates,
+            logged,
+            signs_payload: true,
+        })
+    }
+
+    /// Reads an envelope with a statement and its annotations, as attached by a tag.
+    ///
+    /// # Errors
+    /// A clause that completes "a signature does not count: ...".
+    pub(super) fn envelope(
+        json: &[u8],
+        annotations: &BTreeMap<String, String>,
+        hash: &Sha256Hash,
+    ) -> Result<Self, String> {
+        let envelope: DsseEnvelope = object(json).ok_or("it is no envelope with one signature")?;
+        let stated = statement::read(&envelope.payload_type, envelope.payload.as_bytes(), &hash.to_hex())?;
+        let stated = stated.ok_or("it says that the artifact is signed, which an attestation cannot")?;
+        let certificates = legacy::certificates(annotations);
+        let logged = certificates.as_ref().map_err(Clone::clone).and_then(|certificates| {
+            let content = serde_json::from_slice(json).map_err(|_| "it is no envelope with one signature")?;
+            legacy::bundle(("dsseEnvelope", content), annotations, certificates).map(Box::new)
+        });
+        Ok(Self {
+            format: SignatureFormat::SimpleSigning,
+            stated: Some(stated),
+            message: envelope.pae(),
+            signature: envelope.signature.sig,
+            certificates,
+            logged,
+            signs_payload: false,
+        })
     }
 
     /// Reads a bundle.
     ///
     /// # Errors
     /// A clause that completes "a signature does not count: ...".
-    pub(super) fn bundle(json: &[u8], digest: &Sha256Hash) -> Result<Self, String> {
-        let (bundle, statement) = read_bundle(json)?;
-        if statement.predicate_type != SIGN_PREDICATE {
-            return Err(format!("it states {:?}, which is no signature", cut(&statement.predicate_type)));
-        }
-        if !statement.matches_sha256(digest) {
-            return Err("it is for another digest".to_owned());
-        }
-        Ok(Self::Bundle(Box::new(bundle)))
+    pub(super) fn bundle(json: &[u8], hash: &Sha256Hash) -> Result<Self, String> {
+        let bundle = read_bundle(json)?;
+        let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
+            return Err("its bundle holds no statement about the digest".to_owned());
+        };
+        let stated = statement::read(&envelope.payload_type, envelope.payload.as_bytes(), &hash.to_hex())?;
+        Self::of(bundle, stated)
     }
 
     /// Reads a bundle that is signed over the files of a model, and hands out the statement that lists them.
@@ -111,25 +148,48 @@ impl Candidate {
     /// # Errors
     /// A clause that completes "a signature does not count: ...".
     pub(super) fn model(json: &[u8]) -> Result<(Self, Vec<u8>), String> {
-        let (bundle, statement) = read_bundle(json)?;
-        if statement.predicate_type != manifest::PREDICATE {
-            return Err(format!(
-                "it states {:?}, which is no manifest of a model",
-                cut(&statement.predicate_type)
-            ));
-        }
+        let bundle = read_bundle(json)?;
         let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
             return Err("its bundle holds no statement about the digest".to_owned());
         };
         let payload = envelope.payload.as_bytes().to_vec();
-        Ok((Self::Bundle(Box::new(bundle)), payload))
+        let predicate = statement::predicate_type(&envelope.payload_type, &payload)?;
+        if predicate != manifest::PREDICATE {
+            return Err(format!("it states {:?}, which is no manifest of a model", cut(&predicate)));
+        }
+        Ok((Self::of(bundle, None)?, payload))
+    }
+
+    /// A bundle whose statement was read.
+    fn of(bundle: Bundle, stated: Option<Stated>) -> Result<Self, String> {
+        let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
+            return Err("its bundle holds no statement about the digest".to_owned());
+        };
+        let certificates = match &bundle.verification_material.content {
+            VerificationMaterialContent::Certificate(one) => vec![one.raw_bytes.as_bytes().to_vec()],
+            VerificationMaterialContent::X509CertificateChain { certificates } => {
+                certificates.iter().map(|one| one.raw_bytes.as_bytes().to_vec()).collect()
+            }
+            _ => Vec::new(),
+        };
+        Ok(Self {
+            format: SignatureFormat::Bundle,
+            stated,
+            message: envelope.pae(),
+            signature: envelope.signature.sig.clone(),
+            certificates: Ok(certificates),
+            logged: Ok(Box::new(bundle)),
+            signs_payload: false,
+        })
     }
 
     pub(super) const fn format(&self) -> SignatureFormat {
-        match self {
-            Self::Simple(_) => SignatureFormat::SimpleSigning,
-            Self::Bundle(_) => SignatureFormat::Bundle,
-        }
+        self.format
+    }
+
+    /// What it says about the artifact; `None` where it says that it is signed.
+    pub(super) const fn stated(&self) -> Option<&Stated> {
+        self.stated.as_ref()
     }
 
     /// Whether `authority` vouches for the digest with this signature, and since when where that is proven.
@@ -139,34 +199,37 @@ impl Candidate {
     pub(super) fn check(
         &self,
         authority: &Authority,
-        digest: &Sha256Hash,
+        hash: &Sha256Hash,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, String> {
-        if !authority.accepts(self.format()) {
-            return Err(format!(
-                "its policy does not accept signatures attached as {}",
-                self.format().name()
-            ));
+        if !authority.accepts(self.format) {
+            return Err(format!("its policy does not accept signatures attached as {}", self.format.name()));
         }
-        let signed_at = match (authority.proof_at(now)?, self) {
-            (Proof::Key { key, schemes, log: None }, _) => {
+        let artifact =
+            || if self.signs_payload { self.message.as_slice().into() } else { Artifact::from(*hash) };
+        let logged = || self.logged.as_deref().map_err(Clone::clone);
+        let signed_at = match authority.proof_at(now)? {
+            Proof::Key { key, schemes, log } => {
+                if !self.certificates.as_ref().map_err(Clone::clone)?.is_empty() {
+                    return Err("it was made with a certificate, not with a key".to_owned());
+                }
                 self.check_key(key, schemes)?;
-                None
+                let log = log.as_ref();
+                log.map(|root| check_logged_key(root, logged()?, artifact(), key)).transpose()?
             }
-            (Proof::Key { key, log: Some(root), .. }, Self::Bundle(bundle)) => {
-                Some(check_logged_key(root, bundle, *digest, key)?)
+            Proof::Keyless { identities, root } => {
+                Some(check_keyless(root, identities, authority, logged()?, artifact())?)
             }
-            (Proof::Key { key, schemes, log: Some(root) }, Self::Simple(simple)) => {
-                self.check_key(key, schemes)?;
-                let bundle = simple.logged.as_ref().map_err(Clone::clone)?;
-                Some(check_logged_key(root, bundle, simple.payload.as_slice(), key)?)
-            }
-            (Proof::Keyless { identities, root }, Self::Bundle(bundle)) => {
-                Some(check_keyless(root, identities, authority, bundle, *digest)?)
-            }
-            (Proof::Keyless { identities, root }, Self::Simple(simple)) => {
-                let bundle = simple.logged.as_ref().map_err(Clone::clone)?;
-                Some(check_keyless(root, identities, authority, bundle, simple.payload.as_slice())?)
+            Proof::Certificate { issuers, log } => {
+                let certificates = self.certificates.as_ref().map_err(Clone::clone)?;
+                let leaf = certificates.first().ok_or("it was made with a key, not with a certificate")?;
+                let key = key_of(leaf)?;
+                let schemes = schemes_of(&key).ok_or("its certificate is for a key of another kind")?.1;
+                self.check_key(&key, schemes)?;
+                let log = log.as_ref();
+                let signed_at = log.map(|root| check_certificate(root, logged()?, artifact())).transpose()?;
+                issuers.check(certificates, signed_at.unwrap_or(now))?;
+                signed_at
             }
         };
         if let Some(moment) = signed_at {
@@ -175,43 +238,25 @@ impl Candidate {
         Ok(signed_at)
     }
 
-    /// The key alone, for policies that do not ask for a log.
+    /// The key alone.
     fn check_key(&self, key: &DerPublicKey, schemes: &[SigningScheme]) -> Result<(), String> {
-        let (message, signature) = match self {
-            Self::Simple(simple) => (simple.payload.clone(), &simple.signature),
-            Self::Bundle(bundle) => {
-                if !matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_))
-                {
-                    return Err("it was made with a certificate, not with a key".to_owned());
-                }
-                let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
-                    return Err("its bundle holds no statement about the digest".to_owned());
-                };
-                (envelope.pae(), &envelope.signature.sig)
-            }
-        };
-        let signed = schemes.iter().any(|scheme| verify_signature(key, &message, signature, *scheme).is_ok())
-            || (schemes == [SigningScheme::Ed25519] && is_signed_prehashed(key, &message, signature));
+        let (message, signature) = (&self.message, &self.signature);
+        let signed = schemes.iter().any(|scheme| verify_signature(key, message, signature, *scheme).is_ok())
+            || (schemes == [SigningScheme::Ed25519] && is_signed_prehashed(key, message, signature));
         if signed { Ok(()) } else { Err("it was made with another key".to_owned()) }
     }
 }
 
-/// A bundle with an in-toto statement.
-fn read_bundle(json: &[u8]) -> Result<(Bundle, Statement), String> {
+fn read_bundle(json: &[u8]) -> Result<Bundle, String> {
     let json = std::str::from_utf8(json).map_err(|_| "it is no text")?;
-    let bundle = Bundle::from_json(json).map_err(|_| "it is no sigstore bundle")?;
-    let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
-        return Err("its bundle holds no statement about the digest".to_owned());
-    };
-    if envelope.payload_type != "application/vnd.in-toto+json" {
-        return Err(format!("its payload is of type {:?}", cut(&envelope.payload_type)));
-    }
-    let statement: Statement =
-        serde_json::from_slice(envelope.payload.as_bytes()).map_err(|_| "its statement cannot be read")?;
-    if !STATEMENT_TYPES.contains(&statement.type_.as_str()) {
-        return Err(format!("its statement is of type {:?}", cut(&statement.type_)));
-    }
-    Ok((bundle, statement))
+    Bundle::from_json(json).map_err(|_| "it is no sigstore bundle".to_owned())
+}
+
+/// The key of a certificate.
+fn key_of(certificate: &[u8]) -> Result<DerPublicKey, String> {
+    let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(certificate)
+        .map_err(|_| "its certificate cannot be read")?;
+    Ok(DerPublicKey::new(certificate.public_key().raw.to_vec()))
 }
 
 /// Ed25519ph, which cosign takes for every Ed25519 key.
@@ -222,10 +267,10 @@ fn is_signed_prehashed(key: &DerPublicKey, message: &[u8], signature: &Signature
     key.verify_prehashed_strict(Sha512::new_with_prefix(message), None, &signature).is_ok()
 }
 
-fn check_logged_key<'a>(
+fn check_logged_key(
     root: &Root,
     bundle: &Bundle,
-    artifact: impl Into<sigstore_verify::types::Artifact<'a>>,
+    artifact: Artifact<'_>,
     key: &DerPublicKey,
 ) -> Result<Timestamp, String> {
     if !matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_)) {
@@ -237,12 +282,23 @@ fn check_logged_key<'a>(
     earliest(&result)
 }
 
-fn check_keyless<'a>(
+/// A certificate of an authority's own issuers and a log entry; the certificate's name and issuers are checked besides.
+fn check_certificate(root: &Root, bundle: &Bundle, artifact: Artifact<'_>) -> Result<Timestamp, String> {
+    check_log_entries(bundle)?;
+    let policy = VerificationPolicy::any_identity().skip_sct();
+    let result = root.verifier.verify(artifact, bundle, &policy).map_err(|error| describe(&error))?;
+    if !result.certificate_verified() || !result.tlog_verified() {
+        return Err("its certificate or log entry was not verified".to_owned());
+    }
+    earliest(&result)
+}
+
+fn check_keyless(
     root: &Root,
     identities: &[Identity],
     authority: &Authority,
     bundle: &Bundle,
-    artifact: impl Into<sigstore_verify::types::Artifact<'a>>,
+    artifact: Artifact<'_>,
 ) -> Result<Timestamp, String> {
     if matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_)) {
         return Err("it was made with a key, not with a certificate".to_owned());
@@ -300,89 +356,6 @@ fn describe(error: &sigstore_verify::Error) -> String {
         Error::ArtifactMismatch(_) => "it is for another digest".to_owned(),
         other => cut(&other.to_string()),
     }
-}
-
-#[derive(Deserialize)]
-struct LegacyBundle {
-    #[serde(rename = "SignedEntryTimestamp")]
-    promise: String,
-    #[serde(rename = "Payload")]
-    payload: LegacyEntry,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LegacyEntry {
-    body: String,
-    integrated_time: i64,
-    log_index: i64,
-    #[serde(rename = "logID")]
-    log_id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LegacyBody {
-    kind: String,
-    api_version: String,
-}
-
-/// Brings the annotations of a tag-attached signature into the form of a bundle, so that one piece of code verifies
-/// certificates and log entries of both.
-fn legacy_bundle(
-    payload: &[u8],
-    signature: &SignatureBytes,
-    annotations: &BTreeMap<String, String>,
-) -> Result<Bundle, String> {
-    let entry = annotations.get(ANNOTATION_BUNDLE).ok_or("no transparency log recorded it")?;
-    let entry: LegacyBundle = serde_json::from_str(entry).map_err(|_| "its log entry cannot be read")?;
-    let body = STANDARD.decode(&entry.payload.body).map_err(|_| "its log entry cannot be read")?;
-    let body: LegacyBody = serde_json::from_slice(&body).map_err(|_| "its log entry cannot be read")?;
-    let log_id = hex::decode(&entry.payload.log_id).map_err(|_| "its log entry cannot be read")?;
-    let mut material = match annotations.get(ANNOTATION_CERTIFICATE) {
-        None => json!({ "publicKey": { "hint": "" } }),
-        Some(certificate) => {
-            let chain = annotations.get(ANNOTATION_CHAIN).map_or("", String::as_str);
-            let certificates: Vec<_> =
-                pem_blocks(certificate)?.into_iter().chain(pem_blocks(chain)?).collect();
-            json!({ "x509CertificateChain": { "certificates": certificates } })
-        }
-    };
-    material["tlogEntries"] = json!([{
-        "logIndex": entry.payload.log_index.to_string(),
-        "logId": { "keyId": STANDARD.encode(log_id) },
-        "kindVersion": { "kind": body.kind, "version": body.api_version },
-        "integratedTime": entry.payload.integrated_time.to_string(),
-        "inclusionPromise": { "signedEntryTimestamp": entry.promise },
-        "canonicalizedBody": entry.payload.body,
-    }]);
-    let digest = sigstore_verify::crypto::sha256(payload);
-    let bundle = json!({
-        "mediaType": MediaType::Bundle0_1.as_str(),
-        "verificationMaterial": material,
-        "messageSignature": {
-            "messageDigest": { "algorithm": "SHA2_256", "digest": STANDARD.encode(digest.as_bytes()) },
-            "signature": STANDARD.encode(signature.as_bytes()),
-        },
-    });
-    serde_json::from_value(bundle).map_err(|_| "its certificate or log entry cannot be read".to_owned())
-}
-
-/// The certificates of a PEM text in the form that bundles have. The self-signed root of a chain is left out: it is
-/// for the trusted root to say.
-fn pem_blocks(text: &str) -> Result<Vec<serde_json::Value>, String> {
-    let mut blocks = Vec::new();
-    for pem in x509_parser::pem::Pem::iter_from_buffer(text.as_bytes()) {
-        let pem = pem.map_err(|_| "its certificate cannot be read")?;
-        let certificate = pem.parse_x509().map_err(|_| "its certificate cannot be read")?;
-        if certificate.issuer() != certificate.subject() {
-            blocks.push(json!({ "rawBytes": STANDARD.encode(&pem.contents) }));
-        }
-        if blocks.len() > 8 {
-            return Err("its certificate chain is too long".to_owned());
-        }
-    }
-    Ok(blocks)
 }
 
 /// Texts from outside are quoted only so far.

@@ -1,5 +1,7 @@
 //! Trust policies as they are written, and questions about artifacts: plain values without behaviour.
 
+use jiff::SignedDuration;
+
 use super::authority::AuthoritySpec;
 use crate::policy::image::ImageRef;
 
@@ -46,8 +48,34 @@ pub struct RuleSpec {
     pub authorities: Vec<String>,
     /// How many different ones of them must have signed; zero counts as one.
     pub min_signatures: u16,
-    /// Demands of the rule that this version cannot verify. The rule then refuses what it covers.
-    pub unsupported: Vec<String>,
+    /// The longest time between making and signing.
+    pub sign_within: Option<SignedDuration>,
+    /// Further statements that have to be there.
+    pub attestations: Vec<AttestationSpec>,
+    /// Whether a signed index vouches for the manifests that it lists.
+    pub index_may_vouch: bool,
+    /// What in the rule cannot be read, as field and words. The rule then refuses everything it could be about.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// A signed statement that has to be there.
+#[derive(Debug, Clone, Default)]
+pub struct AttestationSpec {
+    /// The type of the statement, compared exactly.
+    pub predicate_type: String,
+    /// Names of authorities of the same policy, one of which has to sign it; those of the rule where there are none.
+    pub authorities: Vec<String>,
+    /// The builders that a provenance may name, compared exactly; empty for any.
+    pub builder_ids: Vec<String>,
+}
+
+/// Where a supplier's artifacts come from.
+#[derive(Debug, Clone, Default)]
+pub struct SupplierSpec {
+    /// Its name.
+    pub name: String,
+    /// Patterns of repositories, as rules write them.
+    pub sources: Vec<String>,
 }
 
 /// The kinds of artifacts that rules tell apart.
@@ -84,6 +112,8 @@ pub enum RevokedKind {
     Key,
     /// The subject of keyless certificates, in whatever policy.
     Identity,
+    /// A supplier by name: whatever lies in a repository of its sources.
+    Supplier,
 }
 
 /// What is asked about.

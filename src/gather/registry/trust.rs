@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::authority::Authority;
-use super::specs::{Artifact, PolicySpec, Question, RevokedKind};
+use super::demand::{AttestationDemand, Demand, RuleDemand};
+use super::specs::{Artifact, AttestationSpec, PolicySpec, Question, RevokedKind, SupplierSpec};
+use super::statement::{SIGN_PREDICATE, is_provenance};
 use super::verification::Refusal;
 use crate::policy::image::{ImageRef, RepositoryPattern, normalise_registry};
 
@@ -33,6 +35,7 @@ pub struct CompiledTrust {
     registries: BTreeMap<String, Arc<Registry>>,
     rules: Vec<Rule>,
     revoked: BTreeMap<String, String>,
+    withdrawn: Vec<Withdrawn>,
     problems: Vec<Problem>,
 }
 
@@ -46,8 +49,18 @@ struct Rule {
     namespaces: Vec<String>,
     authorities: Vec<Arc<Authority>>,
     min: usize,
+    sign_within: Option<SignedDuration>,
+    attestations: Vec<AttestationDemand>,
+    index_may_vouch: bool,
     broken: Option<String>,
-    unsupported: Option<String>,
+}
+
+/// Repositories of a revoked supplier.
+#[derive(Debug)]
+struct Withdrawn {
+    supplier: String,
+    reason: String,
+    patterns: Vec<RepositoryPattern>,
 }
 
 impl Rule {
@@ -77,22 +90,6 @@ pub struct Problem {
     pub message: String,
 }
 
-/// What an artifact must prove: for each rule, enough of its authorities.
-#[derive(Debug)]
-pub(super) struct Demand<'a> {
-    pub(super) registry: &'a Arc<Registry>,
-    pub(super) digest: &'a str,
-    pub(super) rules: Vec<RuleDemand<'a>>,
-}
-
-#[derive(Debug)]
-pub(super) struct RuleDemand<'a> {
-    /// Position among all rules: with the generation it says what was demanded.
-    pub(super) index: usize,
-    pub(super) authorities: &'a [Arc<Authority>],
-    pub(super) min: usize,
-}
-
 impl CompiledTrust {
     /// Compiles all policies of the cluster.
     ///
@@ -100,7 +97,13 @@ impl CompiledTrust {
     /// refuses everything it could be about, because nobody can say what it protects.
     #[must_use]
     pub fn compile(policies: &[PolicySpec]) -> Self {
-        let mut trust = Self { generation: fingerprint(policies), ..Self::default() };
+        Self::compile_with(policies, &[])
+    }
+
+    /// The same, with the suppliers that policies may revoke.
+    #[must_use]
+    pub fn compile_with(policies: &[PolicySpec], suppliers: &[SupplierSpec]) -> Self {
+        let mut trust = Self { generation: fingerprint(policies, suppliers), ..Self::default() };
         let revoked_keys: BTreeMap<String, &str> = policies
             .iter()
             .flat_map(|policy| &policy.revoked)
@@ -118,6 +121,7 @@ impl CompiledTrust {
         for policy in policies {
             trust.add_registries(policy);
             trust.add_revoked_digests(policy);
+            trust.add_revoked_suppliers(policy, suppliers);
             let authorities = trust.compile_authorities(policy, &revoked_keys, &revoked_identities);
             trust.add_rules(policy, &authorities);
         }
@@ -162,11 +166,21 @@ impl CompiledTrust {
         });
         let original = original.transpose()?;
         let named = original.as_ref().unwrap_or(image);
+        // Under either name: a mirror does not make what it copies somebody else's.
+        let from = |withdrawn: &&Withdrawn| {
+            withdrawn.patterns.iter().any(|pattern| pattern.matches(named) || pattern.matches(image))
+        };
+        if let Some(withdrawn) = self.withdrawn.iter().find(from) {
+            return Err(Refusal::RevokedSupplier {
+                supplier: withdrawn.supplier.clone(),
+                reason: withdrawn.reason.clone(),
+            });
+        }
         let rules = self.rules_for(question.artifact, |rule| rule.covers(named, question.namespace))?;
         if rules.is_empty() {
             return Err(Refusal::NoRule(image.name().to_owned()));
         }
-        Ok(Demand { registry, digest, rules })
+        Ok(Demand { registry, digest, tag: image.tag(), rules })
     }
 
     /// What a model must prove that lies on a volume or disk. No repository has a name for it, so only rules about models
@@ -184,7 +198,7 @@ impl CompiledTrust {
         if rules.is_empty() {
             return Err(Refusal::NoRuleForFiles);
         }
-        Ok(Demand { registry: &NOWHERE, digest, rules })
+        Ok(Demand { registry: &NOWHERE, digest, tag: None, rules })
     }
 
     /// The demands of every rule that covers what is asked about.
@@ -204,16 +218,20 @@ impl CompiledTrust {
             if !covers(rule) {
                 continue;
             }
-            if let Some(demand) = &rule.unsupported {
-                return Err(Refusal::Unsupported { rule: rule.label.clone(), demand: demand.clone() });
-            }
             if rule.authorities.iter().all(|authority| authority.problem().is_some()) {
                 let problems: Vec<_> = rule.authorities.iter().filter_map(|a| a.describe_problem()).collect();
                 let problems =
                     if problems.is_empty() { "it names none".to_owned() } else { problems.join("; ") };
                 return Err(Refusal::NoUsableAuthority { rule: rule.label.clone(), problems });
             }
-            rules.push(RuleDemand { index, authorities: &rule.authorities, min: rule.min });
+            rules.push(RuleDemand {
+                index,
+                authorities: &rule.authorities,
+                min: rule.min,
+                sign_within: rule.sign_within,
+                attestations: &rule.attestations,
+                index_may_vouch: rule.index_may_vouch,
+            });
         }
         Ok(rules)
     }
@@ -292,6 +310,22 @@ impl CompiledTrust {
         }
     }
 
+    fn add_revoked_suppliers(&mut self, policy: &PolicySpec, suppliers: &[SupplierSpec]) {
+        for revoked in policy.revoked.iter().filter(|revoked| revoked.kind == RevokedKind::Supplier) {
+            // One that is not declared has no known sources; its name may come later.
+            let Some(supplier) = suppliers.iter().find(|supplier| supplier.name == revoked.value) else {
+                continue;
+            };
+            // Sources that are no repositories, such as a model hub's, are judged where models are.
+            let patterns = supplier.sources.iter().filter_map(|text| RepositoryPattern::parse(text).ok());
+            self.withdrawn.push(Withdrawn {
+                supplier: supplier.name.clone(),
+                reason: revoked.reason.clone(),
+                patterns: patterns.collect(),
+            });
+        }
+    }
+
     fn compile_authorities(
         &mut self,
         policy: &PolicySpec,
@@ -331,15 +365,14 @@ impl CompiledTrust {
                 namespaces: spec.namespaces.clone(),
                 authorities: Vec::new(),
                 min: usize::from(spec.min_signatures.max(1)),
+                sign_within: spec.sign_within,
+                attestations: Vec::new(),
+                index_may_vouch: spec.index_may_vouch,
                 broken: None,
-                unsupported: (!spec.unsupported.is_empty()).then(|| spec.unsupported.join(" and ")),
             };
-            for demand in &spec.unsupported {
-                self.problem(
-                    policy,
-                    format!("rules[{index}].{demand}"),
-                    "this version cannot verify it, so the rule refuses what it covers".to_owned(),
-                );
+            for (field, message) in &spec.unreadable {
+                self.problem(policy, format!("rules[{index}].{field}"), message.clone());
+                rule.broken = Some(format!("{field}: {message}"));
             }
             for (number, pattern) in spec.repositories.iter().enumerate() {
                 match RepositoryPattern::parse(pattern) {
@@ -355,14 +388,22 @@ impl CompiledTrust {
                     }
                 }
             }
-            for (number, name) in spec.authorities.iter().enumerate() {
-                if let Some(authority) = authorities.get(name) {
-                    rule.authorities.push(Arc::clone(authority));
-                } else {
-                    let message = "the policy has no authority of this name".to_owned();
-                    self.problem(policy, format!("rules[{index}].authorities[{number}]"), message.clone());
-                    rule.authorities.push(Arc::new(Authority::disabled(name, message)));
-                }
+            let place = format!("rules[{index}]");
+            rule.authorities = self.named(policy, &place, &spec.authorities, authorities);
+            for (number, wanted) in spec.attestations.iter().enumerate() {
+                let place = format!("{place}.attestations[{number}]");
+                let named =
+                    if wanted.authorities.is_empty() { &spec.authorities } else { &wanted.authorities };
+                let found = self.named(policy, &place, named, authorities);
+                rule.attestations.push(self.attestation(policy, &place, wanted, found));
+            }
+            let timeless = rule.authorities.iter().find(|authority| !authority.proves_time());
+            if let Some(authority) = timeless.filter(|_| rule.sign_within.is_some()) {
+                let message = format!(
+                    "signatures of authority {:?} prove no time: set its requireTransparencyLog",
+                    authority.name()
+                );
+                self.problem(policy, format!("{place}.signWithin"), message);
             }
             if rule.min > rule.authorities.len() {
                 let message = "it asks for more signatures than the rule names authorities".to_owned();
@@ -372,14 +413,58 @@ impl CompiledTrust {
         }
     }
 
+    /// The authorities of these names; one that is not there is there without power.
+    fn named(
+        &mut self,
+        policy: &PolicySpec,
+        place: &str,
+        names: &[String],
+        authorities: &BTreeMap<String, Arc<Authority>>,
+    ) -> Vec<Arc<Authority>> {
+        let mut out = Vec::new();
+        for (number, name) in names.iter().enumerate() {
+            if let Some(authority) = authorities.get(name) {
+                out.push(Arc::clone(authority));
+            } else {
+                let message = "the policy has no authority of this name".to_owned();
+                self.problem(policy, format!("{place}.authorities[{number}]"), message.clone());
+                out.push(Arc::new(Authority::disabled(name, message)));
+            }
+        }
+        out
+    }
+
+    fn attestation(
+        &mut self,
+        policy: &PolicySpec,
+        place: &str,
+        spec: &AttestationSpec,
+        authorities: Vec<Arc<Authority>>,
+    ) -> AttestationDemand {
+        if spec.predicate_type == SIGN_PREDICATE {
+            let message =
+                "this type says that an artifact is signed, which the rule asks for anyway".to_owned();
+            self.problem(policy, format!("{place}.predicateType"), message);
+        }
+        if !spec.builder_ids.is_empty() && !is_provenance(&spec.predicate_type) {
+            let message = "statements of this type name no builder, so nothing can pass".to_owned();
+            self.problem(policy, format!("{place}.builderIds"), message);
+        }
+        AttestationDemand {
+            predicate_type: spec.predicate_type.clone(),
+            authorities,
+            builder_ids: spec.builder_ids.clone(),
+        }
+    }
+
     /// The earliest moment at which an authority of these names ends, for the life of a cached proof.
     pub(super) fn earliest_end<'a>(authorities: impl Iterator<Item = &'a Authority>) -> Option<Timestamp> {
         authorities.filter_map(Authority::not_after).min()
     }
 }
 
-fn fingerprint(policies: &[PolicySpec]) -> u64 {
-    let digest = Sha256::digest(format!("{policies:?}"));
+fn fingerprint(policies: &[PolicySpec], suppliers: &[SupplierSpec]) -> u64 {
+    let digest = Sha256::digest(format!("{policies:?}{suppliers:?}"));
     digest.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
 }
 

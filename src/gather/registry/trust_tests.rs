@@ -18,7 +18,10 @@ fn compile(specs: &[serde_json::Value]) -> CompiledTrust {
         .map(|spec| {
             let policy = json!({ "apiVersion": "portcullis.dev/v1alpha1", "kind": "AITrustPolicy",
                 "metadata": { "name": "default" }, "spec": spec });
-            crate::gather::trust::spec(&serde_json::from_value::<api::AITrustPolicy>(policy).unwrap())
+            crate::gather::trust::spec(
+                &serde_json::from_value::<api::AITrustPolicy>(policy).unwrap(),
+                &crate::gather::trust::TrustRoots::new(),
+            )
         })
         .collect();
     CompiledTrust::compile(&policies)
@@ -148,21 +151,20 @@ fn what_is_not_enforced_is_said() {
             { "name": "day", "key": { "pem": pem() }, "notAfter": "soon" },
         ],
         "rules": [{ "match": { "artifact": "image" }, "authorities": ["ca"], "minSignatures": 2,
-            "signWithin": "PT24H", "attestations": [{ "predicateType": "https://slsa.dev/provenance/v1" }] }],
+            "signWithin": "soon", "attestations": [{ "predicateType": "https://slsa.dev/provenance/v1" }] }],
     })]);
     assert_eq!(
         problems(&trust),
         [
             "registries[0].host: \"not a host\": the registry is not a host name or address with an optional port",
-            "authorities[0]: certificate authorities are not supported",
-            "authorities[1]: trust roots are not read from ConfigMaps such as \"roots\" by this version: give it inline",
+            "authorities[0]: caPem holds no certificate",
+            "authorities[1]: ConfigMap \"roots\" has not been read yet",
             "authorities[2]: notBefore or notAfter is no date",
-            "rules[0].signWithin: this version cannot verify it, so the rule refuses what it covers",
-            "rules[0].attestations: this version cannot verify it, so the rule refuses what it covers",
+            "rules[0].signWithin: \"soon\" is no duration such as P7D or PT24H",
             "rules[0].minSignatures: it asks for more signatures than the rule names authorities",
         ]
     );
-    let wanted = "rule default[0] asks for signWithin and attestations, which this version cannot verify";
+    let wanted = "rule default[0] cannot be read: signWithin: \"soon\" is no duration such as P7D or PT24H";
     assert_eq!(ask(&trust, "r.example/app", None), Err(wanted.to_owned()));
 }
 

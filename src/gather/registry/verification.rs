@@ -44,6 +44,8 @@ pub struct Proof {
     pub signed_at: Option<Timestamp>,
     /// How the signatures were attached.
     pub format: SignatureFormat,
+    /// The signed index that lists the artifact, where it is vouched for by that.
+    pub vouched_by: Option<String>,
     /// From when on the proof is void, because an authority ends.
     pub valid_until: Option<Timestamp>,
 }
@@ -104,13 +106,13 @@ pub enum Refusal {
         /// What is wrong with each.
         problems: String,
     },
-    /// A rule asks for more than this version can verify; less would not do.
-    #[error("rule {rule} asks for {demand}, which this version cannot verify")]
-    Unsupported {
-        /// The rule, `<policy>[<index>]`.
-        rule: String,
-        /// The field of the rule.
-        demand: String,
+    /// The supplier whose repository it is was withdrawn.
+    #[error("supplier {supplier:?} is revoked: {reason}")]
+    RevokedSupplier {
+        /// Its name.
+        supplier: String,
+        /// The policy's words.
+        reason: String,
     },
     /// A rule cannot be read, so nobody can say what it covers.
     #[error("rule {rule} cannot be read: {problem}")]
@@ -134,7 +136,7 @@ impl Refusal {
             Self::NoRuleForFiles => "NoRuleForFiles",
             Self::Revoked { .. } => "Revoked",
             Self::NoUsableAuthority { .. } => "NoUsableAuthority",
-            Self::Unsupported { .. } => "Unsupported",
+            Self::RevokedSupplier { .. } => "RevokedSupplier",
             Self::BrokenRule { .. } => "BrokenRule",
         }
     }

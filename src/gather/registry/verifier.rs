@@ -15,11 +15,12 @@ use tokio::time::timeout_at;
 
 use super::auth::RegistryCredentials;
 use super::client::{ClientConfig, GuardedClient};
+use super::demand::Demand;
 use super::error::FetchError;
 use super::lookup::{Hints, look};
 use super::specs::Question;
 use super::stats::Stats;
-use super::trust::{CompiledTrust, Demand};
+use super::trust::CompiledTrust;
 use super::verification::{Cause, Verification};
 use crate::policy::image::ImageRef;
 
@@ -85,7 +86,7 @@ type Flight = Shared<BoxFuture<'static, Arc<Verification>>>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
-    /// `registry/repository@digest`, never a tag.
+    /// `registry/repository@digest`; a tag only where the policy lets an index under it vouch.
     subject: String,
     /// Positions of the rules that were asked about, within their generation.
     rules: Vec<usize>,
@@ -335,7 +336,10 @@ impl Key {
     ) -> Self {
         let credentials = credentials.filter(|credentials| credentials.is_for(image.registry()));
         Self {
-            subject: format!("{}@{}", image.name(), demand.digest),
+            subject: match demand.tag.filter(|_| demand.index_may_vouch()) {
+                Some(tag) => format!("{}:{tag}@{}", image.name(), demand.digest),
+                None => format!("{}@{}", image.name(), demand.digest),
+            },
             rules: demand.rules.iter().map(|rule| rule.index).collect(),
             generation: trust.generation(),
             credentials: credentials.map(RegistryCredentials::fingerprint),

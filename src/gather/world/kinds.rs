@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{
     ConfigMap, LimitRange, Namespace as CoreNamespace, PersistentVolumeClaim, ResourceQuota, Service,
     ServiceAccount,
 };
-use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::core::DynamicObject;
 
@@ -46,6 +46,8 @@ pub enum Object {
     PodMonitor(Box<DynamicObject>),
     /// A Service.
     Service(Box<Service>),
+    /// An Ingress.
+    Ingress(Box<Ingress>),
     /// A claim of a volume.
     Claim(Box<PersistentVolumeClaim>),
     /// A `ConfigMap` with prompts.
@@ -97,6 +99,8 @@ pub enum Kind {
     PodMonitor,
     /// Service.
     Service,
+    /// Ingress.
+    Ingress,
     /// `PersistentVolumeClaim`.
     Claim,
     /// `ConfigMap`.

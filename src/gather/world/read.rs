@@ -1,6 +1,8 @@
 //! From objects of the API server to what is kept of them.
 
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::{Ingress, IngressBackend, IngressRule};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::{DynamicObject, ObjectMeta};
 use sha2::{Digest as _, Sha256};
 
@@ -77,13 +79,56 @@ pub(super) fn service_account(account: &ServiceAccount) -> facts::ServiceAccount
     }
 }
 
-pub(super) fn service_ports(service: &Service) -> Vec<facts::ServicePort> {
-    service
-        .spec
-        .iter()
-        .flat_map(|spec| spec.ports.iter().flatten())
-        .map(|port| facts::ServicePort { name: port.name.clone().unwrap_or_default(), port: port.port })
-        .collect()
+/// What is kept of a Service.
+pub(crate) fn service(service: &Service) -> facts::Service {
+    let Some(spec) = &service.spec else { return facts::Service::default() };
+    let ports = spec.ports.iter().flatten().map(|port| facts::ServicePort {
+        name: port.name.clone().unwrap_or_default(),
+        port: port.port,
+        target: port.target_port.as_ref().map(|target| match target {
+            IntOrString::Int(number) => number.to_string(),
+            IntOrString::String(name) => name.clone(),
+        }),
+    });
+    let outside = match spec.type_.as_deref() {
+        Some("LoadBalancer") => Some("LoadBalancer"),
+        Some("NodePort") => Some("NodePort"),
+        _ => spec.external_ips.as_ref().is_some_and(|ips| !ips.is_empty()).then_some("externalIPs"),
+    };
+    facts::Service {
+        ports: ports.collect(),
+        selector: spec.selector.clone().unwrap_or_default(),
+        outside,
+        external_name: spec.external_name.clone().filter(|_| spec.type_.as_deref() == Some("ExternalName")),
+    }
+}
+
+/// Annotations of an Ingress that hold callers to a limit.
+const LIMITS: [&str; 5] = ["limit-rps", "limit-rpm", "limit-connections", "proxy-body-size", "rate-limit"];
+
+/// What is kept of an Ingress.
+pub(crate) fn ingress(ingress: &Ingress) -> facts::Ingress {
+    let Some(spec) = &ingress.spec else { return facts::Ingress::default() };
+    let service = |backend: &IngressBackend| backend.service.as_ref().map(|service| service.name.clone());
+    let rules = spec.rules.as_deref().unwrap_or_default();
+    let paths = rules.iter().filter_map(|rule| rule.http.as_ref()).flat_map(|http| &http.paths);
+    let mut backends: Vec<String> =
+        paths.map(|path| &path.backend).chain(&spec.default_backend).filter_map(service).collect();
+    backends.sort_unstable();
+    backends.dedup();
+    let secured: Vec<&str> =
+        spec.tls.iter().flatten().flat_map(|tls| tls.hosts.iter().flatten()).map(String::as_str).collect();
+    let all = spec.tls.iter().flatten().any(|tls| tls.hosts.as_ref().is_none_or(Vec::is_empty));
+    let covered = |rule: &IngressRule| rule.host.as_deref().is_some_and(|host| secured.contains(&host));
+    let annotations = ingress.metadata.annotations.iter().flatten();
+    facts::Ingress {
+        backends,
+        tls: all || (!secured.is_empty() && rules.iter().all(covered)),
+        limits: annotations
+            .filter(|(key, _)| LIMITS.iter().any(|limit| key.ends_with(limit)))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+    }
 }
 
 pub(super) fn pod_monitor(monitor: &DynamicObject) -> facts::PodMonitor {

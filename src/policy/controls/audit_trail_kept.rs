@@ -1,8 +1,10 @@
 //! `audit-trail-kept`: the history of assets is written by the system, chained and out of users' hands.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{Asset, Facts, Place, Subject};
+use crate::policy::fix::Fix;
 
-/// The control; no rule of it runs yet.
+/// The history of assets is written by the system, chained and out of users' hands.
 pub(super) const CONTROL: Control = Control {
     id: "audit-trail-kept",
     title: "the history of assets is written by the system, chained and out of users' hands",
@@ -13,9 +15,71 @@ pub(super) const CONTROL: Control = Control {
     why: "a trail that its subjects can edit proves nothing",
     remedy: "keep one digest per version: publish a new version instead of changing an old one",
     gaps: &[
-        "no history of assets is written",
-        "changes of a digest under the same version are not refused",
-        "the trail is not exported",
+        "the history of assets is not yet written to their status and chained",
+        "the trail is not yet exported",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let (asset, digest, version) = match &facts.subject {
+        Subject::Model(model) => (Asset::Model(model), &model.spec.digest, &model.spec.version),
+        Subject::Dataset(dataset) => (Asset::Dataset(dataset), &dataset.spec.digest, &dataset.spec.version),
+        Subject::Prompt(prompt) => (Asset::Prompt(prompt), &prompt.spec.digest, &prompt.spec.version),
+        Subject::Deletion(asset) => {
+            in_use(facts, *asset, report);
+            return;
+        }
+        _ => return,
+    };
+    // That a digest stays with its version is a rule of the definition, which the API server asks.
+    if digest.is_some() && version.as_deref().is_none_or(|version| version.trim().is_empty()) {
+        let (kind, name) = asset.named();
+        report
+            .violated(
+                Place::field(format!("{kind} {}/{name}", facts.namespace.name), "spec.version"),
+                "is missing, so the next change of the digest could not be told from this state",
+            )
+            .under(&["CoP-2.2"])
+            .fix(Fix::set("spec.version", "1"));
+    }
+}
+
+/// What a declaration still names leaves no gap in the trail.
+fn in_use(facts: &Facts<'_>, asset: Asset<'_>, report: &mut Report<'_>) {
+    if facts.namespace.terminating {
+        return;
+    }
+    let (kind, name) = asset.named();
+    let users: Vec<&str> = facts
+        .namespace
+        .workloads
+        .iter()
+        .filter(|(_, workload)| {
+            let spec = &workload.spec;
+            match asset {
+                Asset::Model(_) => spec.models.iter().any(|used| used.name == name),
+                Asset::Dataset(_) => {
+                    spec.datasets.iter().any(|used| used.name == name && used.namespace.is_none())
+                }
+                Asset::Prompt(_) => spec.prompts.iter().any(|used| used.name == name),
+            }
+        })
+        .map(|(name, _)| name.as_str())
+        .take(5)
+        .collect();
+    if users.is_empty() {
+        return;
+    }
+    report
+        .violated(
+            Place::object(format!("{kind} {}/{name}", facts.namespace.name)),
+            format!("is still declared by AIWorkload {}", users.join(", ")),
+        )
+        .under(&["CoP-2.2"])
+        .fix(Fix::Text("take it out of these declarations first".to_owned()));
+}
+
+#[cfg(test)]
+#[path = "tests/audit_trail_kept.rs"]
+mod tests;

@@ -1,9 +1,14 @@
 //! `capability-minimised`: capabilities that the system does not use are switched off or accepted as a
 //! risk.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api;
+use crate::api::workload::{CapabilityDisabled, Consent, ModelUse};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::evidence::{About, Answer, Question, ask, words};
+use crate::policy::facts::{Facts, Place, PodFacts, Subject};
+use crate::policy::fix::Fix;
 
-/// The control; no rule of it runs yet.
+/// Capabilities that the system does not use are switched off or accepted as a risk.
 pub(super) const CONTROL: Control = Control {
     id: "capability-minimised",
     title: "capabilities that the system does not use are switched off or accepted as a risk",
@@ -14,10 +19,165 @@ pub(super) const CONTROL: Control = Control {
     why: "an input or tool that nobody needs is still there for the attacker",
     remedy: "switch each unused capability off and name the means under capabilitiesDisabledBy, or record a \
         RiskAcceptance for the model's digest",
-    gaps: &[
-        "capabilities of models are not compared with those declared as used",
-        "the switch that disables a capability is not looked for in the pod",
-        "risky capabilities are not asked for opt-in",
-    ],
-    check: Check::NotImplemented,
+    gaps: &["a capability that a gateway or guard turns off by a rule is taken as declared"],
+    check: Check::Rule(check),
 };
+
+/// Capabilities that users have to choose knowingly, unless a profile lists others under `riskyCapabilities`.
+const RISKY: [&str; 5] = ["code-execution", "tool-use", "web-browsing", "biometric", "fine-tune-api"];
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    if !matches!(facts.subject, Subject::Pod(_) | Subject::Workload(_)) {
+        return;
+    }
+    let Some(workload) = facts.ai_workload() else { return };
+    for (index, used) in workload.spec.models.iter().enumerate() {
+        let Some(model) = facts.namespace.models.get(&used.name) else { continue };
+        offered(facts, workload, (index, used), model, report);
+        risky(facts, workload, (index, used), report);
+    }
+}
+
+fn at(workload: &api::AIWorkload, path: String) -> Place {
+    Place::field(Facts::name_of(workload), path)
+}
+
+fn offered<'a>(
+    facts: &Facts<'a>,
+    workload: &api::AIWorkload,
+    (index, used): (usize, &ModelUse),
+    model: &'a api::AIModel,
+    report: &mut Report<'_>,
+) {
+    let has = &model.spec.capabilities;
+    for (number, capability) in used.capabilities_used.iter().enumerate() {
+        if !has.is_empty() && !has.contains(&capability.name) {
+            report
+                .violated(
+                    at(workload, format!("spec.models[{index}].capabilitiesUsed[{number}].name"))
+                        .value(&capability.name),
+                    format!("is nothing that AIModel {:?} says it can do: {}", used.name, has.join(", ")),
+                )
+                .under(&["CoP-3.1.3"])
+                .fix(Fix::Text("use a name of the model's spec.capabilities".to_owned()))
+                .in_declaration(facts);
+        }
+    }
+    // A declaration that names none of what it uses has not begun to say what it leaves unused.
+    let unused = has.iter().filter(|name| !used.capabilities_used.iter().any(|used| used.name == **name));
+    let mut accepted: Option<Vec<&str>> = None;
+    for name in unused {
+        if let Some(number) = used.capabilities_disabled_by.iter().position(|disabled| disabled.name == *name)
+        {
+            if let Some((pod, _)) = facts.ai_pod() {
+                switched(pod, workload, (index, number), &used.capabilities_disabled_by[number], report);
+            }
+        } else {
+            let accepted = accepted.get_or_insert_with(|| {
+                match ask(
+                    facts,
+                    &Question::of("RiskAcceptance", About::Model(model)).bound().with(&["capabilities"]),
+                ) {
+                    Answer::Held(evidence) => words(evidence, "capabilities"),
+                    _ => Vec::new(),
+                }
+            });
+            if accepted.contains(&name.as_str()) {
+                continue;
+            }
+            report
+                    .violated(
+                        at(workload, format!("spec.models[{index}].capabilitiesDisabledBy")),
+                        format!("does not name {name:?}, which AIModel {:?} can do and the workload does not use", used.name),
+                    )
+                    .under(&["CoP-3.1.3"])
+                    .fix(Fix::Text(format!(
+                        "turn it off and add {{name: {name}, arg: ARGUMENT}} to spec.models[{index}].capabilitiesDisabledBy, or \
+                         name it in facts.capabilities of an AIEvidence of type RiskAcceptance for the digest of the model"
+                    )))
+                    .in_declaration(facts);
+        }
+    }
+}
+
+/// The switch that the declaration names is in the pod.
+fn switched(
+    pod: &PodFacts<'_>,
+    workload: &api::AIWorkload,
+    (model, number): (usize, usize),
+    disabled: &CapabilityDisabled,
+    report: &mut Report<'_>,
+) {
+    let of_args = |wanted: &str| {
+        let mut lists = pod.containers.iter().flat_map(|container| [container.command, container.args]);
+        lists.any(|list| {
+            list.iter().any(|word| word == wanted)
+                || list
+                    .windows(2)
+                    .any(|pair| wanted.split_once([' ', '=']) == Some((pair[0].as_str(), pair[1].as_str())))
+        })
+    };
+    let of_env = |wanted: &str| {
+        let Some((name, value)) = wanted.split_once('=') else { return false };
+        let mut all = pod.containers.iter().flat_map(|container| container.env);
+        all.any(|variable| variable.name == name && variable.value.as_deref() == Some(value))
+    };
+    let (field, wanted, found) = match (&disabled.arg, &disabled.env) {
+        (Some(arg), _) => ("arg", arg, of_args(arg)),
+        (None, Some(env)) => ("env", env, of_env(env)),
+        (None, None) => return,
+    };
+    if found {
+        return;
+    }
+    report
+        .violated(
+            pod.at("spec.containers"),
+            format!(
+                "has no {field} {wanted:?}, by which {} turns {:?} off",
+                Facts::name_of(workload),
+                disabled.name
+            ),
+        )
+        .under(&["CoP-3.1.3"])
+        .fix(Fix::Text(format!(
+            "add it to the container that serves the model, or correct \
+             spec.models[{model}].capabilitiesDisabledBy[{number}].{field}"
+        )))
+        .may_arrive();
+}
+
+/// What is risky is off until a user turns it on.
+fn risky(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    (index, used): (usize, &ModelUse),
+    report: &mut Report<'_>,
+) {
+    for (number, capability) in used.capabilities_used.iter().enumerate() {
+        let mut listed = facts.settings.words("riskyCapabilities").peekable();
+        let risky = if listed.peek().is_some() {
+            listed.any(|name| name == capability.name)
+        } else {
+            RISKY.contains(&capability.name.as_str())
+        };
+        if !risky || (capability.consent == Some(Consent::OptIn) && capability.setting_ref.is_some()) {
+            continue;
+        }
+        let field = if capability.consent == Some(Consent::OptIn) { "settingRef" } else { "consent" };
+        report
+            .violated(
+                at(workload, format!("spec.models[{index}].capabilitiesUsed[{number}].{field}")),
+                format!("does not let users of {:?} choose it knowingly", capability.name),
+            )
+            .under(&["NCSC-D3.16"])
+            .fix(Fix::Text(
+                "set consent to optIn, and settingRef to the setting by which users turn it on".to_owned(),
+            ))
+            .in_declaration(facts);
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/capability_minimised.rs"]
+mod tests;

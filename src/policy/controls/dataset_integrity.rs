@@ -1,9 +1,15 @@
-//! `dataset-integrity`: datasets are sealed by digest and signature, and only declared preparation writes
-//! to them.
+//! `dataset-integrity`: what a model learns from is what was sealed, and nobody writes to it on the way.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api;
+use crate::api::common::VerificationState;
+use crate::api::dataset::DatasetSourceKind;
+use crate::api::workload::{Access, DatasetPurpose, DatasetUse, WorkloadType};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::evidence::{About, Question, Shortfall};
+use crate::policy::facts::{Facts, Place, Subject};
+use crate::policy::fix::Fix;
 
-/// The control; no rule of it runs yet.
+/// Datasets that are read are sealed, cleaned and read-only.
 pub(super) const CONTROL: Control = Control {
     id: "dataset-integrity",
     title: "datasets are sealed by digest and signature, and only declared preparation writes to them",
@@ -15,9 +21,159 @@ pub(super) const CONTROL: Control = Control {
     remedy: "seal the dataset by spec.digest with a signature, mount it read-only, and write to it from \
         dataPreparation workloads alone",
     gaps: &[
-        "digests and signatures of datasets are not verified",
-        "writable mounts of sealed datasets are not refused",
-        "sanitisation evidence is not tied to the digest",
+        "the bytes of datasets are not hashed again; a failed verification in the status counts",
+        "the signature of a dataset counts as stated until the operator verified it",
+        "datasets that a model was trained on in another version are not asked for their cleaning",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    match &facts.subject {
+        Subject::Dataset(dataset) => verified(facts, dataset, report),
+        Subject::Model(model) => learnt(facts, model, report),
+        Subject::Workload(workload) => writers(facts, workload, report),
+        Subject::Pod(_) => {
+            let Some((_, workload)) = facts.ai_pod() else { return };
+            writers(facts, workload, report);
+            for used in &workload.spec.datasets {
+                uses(facts, workload, used, report);
+            }
+            for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name))
+            {
+                learnt(facts, model, report);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `AIDataset namespace/name`, as messages write it.
+fn named(dataset: &api::AIDataset) -> String {
+    format!(
+        "AIDataset {}/{}",
+        dataset.metadata.namespace.as_deref().unwrap_or_default(),
+        dataset.metadata.name.as_deref().unwrap_or_default()
+    )
+}
+
+/// Only workloads that prepare data write it, and those that collect what users say.
+fn writers(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let kind = workload.spec.type_;
+    if matches!(kind, WorkloadType::DataPreparation | WorkloadType::Import | WorkloadType::Supporting) {
+        return;
+    }
+    for (index, used) in workload.spec.datasets.iter().enumerate() {
+        if used.access == Access::Write && used.use_ != Some(DatasetPurpose::Feedback) {
+            report
+                .violated(
+                    Place::field(Facts::name_of(workload), format!("spec.datasets[{index}].access"))
+                        .value("write"),
+                    format!("lets a workload of type {:?} change dataset {:?}", kind.as_str(), used.name),
+                )
+                .under(&["ETSI-2"])
+                .fix(Fix::Text(
+                    "set access to read, or write from a workload of type dataPreparation".to_owned(),
+                ))
+                .in_declaration(facts);
+        }
+    }
+}
+
+/// A dataset that is read is known, sealed and, where a model learns from it, cleaned.
+fn uses(facts: &Facts<'_>, workload: &api::AIWorkload, used: &DatasetUse, report: &mut Report<'_>) {
+    // Data to learn from stays out of production altogether; environment-boundary says so.
+    let made_for = matches!(
+        used.use_,
+        Some(DatasetPurpose::Training | DatasetPurpose::FineTuning | DatasetPurpose::Evaluation)
+    );
+    if made_for && facts.namespace.environment() == Some(api::Environment::Production) {
+        return;
+    }
+    let home = facts.namespace_named(used.namespace.as_deref());
+    // A dataset that nobody knows, and mounts that may write, are the matter of dataset-boundary.
+    let Some(dataset) = home.and_then(|home| home.datasets.get(&used.name)) else { return };
+    verified(facts, dataset, report);
+    // What is written has no seal yet, and a service has no bytes to seal.
+    let service =
+        dataset.spec.source.as_ref().is_some_and(|source| source.kind == DatasetSourceKind::Service);
+    if used.access == Access::Write || service {
+        return;
+    }
+    let object = named(dataset);
+    if dataset.spec.digest.is_none() {
+        report
+            .violated(Place::field(&object, "spec.digest"), "is not set, so the data may change unseen")
+            .under(&["CoP-5.2"])
+            .fix(Fix::Text("seal the data and set spec.digest to the digest of its manifest".to_owned()))
+            .in_declaration(facts);
+        return;
+    }
+    if dataset.spec.signature.is_none() {
+        report
+            .violated(
+                Place::field(&object, "spec.signature"),
+                "is missing, so nobody answers for the sealed data",
+            )
+            .under(&["NCSC-P2.3"])
+            .fix(Fix::Text("sign the manifest and set spec.signature.kind and spec.signature.ref".to_owned()))
+            .in_declaration(facts);
+    }
+    let learns = matches!(workload.spec.type_, WorkloadType::Training | WorkloadType::FineTuning)
+        || matches!(
+            used.use_,
+            Some(DatasetPurpose::Training | DatasetPurpose::FineTuning | DatasetPurpose::Feedback)
+        );
+    if learns {
+        cleaned(facts, dataset, report);
+    }
+}
+
+fn cleaned<'a>(facts: &Facts<'a>, dataset: &'a api::AIDataset, report: &mut Report<'_>) {
+    let mut short = Shortfall::new(facts);
+    short.ask(Question::of("DataSanitisation", About::Dataset(dataset)).bound().passed());
+    short.tell(report, Place::field(named(dataset), "spec.digest"), &["CoP-5.4.1"]);
+}
+
+/// What a model was made from here was cleaned in that very state.
+fn learnt(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
+    for data in &model.spec.trained_on {
+        let home = data.namespace.as_deref().or(model.metadata.namespace.as_deref());
+        // A dataset that nobody knows is the matter of provenance-and-sbom.
+        let Some(dataset) = facts.namespace_named(home).and_then(|home| home.datasets.get(&data.dataset))
+        else {
+            continue;
+        };
+        if data.digest.is_some() && data.digest == dataset.spec.digest {
+            cleaned(facts, dataset, report);
+        }
+    }
+}
+
+/// The operator writes the status after hashing the stored bytes and checking the signature.
+fn verified(facts: &Facts<'_>, dataset: &api::AIDataset, report: &mut Report<'_>) {
+    let Some(found) = dataset.status.as_ref().and_then(|status| status.verification.as_ref()) else { return };
+    if found.digest.is_none() || found.digest != dataset.spec.digest {
+        return;
+    }
+    for (state, what) in [
+        (found.bytes_verified, "is not the digest of what is stored"),
+        (found.signature_verified, "is not signed as it has to be"),
+    ] {
+        if state == Some(VerificationState::Failed) {
+            let why = found.message.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            let digest = dataset.spec.digest.as_deref().unwrap_or_default();
+            report
+                .violated(Place::field(named(dataset), "spec.digest").value(digest), format!("{what}{why}"))
+                .under(&["ETSI-2"])
+                .fix(Fix::Text(
+                    "restore the sealed data, or seal and sign what is there as a new version".to_owned(),
+                ))
+                .in_declaration(facts);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/dataset_integrity.rs"]
+mod tests;

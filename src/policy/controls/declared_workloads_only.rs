@@ -1,11 +1,13 @@
 //! `declared-workloads-only`: nothing runs in a governed namespace that nobody has declared.
 
 use crate::api;
+use crate::api::workload::LifecycleState;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data;
-use crate::policy::facts::{Facts, Matched, Place, PodFacts, Subject};
+use crate::policy::facts::{Facts, Matched, Place, PodFacts, Stage, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::image::ImageRef;
+use crate::policy::selector::{self, Overlap};
 
 /// Every pod belongs to one AIWorkload, and what it mounts is registered.
 pub(super) const CONTROL: Control = Control {
@@ -19,7 +21,6 @@ pub(super) const CONTROL: Control = Control {
     remedy: "create an AIWorkload whose spec.selector matches the pod's labels, and an AIModel for each artifact it mounts",
     gaps: &[
         "persistent volume claims and Secrets that hold assets are not yet resolved to an AIModel or AIDataset",
-        "transitions of spec.lifecycle.state are not yet judged",
         "AI outside governed namespaces is recognised by requested devices only",
     ],
     check: Check::Rule(check),
@@ -30,7 +31,9 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         Subject::Pod(pod) if !facts.is_platform_agent(pod) => {
             belongs(facts, pod, report);
             mounts(facts, pod, report);
+            active(facts, pod, report);
         }
+        Subject::Workload(workload) => shared(facts, workload, report),
         Subject::Cluster => {
             for line in &facts.cluster.undeclared {
                 report.violated(Place::object(line), "looks like AI outside every governed namespace");
@@ -67,6 +70,52 @@ fn belongs(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
                     "give each workload a label of its own and let spec.selector ask for it".to_owned(),
                 ));
         }
+    }
+}
+
+/// New pods come only while the workload is active; those that run stay for whoever looks into it.
+fn active(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    let Some(workload) = facts.declaration() else { return };
+    let state = workload.spec.lifecycle.as_ref().map_or(LifecycleState::Active, |lifecycle| lifecycle.state);
+    if state == LifecycleState::Active || !matches!(pod.stage, Stage::Entering | Stage::Carried) {
+        return;
+    }
+    let way = match state {
+        LifecycleState::Planned => "set it to Active when the workload is to run",
+        LifecycleState::Quarantined => "find out what happened, then set it to Active again or to Retiring",
+        _ => "declare a new AIWorkload if this is to run again",
+    };
+    report
+        .violated(
+            Place::field(Facts::name_of(workload), "spec.lifecycle.state").value(state.as_str()),
+            "lets no new pods in",
+        )
+        .under(&["CfV-SCOPE"])
+        .fix(Fix::Text(way.to_owned()))
+        .may_arrive();
+}
+
+/// Pods that two declarations select are refused, so a second declaration may not take in what another one selects.
+fn shared(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let own = workload.metadata.name.as_deref();
+    for (name, other) in facts.namespace.workloads.iter().filter(|(name, _)| own != Some(name.as_str())) {
+        let labels = &workload.spec.selector.match_labels;
+        let what = match selector::overlap(labels, &other.spec.selector.match_labels) {
+            Overlap::None | Overlap::Some => continue,
+            Overlap::Same => format!("select the same pods as AIWorkload {name:?}"),
+            Overlap::First => format!("select only pods that AIWorkload {name:?} selects too"),
+            Overlap::Second => format!("select every pod of AIWorkload {name:?} too"),
+        };
+        report
+            .violated(
+                Place::field(Facts::name_of(workload), "spec.selector.matchLabels"),
+                format!("{what}, and a pod that two select is refused"),
+            )
+            .fix(Fix::Text(format!(
+                "add a label that only these pods carry to them and to spec.selector.matchLabels; if it takes the place \
+                 of {name:?}, delete that one first: kubectl delete aiworkload {name} -n {}",
+                facts.namespace.name
+            )));
     }
 }
 

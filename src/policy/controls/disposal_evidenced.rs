@@ -1,9 +1,15 @@
 //! `disposal-evidenced`: assets and workloads are disposed of or handed over with evidence for every
 //! copy.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api;
+use crate::api::workload::LifecycleState;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::evidence::{About, Answer, Question, ask, words};
+use crate::policy::facts::{Asset, Facts, Place, Subject};
+use crate::policy::fix::Fix;
+use crate::policy::selector;
 
-/// The control; no rule of it runs yet.
+/// Assets and workloads are disposed of or handed over with evidence for every copy.
 pub(super) const CONTROL: Control = Control {
     id: "disposal-evidenced",
     title: "assets and workloads are disposed of or handed over with evidence for every copy",
@@ -14,9 +20,157 @@ pub(super) const CONTROL: Control = Control {
     why: "what a retired system leaves behind is guarded by nobody",
     remedy: "record DisposalRecord or TransferRecord for every copy, then delete the asset",
     gaps: &[
-        "deletion of assets without a record is not refused",
-        "leftovers of retired workloads are not listed",
-        "the order of lifecycle states is not held",
+        "volumes, Secrets and volumes' reclaim policies of an asset are not held back themselves",
+        "bindings, cloud identities and outside keys of a retired workload are not listed",
+        "no tombstone of what was disposed of is kept",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    match &facts.subject {
+        // A namespace that ends takes everything with it; holding one asset back would hold back all of it.
+        Subject::Deletion(asset) if !facts.namespace.terminating => deleted(facts, *asset, report),
+        Subject::Workload(workload) => {
+            let state = workload.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
+            if state == Some(LifecycleState::Disposed) {
+                left_behind(facts, workload, report);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Every place where an asset is known to lie.
+fn copies<'a>(facts: &Facts<'a>, asset: Asset<'a>) -> Vec<&'a str> {
+    let (source, digest) = match asset {
+        Asset::Model(model) => {
+            let source = model.spec.source.as_ref();
+            let at = source.and_then(|s| s.claim_name.as_deref().or(s.reference.as_deref()));
+            (at, model.spec.digest.as_deref())
+        }
+        Asset::Dataset(dataset) => {
+            let source = dataset.spec.source.as_ref();
+            let at = source.and_then(|s| s.claim_name.as_deref().or(s.reference.as_deref()));
+            (at, dataset.spec.digest.as_deref())
+        }
+        Asset::Prompt(prompt) => (
+            prompt.spec.source.as_ref().and_then(|source| source.name.as_deref()),
+            prompt.spec.digest.as_deref(),
+        ),
+    };
+    let mut out: Vec<&str> = source.into_iter().collect();
+    for workload in facts.namespace.workloads.values() {
+        let backup = workload.spec.recovery.as_ref().and_then(|recovery| recovery.backup.as_ref());
+        let holds =
+            |backup: &&api::workload::Backup| backup.digests.iter().any(|held| Some(held.as_str()) == digest);
+        if let Some(backup) = backup.filter(holds)
+            && !out.contains(&backup.ref_.as_str())
+        {
+            out.push(&backup.ref_);
+        }
+    }
+    out
+}
+
+/// The copies that no record covers.
+fn uncovered<'a>(facts: &Facts<'a>, asset: Asset<'a>) -> Vec<&'a str> {
+    let about = match asset {
+        Asset::Model(model) => About::Model(model),
+        Asset::Dataset(dataset) => About::Dataset(dataset),
+        Asset::Prompt(prompt) => About::Prompt(prompt),
+    };
+    let mut left = copies(facts, asset);
+    for type_ in ["DisposalRecord", "TransferRecord"] {
+        if left.is_empty() {
+            break;
+        }
+        if let Answer::Held(record) = ask(facts, &Question::of(type_, about).bound().with(&["copies"])) {
+            let covered = words(record, "copies");
+            left.retain(|copy| !covered.contains(copy));
+        }
+    }
+    left
+}
+
+fn deleted(facts: &Facts<'_>, asset: Asset<'_>, report: &mut Report<'_>) {
+    let left = uncovered(facts, asset);
+    if left.is_empty() {
+        return;
+    }
+    let (kind, name) = asset.named();
+    report
+        .violated(
+            Place::object(format!("{kind} {}/{name}", facts.namespace.name)),
+            format!("may not go: no record says what became of its copies at {}", left.join(", ")),
+        )
+        .under(&["FC-13"])
+        .fix(Fix::Text(format!(
+            "erase or hand over each copy, and record an AIEvidence of type DisposalRecord or TransferRecord about {kind} \
+             {name:?} with its digest, a document, and facts {{copies: [{}]}}",
+            left.join(", ")
+        )));
+}
+
+/// A workload is disposed of once nothing of it is left, or every rest is accounted for.
+fn left_behind(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let spec = &workload.spec;
+    let namespace = facts.namespace;
+    let own = workload.metadata.name.as_deref();
+    let others =
+        || namespace.workloads.iter().filter(|(name, _)| Some(name.as_str()) != own).map(|(_, other)| other);
+    let mut left = Vec::new();
+    for used in &spec.models {
+        let shared = others().any(|other| other.spec.models.iter().any(|model| model.name == used.name));
+        if let Some(model) = namespace.models.get(&used.name).filter(|_| !shared)
+            && !uncovered(facts, Asset::Model(model)).is_empty()
+        {
+            left.push(format!("AIModel {:?}", used.name));
+        }
+    }
+    for used in &spec.prompts {
+        let shared = others().any(|other| other.spec.prompts.iter().any(|prompt| prompt.name == used.name));
+        if let Some(prompt) = namespace.prompts.get(&used.name).filter(|_| !shared)
+            && !uncovered(facts, Asset::Prompt(prompt)).is_empty()
+        {
+            left.push(format!("AIPrompt {:?}", used.name));
+        }
+    }
+    for used in spec
+        .datasets
+        .iter()
+        .filter(|used| used.namespace.as_ref().is_none_or(|other| *other == namespace.name))
+    {
+        let shared =
+            others().any(|other| other.spec.datasets.iter().any(|dataset| dataset.name == used.name));
+        if let Some(dataset) = namespace.datasets.get(&used.name).filter(|_| !shared)
+            && !uncovered(facts, Asset::Dataset(dataset)).is_empty()
+        {
+            left.push(format!("AIDataset {:?}", used.name));
+        }
+    }
+    for (name, service) in &namespace.services {
+        if selector::contains(&service.selector, &spec.selector.match_labels) {
+            left.push(format!("Service {name:?}"));
+        }
+    }
+    if left.is_empty() {
+        return;
+    }
+    report
+        .violated(
+            Place::field(Facts::name_of(workload), "spec.lifecycle.state").value("Disposed"),
+            format!("is not true yet, left behind are {}", left.join(", ")),
+        )
+        .under(&["ETSI-5", "CfV-SCOPE"])
+        .fix(Fix::Text(
+            "stay in state Retiring; erase or hand over each, record it as AIEvidence of type DisposalRecord or TransferRecord, \
+             and delete what is no asset"
+                .to_owned(),
+        ))
+        .in_declaration(facts);
+}
+
+#[cfg(test)]
+#[path = "tests/disposal_evidenced.rs"]
+mod tests;

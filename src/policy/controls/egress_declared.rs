@@ -117,6 +117,8 @@ fn called(
     host: &str,
     report: &mut Report<'_>,
 ) {
+    // A Service may stand for a host outside, which is then what is called.
+    let host = stands_for(facts, host).unwrap_or(host);
     if addresses::whereabouts(host) != Whereabouts::Outside || of_cluster(facts, host) {
         return;
     }
@@ -142,6 +144,14 @@ fn called(
             Facts::name_of(workload)
         )))
         .may_arrive();
+}
+
+/// The outside host that a Service of this cluster stands for.
+fn stands_for<'a>(facts: &Facts<'a>, host: &str) -> Option<&'a str> {
+    let mut words = host.split('.');
+    let service = words.next()?;
+    let namespace = facts.namespace_named(words.next())?;
+    namespace.services.get(service)?.external_name.as_deref()
 }
 
 /// Whether a host of two words is a Service of a namespace of this cluster, as its resolver would find it.

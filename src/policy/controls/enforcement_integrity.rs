@@ -200,14 +200,20 @@ fn approved(
     // The one who asked is also the one who created it, because creation checked that.
     if approver == former.requested_by || user == former.requested_by {
         report
-            .violated(place(), "asked for the exemption and cannot approve it")
+            .violated(
+                place(),
+                format!("{:?} asked for the exemption and cannot approve it", former.requested_by),
+            )
             .fix(Fix::Text("ask somebody else who holds the verb approve on aiexemptions".to_owned()));
     }
     match subject.may_approve {
         Some(true) => {}
         Some(false) => {
             report
-                .violated(place(), "does not hold the verb approve on aiexemptions of this namespace")
+                .violated(
+                    place(),
+                    format!("{user:?} does not hold the verb approve on aiexemptions of this namespace"),
+                )
                 .fix(Fix::Text("ask somebody who does (ClusterRole portcullis-approver)".to_owned()));
         }
         None => {

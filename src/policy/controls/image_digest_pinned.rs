@@ -4,6 +4,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::Facts;
 use crate::policy::fix::Fix;
 use crate::policy::image::ImageRef;
+use crate::policy::signing;
 
 /// Every image of a pod is referenced by digest.
 pub(super) const CONTROL: Control = Control {
@@ -35,9 +36,11 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                 None => {
                     let what =
                         if parsed.tag().is_some() { "names a tag, not a digest" } else { "names no digest" };
+                    let plain = signing::plain_http(facts.cluster, &parsed);
                     report.violated(place(), what).fix(Fix::Text(format!(
-                        "write {}@$(crane digest {})",
+                        "write {}@$(crane digest {}{})",
                         parsed.name(),
+                        if plain { "--insecure " } else { "" },
                         image.reference
                     )));
                 }

@@ -4,6 +4,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Signature};
 use crate::policy::fix::Fix;
 use crate::policy::image::ImageRef;
+use crate::policy::signing;
 
 /// Every image digest is signed by an authority of the trust policy.
 pub(super) const CONTROL: Control = Control {
@@ -15,7 +16,7 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-5.2", "CoP-7.1", "NCSC-O3.2"],
     why: "a signature ties the bytes that run to the people who answer for them",
     remedy: "sign the digest with a key of an authority that AITrustPolicy names for this repository",
-    gaps: &["attestations (build provenance, SBOM) that a trust rule asks for are not looked up"],
+    gaps: &[],
     check: Check::Rule(check),
 };
 
@@ -28,7 +29,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             continue;
         }
         let place = || pod.at(image.path()).value(image.reference);
-        let sign = || Fix::Command(format!("cosign sign --key KEY {}", image.reference));
+        let sign = || signing::sign(facts, image.reference, image.is_volume());
         match pod.signatures.get(image.reference) {
             Some(Signature::Trusted(vouched)) if !vouched.is_empty() => {}
             Some(Signature::Trusted(_)) => {
@@ -53,8 +54,23 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                     ))
                     .may_arrive();
             }
+            Some(Signature::Unasked) => {
+                report
+                    .unknown(place(), "its signature was not looked up, because only files were read")
+                    .fix(Fix::Text(
+                        "run portcullis check with --verify, which asks the registries of the trust policies in the files, \
+                         or with --signatures FILE, which says what was verified elsewhere"
+                            .to_owned(),
+                    ))
+                    .may_arrive();
+            }
             Some(Signature::Pending) | None => {
-                report.unknown(place(), "its signature has not been looked up yet").may_arrive();
+                report
+                    .unknown(place(), "its signature has not been looked up yet")
+                    .fix(Fix::Text(
+                        "try again in a moment; nothing needs to change if the image is signed".to_owned(),
+                    ))
+                    .may_arrive();
             }
         }
     }

@@ -1,8 +1,12 @@
 //! `interactive-access-blocked`: nobody enters a running pod without break-glass.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api::common::ANNOTATION_BREAK_GLASS;
+use crate::api::workload::WorkloadType;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{EntryFacts, Facts, Place, PodFacts, Subject};
+use crate::policy::fix::{Edit, Fix};
 
-/// The control; no rule of it runs yet.
+/// Nobody enters a running pod without break-glass.
 pub(super) const CONTROL: Control = Control {
     id: "interactive-access-blocked",
     title: "nobody enters a running pod without break-glass",
@@ -13,9 +17,79 @@ pub(super) const CONTROL: Control = Control {
     why: "a shell in the pod reads weights, prompts and data past every other control",
     remedy: "read logs and metrics instead, or ask for an AIExemption that names this control and the pod",
     gaps: &[
-        "attach, exec, port-forward and debug containers are not judged against an exemption",
-        "access that was let through is not recorded as unusual outside office hours",
-        "subjects that could enter AI namespaces are not listed",
+        "access outside office hours is not set apart from other access",
+        "subjects that could enter pods of AI namespaces are not listed",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    match &facts.subject {
+        Subject::Entry(entry) if facts.namespace.governed() => entered(facts, entry, report),
+        Subject::Pod(_) => {
+            let Some((pod, workload)) = facts.ai_pod() else { return };
+            // People work in a notebook; its kernel is reached through its exposure.
+            if workload.spec.type_ != WorkloadType::Notebook {
+                open(pod, report);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Somebody wants in: only who may break the glass, and has said why.
+fn entered(facts: &Facts<'_>, entry: &EntryFacts<'_>, report: &mut Report<'_>) {
+    let pod = format!("Pod {}/{}", facts.namespace.name, entry.pod);
+    let place = || Place::object(&pod);
+    let way = match entry.way {
+        "exec" => "run a command in it",
+        "attach" => "attach to it",
+        "portforward" => "forward a port of it",
+        "proxy" => "call it past its network policies",
+        _ => "add a debug container to it",
+    };
+    match entry.may {
+        None => {
+            report
+                .unknown(place(), format!("it could not be asked whether user {:?} may {way}", entry.user))
+                .fix(Fix::Text("try again".to_owned()));
+        }
+        Some(false) => {
+            report.violated(place(), format!("user {:?} may not {way}", entry.user)).fix(Fix::Text(
+                "read logs and metrics instead, or ask somebody who holds the verb \"breakglass\" on pods (ClusterRole \
+                 portcullis-pod-access)"
+                    .to_owned(),
+            ));
+        }
+        Some(true) if entry.reason.is_none_or(|reason| reason.trim().len() < 8) => {
+            report
+                .violated(place(), format!("user {:?} may {way}, and has not said why", entry.user))
+                .fix(Fix::Command(format!(
+                    "kubectl annotate pod {} -n {} --overwrite {ANNOTATION_BREAK_GLASS}='WHY, WITH THE NUMBER OF THE INCIDENT'",
+                    entry.pod, facts.namespace.name
+                )));
+        }
+        Some(true) => {}
+    }
+}
+
+/// A container that waits for somebody to attach is made to be entered.
+fn open(pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    for container in pod.containers.iter().filter(|container| container.interactive) {
+        let path = container.path("stdin");
+        report
+            .violated(
+                pod.at(container.path("")).value(container.name),
+                "keeps a terminal open for somebody to attach",
+            )
+            .under(&["CoP-6.1"])
+            .fix(Fix::Change(vec![
+                Edit { path: format!("{}{path}", pod.prefix), value: None },
+                Edit { path: format!("{}{}", pod.prefix, container.path("tty")), value: None },
+            ]));
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/interactive_access_blocked.rs"]
+mod tests;

@@ -1,9 +1,16 @@
 //! `io-guardrails`: a safeguard that is not AI stands in the only path to the model, with an input guard
 //! for outside input.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api;
+use crate::api::common::Audience;
+use crate::api::model::ModelKind;
+use crate::api::workload::{DatasetPurpose, Guardrail, GuardrailKind, OversightMode, WorkloadType};
+use crate::policy::containers::{ContainerView, Role};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{Facts, Place, PodFacts, Subject};
+use crate::policy::fix::Fix;
 
-/// The control; no rule of it runs yet.
+/// A safeguard that is not AI stands in the only path to the model, with an input guard for outside input.
 pub(super) const CONTROL: Control = Control {
     id: "io-guardrails",
     title: "a safeguard that is not AI stands in the only path to the model, with an input guard for \
@@ -25,9 +32,290 @@ pub(super) const CONTROL: Control = Control {
     remedy: "put a guard container or gateway in front of the model, declare it under spec.guardrails and \
         point the Service at its port",
     gaps: &[
-        "the declared guard is not looked for in the pod or behind the Service",
-        "a Service that targets the model's own port is not refused",
-        "server switches that add metadata to outputs are not detected",
+        "whether the rules of a guard are good is shown by evaluation only",
+        "a guard outside the pod is looked for where it is a Service of the namespace",
+        "whether the input guard names each prohibited use is not compared",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+/// Arguments and variables that make a server tell more of its insides than an answer needs.
+const TELLING: [&str; 5] = [
+    "--return-tokens-as-token-ids",
+    "--enable-log-requests",
+    "--log-level=debug",
+    "--debug",
+    "VLLM_TRACE_FUNCTION",
+];
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    if !matches!(facts.subject, Subject::Pod(_) | Subject::Workload(_)) {
+        return;
+    }
+    let Some(workload) = facts.ai_workload() else { return };
+    if !matches!(workload.spec.type_, WorkloadType::Inference | WorkloadType::Agent | WorkloadType::Batch) {
+        return;
+    }
+    output(facts, workload, report);
+    input(facts, workload, report);
+    fields(facts, workload, report);
+    if let Some((pod, _)) = facts.ai_pod() {
+        telling(facts, pod, workload, report);
+    }
+}
+
+fn at(workload: &api::AIWorkload, path: impl Into<String>) -> Place {
+    Place::field(Facts::name_of(workload), path)
+}
+
+fn outside(workload: &api::AIWorkload) -> bool {
+    let mut all = workload.spec.exposure.iter();
+    all.any(|exposure| matches!(exposure.audience, Some(Audience::Partner | Audience::Public)))
+}
+
+/// What comes out passes something that is no model; where nobody calls, people may look instead.
+fn output(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let spec = &workload.spec;
+    let reviewed = spec
+        .oversight
+        .as_ref()
+        .is_some_and(|oversight| matches!(oversight.mode, OversightMode::Approve | OversightMode::Review));
+    if spec.type_ == WorkloadType::Batch && spec.exposure.is_empty() && reviewed {
+        return;
+    }
+    let Some(guard) = spec.guardrails.as_ref().and_then(|guardrails| guardrails.output.as_ref()) else {
+        report
+            .violated(at(workload, "spec.guardrails.output"), "is missing, so nothing but the model decides what comes out")
+            .under(&["CoP-4.1"])
+            .fix(Fix::Text(
+                "put a container that checks answers by rules in front of the model, and declare {kind: nonAI, container: NAME} \
+                 as spec.guardrails.output"
+                    .to_owned(),
+            ))
+            .in_declaration(facts);
+        return;
+    };
+    if guard.kind == GuardrailKind::Ai {
+        report
+            .violated(
+                at(workload, "spec.guardrails.output.kind").value("AI"),
+                "rests on a model, which can be talked round like the one it watches",
+            )
+            .under(&["CoP-4.1"])
+            .fix(Fix::Text("declare a guard of kind nonAI; one of kind AI may stand beside it".to_owned()))
+            .in_declaration(facts);
+        return;
+    }
+    stands(facts, workload, "output", guard, "CoP-4.1", report);
+}
+
+/// What comes in from outside, or from documents that others write, is checked before a language model reads it.
+fn input(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let spec = &workload.spec;
+    if let Some(guard) = spec.guardrails.as_ref().and_then(|guardrails| guardrails.input.as_ref()) {
+        stands(facts, workload, "input", guard, "ETSI-3", report);
+        return;
+    }
+    let models = spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name));
+    let llm = models.into_iter().any(|model| model.spec.model_kind == Some(ModelKind::Llm));
+    let retrieves = spec.datasets.iter().any(|used| used.use_ == Some(DatasetPurpose::Retrieval));
+    let (why, under): (&str, &'static [&'static str]) = if outside(workload) {
+        ("people outside the organisation send what the model reads", &["CoP-4.6", "ETSI-3"])
+    } else if llm && retrieves {
+        ("the language model reads documents that others write", &["ETSI-3"])
+    } else {
+        return;
+    };
+    report
+        .violated(at(workload, "spec.guardrails.input"), format!("is missing, though {why}"))
+        .under(under)
+        .fix(Fix::Text(
+            "declare spec.guardrails.input with the container or Service that checks requests".to_owned(),
+        ))
+        .in_declaration(facts);
+}
+
+/// The declared guard is in the pod, with the image that was declared, and before the model.
+fn stands(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    direction: &str,
+    guard: &Guardrail,
+    provision: &'static str,
+    report: &mut Report<'_>,
+) {
+    let under: &'static [&'static str] = if provision == "ETSI-3" { &["ETSI-3"] } else { &["CoP-4.1"] };
+    let path = format!("spec.guardrails.{direction}");
+    if guard.container.is_none() && guard.ref_.is_none() {
+        report
+            .violated(
+                at(workload, path.as_str()),
+                "names neither a container nor an object, so nothing can be looked for",
+            )
+            .under(under)
+            .fix(Fix::Text(format!(
+                "set {path}.container to a container of the pod, or {path}.ref to Kind/NAME"
+            )))
+            .in_declaration(facts);
+        return;
+    }
+    if let Some(policy) = guard.policy_ref.as_deref().and_then(|name| name.strip_prefix("AIPrompt/"))
+        && !facts.namespace.prompts.contains_key(policy)
+    {
+        report
+            .violated(
+                at(workload, format!("{path}.policyRef")).value(policy),
+                format!("no AIPrompt of namespace {:?} has this name", facts.namespace.name),
+            )
+            .under(under)
+            .fix(Fix::Text(format!("apply an AIPrompt {policy:?} with the rules of the guard")))
+            .may_arrive();
+    }
+    if let Some(("Service", name)) = guard.ref_.as_deref().and_then(|name| name.split_once('/'))
+        && !facts.namespace.services.contains_key(name)
+    {
+        report
+            .violated(
+                at(workload, format!("{path}.ref")).value(name),
+                format!("no Service of namespace {:?} has this name", facts.namespace.name),
+            )
+            .under(under)
+            .fix(Fix::Text("create the Service of the guard, or correct the reference".to_owned()))
+            .may_arrive();
+    }
+    let (Some((pod, _)), Some(name)) = (facts.ai_pod(), guard.container.as_deref()) else { return };
+    let found = pod.containers.iter().find(|container| container.name == name);
+    let Some(container) = found.filter(|c| matches!(c.role, Role::Main | Role::Sidecar)) else {
+        report
+            .violated(
+                pod.at("spec.containers"),
+                format!(
+                    "has no running container {name:?}, which {} declares as {direction} guard",
+                    Facts::name_of(workload)
+                ),
+            )
+            .under(under)
+            .fix(Fix::Text(format!("add the container {name:?} to the pod, or correct {path}.container")))
+            .may_arrive();
+        return;
+    };
+    if let Some(digest) = guard.image_digest.as_deref()
+        && container.image.rsplit_once('@').map(|(_, digest)| digest) != Some(digest)
+    {
+        report
+            .violated(
+                pod.at(container.path("image")).value(container.image),
+                format!("is not the {direction} guard that was declared, whose image is {digest}"),
+            )
+            .under(under)
+            .fix(Fix::Text(format!("run the declared image, or set {path}.imageDigest to the new one")))
+            .may_arrive();
+    }
+    in_front(facts, pod, workload, container, direction, under, report);
+}
+
+/// Callers reach the guard and not the container that holds the model.
+fn in_front(
+    facts: &Facts<'_>,
+    pod: &PodFacts<'_>,
+    workload: &api::AIWorkload,
+    guard: &ContainerView<'_>,
+    direction: &str,
+    under: &'static [&'static str],
+    report: &mut Report<'_>,
+) {
+    let metrics = workload.spec.monitoring.as_ref().and_then(|monitoring| monitoring.metrics.as_ref());
+    for (index, exposure) in workload.spec.exposure.iter().enumerate() {
+        let serves = |container: &&ContainerView<'_>| {
+            container.ports.iter().any(|port| {
+                port.container_port == i32::from(exposure.port)
+                    && metrics.is_none_or(|metrics| port.name.as_deref() != Some(metrics.port.as_str()))
+            })
+        };
+        let Some(server) = pod.containers.iter().find(serves).filter(|server| server.name != guard.name)
+        else {
+            continue;
+        };
+        report
+            .violated(
+                Place::field(Facts::name_of(workload), format!("spec.exposure[{index}].port"))
+                    .value(exposure.port.to_string()),
+                format!(
+                    "is a port of container {:?}, so callers go past the {direction} guard {:?}",
+                    server.name, guard.name
+                ),
+            )
+            .under(under)
+            .fix(Fix::Text(format!(
+                "expose the port of container {:?}, and let it call the other",
+                guard.name
+            )))
+            .in_declaration(facts);
+    }
+}
+
+/// Answers to people outside hold what they need.
+fn fields(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    for (index, exposure) in workload.spec.exposure.iter().enumerate() {
+        let leaves = matches!(exposure.audience, Some(Audience::Partner | Audience::Public));
+        if leaves && exposure.output_fields.is_empty() {
+            report
+                .violated(
+                    at(workload, format!("spec.exposure[{index}].outputFields")),
+                    "is empty, so nobody decided what an answer to people outside may hold",
+                )
+                .under(&["CoP-8.2"])
+                .fix(Fix::Text(
+                    "list the fields of an answer that callers need, such as [answer, citations]".to_owned(),
+                ))
+                .in_declaration(facts);
+        }
+    }
+}
+
+/// Switches that put insides of the model into answers, where people outside read them.
+fn telling(facts: &Facts<'_>, pod: &PodFacts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    if !outside(workload) {
+        return;
+    }
+    for container in &pod.containers {
+        let words = [("command", container.command), ("args", container.args)];
+        for (field, list) in words {
+            for (index, word) in list.iter().enumerate() {
+                let probabilities = word
+                    .strip_prefix("--max-logprobs")
+                    .map(|rest| rest.trim_start_matches('=').trim())
+                    .or_else(|| (index > 0 && list[index - 1] == "--max-logprobs").then_some(word.as_str()))
+                    .is_some_and(|number| !number.is_empty() && number != "0");
+                if probabilities || TELLING.contains(&word.as_str()) {
+                    report
+                        .violated(
+                            pod.at(container.path(&format!("{field}[{index}]"))).value(word),
+                            "adds insides of the model to what people outside get",
+                        )
+                        .under(&["CoP-8.2"])
+                        .fix(Fix::Text(
+                            "remove the switch, or serve those who need it through an internal exposure"
+                                .to_owned(),
+                        ));
+                }
+            }
+        }
+        for (index, variable) in container.env.iter().enumerate() {
+            if TELLING.contains(&variable.name.as_str()) && variable.value.as_deref() != Some("0") {
+                report
+                    .violated(
+                        pod.at(container.path(&format!("env[{index}]"))).value(&variable.name),
+                        "adds insides of the model to what people outside get",
+                    )
+                    .under(&["CoP-8.2"])
+                    .fix(Fix::Text("remove the variable".to_owned()));
+            }
+        }
+    }
+    let _ = facts;
+}
+
+#[cfg(test)]
+#[path = "tests/io_guardrails.rs"]
+mod tests;

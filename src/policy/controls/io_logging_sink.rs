@@ -211,7 +211,7 @@ fn service(
     let place = || at(workload, "spec.monitoring.ioLog.sink.ref").value(target);
     let (namespace, name) = target.split_once('/').unwrap_or((own, target));
     let home = if namespace == own { Some(facts.namespace) } else { facts.cluster.namespaces.get(namespace) };
-    let Some(ports) = home.and_then(|home| home.services.get(name)) else {
+    let Some(ports) = home.and_then(|home| home.services.get(name)).map(|service| &service.ports) else {
         report
             .violated(place(), format!("no Service {name:?} exists in namespace {namespace:?}"))
             .under(&["CoP-12.1"])

@@ -1,9 +1,17 @@
 //! `known-good-recovery`: a last known good composition can be fetched, was restored in a test and, where
 //! critical, lies offline.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api;
+use crate::api::common::Criticality;
+use crate::api::workload::LifecycleState;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::data::Data;
+use crate::policy::dates;
+use crate::policy::facts::{Facts, Place, Subject};
+use crate::policy::fix::Fix;
+use crate::policy::selector;
 
-/// The control; no rule of it runs yet.
+/// A last known good composition can be fetched, was restored in a test and, where critical, lies offline.
 pub(super) const CONTROL: Control = Control {
     id: "known-good-recovery",
     title: "a last known good composition can be fetched, was restored in a test and, where critical, lies \
@@ -15,9 +23,118 @@ pub(super) const CONTROL: Control = Control {
     why: "without a way back every compromise is an outage or a blackmail",
     remedy: "keep revisionHistoryLimit at 2 or more, declare spec.recovery and record BackupRestoreTest",
     gaps: &[
-        "no known good composition is recorded",
-        "retrievability of its digests is not probed",
-        "backups and restore tests are not judged",
+        "tests of restoring are not asked for",
+        "the last composition that kept every control is not recorded",
+        "whether its digests can still be fetched is not probed",
+        "revisionHistoryLimit of a Deployment is not judged",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    if !matches!(facts.subject, Subject::Pod(_) | Subject::Workload(_)) {
+        return;
+    }
+    let Some(workload) = facts.ai_workload() else { return };
+    if workload.spec.criticality == Criticality::Critical {
+        offline(facts, workload, report);
+    }
+    let state = workload.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
+    if state == Some(LifecycleState::Quarantined) {
+        cut_off(facts, workload, report);
+    }
+}
+
+fn at(workload: &api::AIWorkload, path: &str) -> Place {
+    Place::field(Facts::name_of(workload), path)
+}
+
+/// What must come back lies out of reach of whoever breaks in.
+fn offline(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let recovery = workload.spec.recovery.as_ref();
+    let backup =
+        recovery.and_then(|recovery| recovery.backup.as_ref()).filter(|backup| backup.offline == Some(true));
+    let Some(backup) = backup else {
+        report
+            .violated(
+                at(workload, "spec.recovery.backup"),
+                "names no offline backup, which a critical workload needs",
+            )
+            .under(&["NCSC-P3.3"])
+            .fix(Fix::Text(
+                "back the assets up out of reach of the cluster, and name ref, takenAt and digests"
+                    .to_owned(),
+            ))
+            .in_declaration(facts);
+        return;
+    };
+    let spec = &workload.spec;
+    let models = spec.models.iter().filter_map(|used| {
+        Some((
+            format!("AIModel {:?}", used.name),
+            facts.namespace.models.get(&used.name)?.spec.digest.as_deref()?,
+        ))
+    });
+    let prompts = spec.prompts.iter().filter_map(|used| {
+        Some((
+            format!("AIPrompt {:?}", used.name),
+            facts.namespace.prompts.get(&used.name)?.spec.digest.as_deref()?,
+        ))
+    });
+    let datasets = spec.datasets.iter().filter_map(|used| {
+        let data = Data::named(facts, used.namespace.as_deref(), &used.name)?;
+        Some((data.object(), data.dataset.spec.digest.as_deref()?))
+    });
+    for (object, digest) in models.chain(prompts).chain(datasets) {
+        if !backup.digests.iter().any(|held| held == digest) {
+            report
+                .violated(
+                    at(workload, "spec.recovery.backup.digests"),
+                    format!("does not hold {object}, which is {digest}"),
+                )
+                .under(&["NCSC-P3.3"])
+                .fix(Fix::Text("back it up, and add its digest".to_owned()))
+                .in_declaration(facts);
+        }
+    }
+    let oldest = recovery.and_then(|recovery| recovery.rpo.as_deref()).and_then(dates::duration);
+    let taken = backup.taken_at.as_deref().and_then(dates::until);
+    if let (Some(oldest), taken) = (oldest, taken)
+        && taken.is_none_or(|taken| facts.now.duration_since(taken) > oldest)
+    {
+        report
+            .violated(
+                at(workload, "spec.recovery.backup.takenAt")
+                    .value(backup.taken_at.as_deref().unwrap_or_default()),
+                "is longer ago than spec.recovery.rpo allows",
+            )
+            .under(&["NCSC-P3.3"])
+            .fix(Fix::Text("take a backup, and set takenAt".to_owned()))
+            .in_declaration(facts);
+    }
+}
+
+/// A quarantine that other policies keep open is none.
+fn cut_off(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let labels = facts.pod().map_or(&workload.spec.selector.match_labels, |pod| pod.labels);
+    for (name, policy) in facts.namespace.network_policies.iter().filter(|(_, policy)| !policy.generated) {
+        let spec = &policy.spec;
+        let selects = spec.pod_selector.as_ref().is_none_or(|wanted| selector::matches(wanted, labels));
+        let opens = spec.ingress.as_ref().is_some_and(|rules| !rules.is_empty())
+            || spec.egress.as_ref().is_some_and(|rules| !rules.is_empty());
+        if selects && opens {
+            report
+                .violated(
+                    Place::object(format!("NetworkPolicy {}/{name}", facts.namespace.name)),
+                    format!("keeps a way open for {}, which is quarantined", Facts::name_of(workload)),
+                )
+                .under(&["CoP-5.3"])
+                .fix(Fix::Command(format!("kubectl delete networkpolicy {name} -n {}", facts.namespace.name)))
+                .may_arrive();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/known_good_recovery.rs"]
+mod tests;

@@ -39,6 +39,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                     binding: grant.binding,
                     role: grant.role,
                     via: Some(grant.via),
+                    written: false,
                 };
                 judge(&holder, grant.rules, report);
             }
@@ -56,6 +57,7 @@ fn of_binding(facts: &BindingFacts<'_>, report: &mut Report<'_>) {
             binding: facts.binding,
             role: facts.role,
             via: None,
+            written: facts.written,
         };
         judge(&holder, facts.rules, report);
     }
@@ -67,6 +69,8 @@ struct Holder<'a> {
     binding: BindingRef<'a>,
     role: &'a str,
     via: Option<Via>,
+    /// Whether the binding is being written, and not there yet in this form.
+    written: bool,
 }
 
 fn judge(holder: &Holder<'_>, rules: Option<&[PolicyRule]>, report: &mut Report<'_>) {
@@ -80,7 +84,9 @@ fn judge(holder: &Holder<'_>, rules: Option<&[PolicyRule]>, report: &mut Report<
         if basic(rule) {
             continue;
         }
-        let fault = match dangerous(rule) {
+        let danger = dangerous(rule);
+        let declarable = danger.is_none() && inside;
+        let fault = match danger {
             Some(danger) => format!("{danger}, which no AI workload may"),
             None if inside && covered(rule, declared) => continue,
             None => format!("{}, which it does not declare", spell(rule)),
@@ -100,25 +106,42 @@ fn judge(holder: &Holder<'_>, rules: Option<&[PolicyRule]>, report: &mut Report<
                 )),
                 format!("through {} to {}{way} may {fault}", holder.binding, holder.role),
             )
-            .fix(remove(holder));
+            .fix(remove(holder, declarable));
         // One fault a binding is enough to act on; a role with a hundred rules must not fill the answer.
         return;
     }
 }
 
-fn remove(holder: &Holder<'_>) -> Fix {
+/// The way out; what no AI workload may hold, or what reaches beyond its namespace, cannot be declared either.
+fn remove(holder: &Holder<'_>, declarable: bool) -> Fix {
+    let declare = |before: &str| {
+        if declarable {
+            format!("{before}or declare the permission in spec.identity.permissions")
+        } else {
+            String::new()
+        }
+    };
+    if holder.written {
+        let own = holder.workload.metadata.namespace.as_deref();
+        let place = if holder.binding.namespace == own { "" } else { ", and for their own namespace only" };
+        return Fix::Text(format!(
+            "leave ServiceAccount {:?} out of the subjects, or refer to a role with less: AI workloads hold what they \
+             declare in spec.identity.permissions{place}",
+            holder.account
+        ));
+    }
     let command = match holder.binding.namespace {
         Some(namespace) => format!("kubectl delete rolebinding {} -n {namespace}", holder.binding.name),
         None => format!("kubectl delete clusterrolebinding {}", holder.binding.name),
     };
-    match holder.via {
-        Some(Via::AllAccounts | Via::Authenticated) => Fix::Text(format!(
-            "ask those who keep the cluster to take the group out of {} (`{command}`), or declare the permission in \
-             spec.identity.permissions",
-            holder.binding
-        )),
-        _ => Fix::Text(format!("`{command}`, or declare the permission in spec.identity.permissions")),
-    }
+    Fix::Text(match holder.via {
+        Some(Via::AllAccounts | Via::Authenticated) => format!(
+            "ask those who keep the cluster to take the group out of {} (`{command}`){}",
+            holder.binding,
+            declare(", ")
+        ),
+        _ => format!("`{command}`{}", declare(", ")),
+    })
 }
 
 /// What everybody who is signed in holds on every cluster: asking who one is and what one may do, and discovery.

@@ -1,9 +1,14 @@
 //! `log-protection`: log sinks fit the sensitivity, use TLS, keep for the agreed time and are read by
 //! few.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api;
+use crate::api::common::Sensitivity;
+use crate::api::workload::{IoLogMode, LogSink, SinkKind};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{Facts, Place, Subject};
+use crate::policy::fix::Fix;
 
-/// The control; no rule of it runs yet.
+/// Log sinks fit the sensitivity, use TLS, keep for the agreed time and are read by few.
 pub(super) const CONTROL: Control = Control {
     id: "log-protection",
     title: "log sinks fit the sensitivity, use TLS, keep for the agreed time and are read by few",
@@ -15,8 +20,116 @@ pub(super) const CONTROL: Control = Control {
     remedy: "send logs to a sink with TLS, sensitivity and readers declared under monitoring.ioLog, and \
         restrict pods/log",
     gaps: &[
-        "sensitivity, TLS and retention of the sink are not compared with the workload",
-        "who can read pods/log is not audited",
+        "who can read pods/log in the namespace is not yet listed",
+        "whether a sink only appends or signs what it keeps is not seen",
+        "how an outside log platform handles what it gets is for its supplier's evidence",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    if !matches!(facts.subject, Subject::Pod(_) | Subject::Workload(_)) {
+        return;
+    }
+    let Some(workload) = facts.ai_workload() else { return };
+    let log = workload.spec.monitoring.as_ref().and_then(|monitoring| monitoring.io_log.as_ref());
+    // Without a log there is nothing to protect; io-logging-sink says whether that is right.
+    let Some(log) = log.filter(|log| log.mode != IoLogMode::Nothing) else { return };
+    let (Some(sink), Some(wanted)) = (&log.sink, facts.namespace.sensitivity()) else { return };
+    // Figures alone hold nothing of what users said.
+    let wanted = if log.mode == IoLogMode::Metadata { wanted.min(Sensitivity::Internal) } else { wanted };
+    fits(facts, workload, sink, wanted, report);
+    if matches!(sink.kind, SinkKind::Service | SinkKind::ExternalApi) && sink.tls != Some(true) {
+        report
+            .violated(at(workload, "tls"), "is not true, so the log can be read and changed on its way")
+            .under(&["NCSC-V2.2"])
+            .fix(Fix::Text(
+                "let the sink take TLS, and set spec.monitoring.ioLog.sink.tls to true".to_owned(),
+            ))
+            .in_declaration(facts);
+    }
+    if wanted >= Sensitivity::Confidential && log.retention.is_none() {
+        report
+            .violated(
+                Place::field(Facts::name_of(workload), "spec.monitoring.ioLog.retention"),
+                format!("is not set, though the log holds {wanted} data"),
+            )
+            .under(&["CoP-12.1"])
+            .fix(Fix::Text("state how long the log is kept, such as P30D".to_owned()))
+            .in_declaration(facts);
+    }
+}
+
+fn at(workload: &api::AIWorkload, field: &str) -> Place {
+    Place::field(Facts::name_of(workload), format!("spec.monitoring.ioLog.sink.{field}"))
+}
+
+fn fits(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    sink: &LogSink,
+    wanted: Sensitivity,
+    report: &mut Report<'_>,
+) {
+    if wanted < Sensitivity::Confidential {
+        if let Some(less) = sink.sensitivity.filter(|less| *less < wanted) {
+            lower(facts, workload, less, wanted, report);
+        }
+        return;
+    }
+    if sink.kind == SinkKind::Stdout {
+        report
+            .violated(
+                at(workload, "kind").value("stdout"),
+                format!(
+                    "lies on the node and is open to whoever reads pod logs, though it holds {wanted} data"
+                ),
+            )
+            .under(&["NCSC-V2.2"])
+            .fix(Fix::Text(format!("send the log to a Service or volume for {wanted} data, with readers")))
+            .in_declaration(facts);
+        return;
+    }
+    match sink.sensitivity {
+        Some(enough) if enough >= wanted => {}
+        Some(less) => lower(facts, workload, less, wanted, report),
+        None => {
+            report
+                .violated(at(workload, "sensitivity"), format!("is not set, though {wanted} data goes there"))
+                .under(&["NCSC-V2.2"])
+                .fix(Fix::Text(format!("choose a sink for {wanted} data and say so")))
+                .in_declaration(facts);
+        }
+    }
+    if sink.readers.is_empty() {
+        report
+            .violated(
+                at(workload, "readers"),
+                format!("is empty, so nobody decided who may read {wanted} data there"),
+            )
+            .under(&["NCSC-V2.2"])
+            .fix(Fix::Text("name the few groups that may read the log".to_owned()))
+            .in_declaration(facts);
+    }
+}
+
+fn lower(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    less: Sensitivity,
+    wanted: Sensitivity,
+    report: &mut Report<'_>,
+) {
+    report
+        .violated(
+            at(workload, "sensitivity").value(less.as_str()),
+            format!("is less than the {wanted} data that is logged there"),
+        )
+        .under(&["NCSC-V2.2"])
+        .fix(Fix::Text(format!("choose a sink for {wanted} data with declared readers")))
+        .in_declaration(facts);
+}
+
+#[cfg(test)]
+#[path = "tests/log_protection.rs"]
+mod tests;

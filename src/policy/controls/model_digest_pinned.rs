@@ -8,6 +8,7 @@ use crate::policy::dates;
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::image::ImageRef;
+use crate::policy::servers::{self, Wrong};
 
 /// Models are named by digest and mounted read-only.
 pub(super) const CONTROL: Control = Control {
@@ -21,7 +22,7 @@ pub(super) const CONTROL: Control = Control {
     remedy: "give the AIModel a source by digest or commit and its spec.digest, and mount its volume with readOnly: true",
     gaps: &[
         "the bytes on volumes, in buckets and in repositories are not hashed again; a failed verification in the status counts",
-        "that a pod loads the declared model and no other is seen only for image volumes and claims",
+        "what an image loads by its own default, without an argument or a variable of the pod, is not seen",
         "models behind an outside interface have no bytes that could be pinned",
     ],
     check: Check::Rule(check),
@@ -40,6 +41,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                 judge(facts, model, report);
             }
             mounts(facts, pod, report);
+            loads(facts, report);
         }
         _ => {}
     }
@@ -237,6 +239,25 @@ fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
                     .violated(pod.at(&path), format!("{what}, as a raw device"))
                     .fix(Fix::remove(format!("{}{path}", pod.prefix)));
             }
+        }
+    }
+}
+
+/// What the arguments and variables of a server name is a model that the workload declares.
+fn loads(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some((pod, workload)) = facts.ai_pod() else { return };
+    for container in &pod.containers {
+        let faults = servers::compare(facts, pod, container, workload);
+        for fault in faults.all.iter().filter(|fault| fault.wrong == Wrong::Undeclared) {
+            let place =
+                pod.at(container.path(&fault.field)).value(fault.value.as_deref().unwrap_or_default());
+            let mended = faults.mend.fix(container, pod.prefix).filter(|_| fault.mended);
+            report.violated(place, &fault.detail).fix(mended.unwrap_or_else(|| {
+                Fix::Text(format!(
+                    "load the path at which a declared model is mounted, or declare this one in spec.models of {}",
+                    Facts::name_of(workload)
+                ))
+            }));
         }
     }
 }

@@ -1,22 +1,193 @@
-//! `model-signature-trusted`: every model manifest is signed by an authority that the trust policy names.
+//! `model-signature-trusted`: the weights are those that somebody signed, and no version comes back that was replaced.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use std::cmp::Ordering;
 
-/// The control; no rule of it runs yet.
+use crate::api;
+use crate::api::common::VerificationState;
+use crate::api::model::ModelSourceKind;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
+use crate::policy::facts::{Facts, Place, Subject};
+use crate::policy::fix::Fix;
+
+/// Models are signed, and no superseded version returns.
 pub(super) const CONTROL: Control = Control {
     id: "model-signature-trusted",
-    title: "every model manifest is signed by an authority that the trust policy names",
+    title: "every model manifest is signed by an authority that the trust policy names, and no replaced version comes back",
     room: Room::SupplyChain,
     wave: 1,
     modes: Modes::new(Mode::Enforce, Mode::Enforce, Mode::Enforce, Mode::Warn),
     provisions: &["CoP-5.2", "NCSC-P2.3", "NCSC-O3.2"],
-    why: "a signature made right after training is what tells your model from one that was swapped on the \
-        way",
+    why: "a signature made right after training is what tells your model from one that was swapped on the way",
     remedy: "sign the model manifest with a key of the AITrustPolicy and set spec.signature of the AIModel",
     gaps: &[
-        "signatures of model manifests are not verified",
-        "the time between training and signing is not measured",
-        "a return to a superseded version is not refused",
+        "the signature of a model on a claim, in a bucket or in a repository counts as stated until the operator verified it",
+        "signatures of models in a registry are looked up where a pod mounts them; image-signature-trusted says so",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+/// How far a date may lie ahead, in hours: where it was written it may be tomorrow already.
+const AHEAD_HOURS: i64 = 24;
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    match &facts.subject {
+        Subject::Model(model) => judge(facts, model, report),
+        Subject::Pod(_) => {
+            let Some((_, workload)) = facts.ai_pod() else { return };
+            for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name))
+            {
+                judge(facts, model, report);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn judge(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
+    use ModelSourceKind as K;
+    let spec = &model.spec;
+    // What has no source or no bytes here has nothing to sign; model-digest-pinned speaks of the first.
+    let Some(source) = spec.source.as_ref().filter(|source| source.kind != K::Api) else { return };
+    let object = format!(
+        "AIModel {}/{}",
+        model.metadata.namespace.as_deref().unwrap_or_default(),
+        model.metadata.name.as_deref().unwrap_or_default()
+    );
+    let sign = || {
+        Fix::Text(
+            "sign the model with a key of an authority of the AITrustPolicy, and set spec.signature.kind and \
+             spec.signature.ref to what was made"
+                .to_owned(),
+        )
+    };
+    let in_registry = matches!(source.kind, K::Oci | K::Image);
+    if spec.signature.is_none() && !in_registry {
+        report
+            .violated(
+                Place::field(&object, "spec.signature"),
+                format!("is missing, and a model from {} carries no signature by itself", source.kind),
+            )
+            .under(&["CoP-5.2"])
+            .fix(sign())
+            .in_declaration(facts);
+    }
+    verified(facts, &object, model, sign, report);
+    ahead(facts, &object, model, report);
+    replaced(facts, &object, model, report);
+}
+
+/// What the operator found when it looked, of this very digest.
+fn verified(
+    facts: &Facts<'_>,
+    object: &str,
+    model: &api::AIModel,
+    sign: impl Fn() -> Fix,
+    report: &mut Report<'_>,
+) {
+    let Some(found) = model.status.as_ref().and_then(|status| status.verification.as_ref()) else { return };
+    if found.digest.is_none() || found.digest != model.spec.digest {
+        return;
+    }
+    let place = Place::field(object, "spec.digest").value(model.spec.digest.as_deref().unwrap_or_default());
+    let why = found.message.as_deref();
+    match found.signature_verified {
+        Some(VerificationState::Failed) => {
+            let why = why.unwrap_or("no signature of it is by a trusted authority");
+            report
+                .violated(place, format!("is not signed as it has to be: {why}"))
+                .under(&["CoP-5.2"])
+                .fix(sign())
+                .in_declaration(facts);
+        }
+        Some(VerificationState::Unknown | VerificationState::Pending) => {
+            let why = why.unwrap_or("the check has not ended");
+            report
+                .unknown(place, format!("is not known to be signed: {why}"))
+                .under(&["CoP-5.2"])
+                .fix(Fix::Text(
+                    "wait for the check to end; nothing needs to change if the model is signed".to_owned(),
+                ))
+                .may_arrive();
+        }
+        _ => {}
+    }
+}
+
+/// A signature of tomorrow was not made when it says.
+fn ahead(facts: &Facts<'_>, object: &str, model: &api::AIModel, report: &mut Report<'_>) {
+    let Some(text) = model.spec.signature.as_ref().and_then(|signature| signature.signed_at.as_deref())
+    else {
+        return;
+    };
+    if dates::from(text).is_some_and(|at| at.duration_since(facts.now).as_hours() >= AHEAD_HOURS) {
+        report
+            .violated(Place::field(object, "spec.signature.signedAt").value(text), "lies in the future")
+            .under(&["NCSC-P2.3"])
+            .fix(Fix::Text("write when the signature was made".to_owned()))
+            .in_declaration(facts);
+    }
+}
+
+/// A digest that another one replaced, and a version below the highest that ran, stay away.
+fn replaced(facts: &Facts<'_>, object: &str, model: &api::AIModel, report: &mut Report<'_>) {
+    let Some(digest) = model.spec.digest.as_deref() else { return };
+    let history = model.status.as_ref().map_or(&[][..], |status| &status.history);
+    let mut highest: Option<&str> = None;
+    let mut after: Option<&str> = None;
+    let mut seen = false;
+    for entry in history {
+        if entry.digest.as_deref() == Some(digest) {
+            seen = true;
+            after = None;
+        } else if seen {
+            after = after.or(entry.digest.as_deref());
+        }
+        if let Some(version) = entry.version.as_deref()
+            && highest.is_none_or(|highest| compare(version, highest) == Some(Ordering::Greater))
+        {
+            highest = Some(version);
+        }
+    }
+    let version = model.spec.version.as_deref();
+    let lower =
+        version.zip(highest).is_some_and(|(own, highest)| compare(own, highest) == Some(Ordering::Less));
+    let (place, what) = if lower {
+        let (own, highest) = (version.unwrap_or_default(), highest.unwrap_or_default());
+        (
+            Place::field(object, "spec.version").value(own),
+            format!("is below {highest:?}, which ran already, and could bring back what that one mended"),
+        )
+    } else if let Some(newer) = after {
+        (
+            Place::field(object, "spec.digest").value(digest),
+            format!("was replaced by {newer:?} and could bring back what that one mended"),
+        )
+    } else {
+        return;
+    };
+    report
+        .violated(place, what)
+        .under(&["NCSC-O3.2"])
+        .fix(Fix::Text(
+            "use the newer version; to go back to a known good one after an incident, ask for an AIExemption"
+                .to_owned(),
+        ))
+        .in_declaration(facts);
+}
+
+/// Orders versions made of numbers and dots, a `v` before them allowed; other versions have no order.
+fn compare(a: &str, b: &str) -> Option<Ordering> {
+    let numbers = |text: &str| -> Option<Vec<u64>> {
+        text.strip_prefix('v').unwrap_or(text).split('.').map(|part| part.parse().ok()).collect()
+    };
+    let (mut a, mut b) = (numbers(a)?, numbers(b)?);
+    let length = a.len().max(b.len());
+    a.resize(length, 0);
+    b.resize(length, 0);
+    Some(a.cmp(&b))
+}
+
+#[cfg(test)]
+#[path = "tests/model_signature_trusted.rs"]
+mod tests;

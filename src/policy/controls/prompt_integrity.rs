@@ -1,8 +1,15 @@
-//! `prompt-integrity`: prompts, templates and guardrail settings are AIPrompt assets of known digest.
+//! `prompt-integrity`: what tells a model its part is an asset of known text, not a line that anybody edits.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use k8s_openapi::api::core::v1::Volume;
 
-/// The control; no rule of it runs yet.
+use crate::api;
+use crate::api::prompt::{PromptSource, PromptSourceKind};
+use crate::policy::containers::ContainerView;
+use crate::policy::control::{Check, Control, Finding, Mode, Modes, Report, Room};
+use crate::policy::facts::{Facts, Place, PodFacts, Subject};
+use crate::policy::fix::Fix;
+
+/// Prompts are immutable, of the declared digest, and nowhere else.
 pub(super) const CONTROL: Control = Control {
     id: "prompt-integrity",
     title: "prompts, templates and guardrail settings are AIPrompt assets of known digest",
@@ -13,8 +20,290 @@ pub(super) const CONTROL: Control = Control {
     why: "a system prompt is code in another language, and whoever edits it changes what the system does",
     remedy: "register the text as an AIPrompt with its digest and make the ConfigMap immutable",
     gaps: &[
-        "ConfigMaps of prompts are not compared with the digests of AIPrompts",
-        "prompts in arguments and environment variables are not detected",
+        "prompts inside images and in ConfigMaps without the label portcullis.dev/prompt are seen by their names only",
+        "the bytes of prompts in a registry are not hashed again",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+/// Flags by which servers take a prompt or template as text or as a file.
+const FLAGS: &[&str] = &[
+    "system-prompt",
+    "system",
+    "sys",
+    "system-message",
+    "prompt",
+    "prompt-template",
+    "chat-template",
+    "instructions",
+    "preamble",
+];
+/// Endings of the names of variables that hold one.
+const VARIABLES: &[&str] =
+    &["PROMPT", "PROMPT_TEMPLATE", "SYSTEM_MESSAGE", "CHAT_TEMPLATE", "INSTRUCTIONS", "GUARDRAIL_POLICY"];
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    match &facts.subject {
+        Subject::Prompt(prompt) => judge(facts, prompt, report),
+        Subject::Pod(_) => {
+            let Some((pod, workload)) = facts.ai_pod() else { return };
+            for (index, used) in workload.spec.prompts.iter().enumerate() {
+                if let Some(prompt) = facts.namespace.prompts.get(&used.name) {
+                    judge(facts, prompt, report);
+                } else {
+                    let path = format!("spec.prompts[{index}].name");
+                    report
+                        .violated(
+                            Place::field(Facts::name_of(workload), path).value(&used.name),
+                            format!("no AIPrompt of namespace {:?} has this name", facts.namespace.name),
+                        )
+                        .under(&["CoP-2.2"])
+                        .fix(Fix::Text(format!(
+                            "apply an AIPrompt {:?} with source and digest of the text",
+                            used.name
+                        )))
+                        .may_arrive();
+                }
+            }
+            for (index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
+                for (path, map) in maps_of(index, volume) {
+                    declared(facts, pod, &path, map, workload, report);
+                }
+            }
+            for container in &pod.containers {
+                of_container(facts, pod, container, workload, report);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn judge(facts: &Facts<'_>, prompt: &api::AIPrompt, report: &mut Report<'_>) {
+    let object = format!(
+        "AIPrompt {}/{}",
+        prompt.metadata.namespace.as_deref().unwrap_or_default(),
+        prompt.metadata.name.as_deref().unwrap_or_default()
+    );
+    let Some(source) = &prompt.spec.source else {
+        report
+            .violated(Place::field(&object, "spec.source"), "is missing, so nobody knows which text is meant")
+            .under(&["CoP-5.2"])
+            .fix(Fix::Text(
+                "set spec.source to the ConfigMap and key, or to the artifact, that holds the text"
+                    .to_owned(),
+            ))
+            .in_declaration(facts);
+        return;
+    };
+    let Some(digest) = prompt.spec.digest.as_deref() else {
+        let known = text_of(facts, source).map(|found| format!("set spec.digest: {found}"));
+        report
+            .violated(Place::field(&object, "spec.digest"), "is not set, so the text may change unseen")
+            .under(&["CoP-5.2"])
+            .fix(Fix::Text(
+                known.unwrap_or_else(|| "set spec.digest to sha256: and the digest of the text".to_owned()),
+            ))
+            .in_declaration(facts);
+        return;
+    };
+    if source.kind == PromptSourceKind::ConfigMap {
+        in_map(facts, &object, digest, source, report);
+    }
+}
+
+/// The digest of the text as it is now, where it is known.
+fn text_of<'a>(facts: &Facts<'a>, source: &PromptSource) -> Option<&'a str> {
+    let map = facts.namespace.config_maps.get(source.name.as_deref()?)?;
+    map.digests.get(source.key.as_deref()?).map(String::as_str)
+}
+
+fn in_map(facts: &Facts<'_>, object: &str, digest: &str, source: &PromptSource, report: &mut Report<'_>) {
+    let name = source.name.as_deref().unwrap_or_default();
+    let key = source.key.as_deref().unwrap_or_default();
+    let place = || Place::field(object, "spec.source.name").value(name);
+    let Some(map) = facts.namespace.config_maps.get(name) else {
+        report
+            .violated(place(), "no ConfigMap of this name carries the label portcullis.dev/prompt")
+            .under(&["CoP-5.2"])
+            .fix(Fix::Command(format!(
+                "kubectl label configmap {name} -n {} portcullis.dev/prompt=true",
+                facts.namespace.name
+            )))
+            .may_arrive();
+        return;
+    };
+    if !map.immutable {
+        report
+            .violated(
+                place(),
+                "is a ConfigMap that anybody who may write it can change under the running pods",
+            )
+            .under(&["CoP-5.2", "NCSC-O3.2"])
+            .fix(Fix::Command(format!(
+                "kubectl patch configmap {name} -n {} -p '{{\"immutable\":true}}'",
+                facts.namespace.name
+            )))
+            .may_arrive();
+    }
+    let place = Place::field(object, "spec.digest").value(digest);
+    match map.digests.get(key) {
+        None => {
+            report
+                .violated(
+                    Place::field(object, "spec.source.key").value(key),
+                    format!("is no key of ConfigMap {name:?}"),
+                )
+                .under(&["CoP-5.2"])
+                .fix(Fix::Text("name the key that holds the text".to_owned()))
+                .may_arrive();
+        }
+        Some(found) if found != digest => {
+            report
+                .violated(place, format!("is not the digest of what ConfigMap {name:?} holds under {key:?}, {found:?}"))
+                .under(&["CoP-5.2", "CoP-11.3"])
+                .fix(Fix::Text(
+                    "restore the text, or register the new one: a new ConfigMap, spec.digest and spec.version".to_owned(),
+                ))
+                .may_arrive();
+        }
+        Some(_) => {}
+    }
+}
+
+/// Every `ConfigMap` that a volume mounts, with the place.
+fn maps_of(index: usize, volume: &Volume) -> Vec<(String, &str)> {
+    let mut out = Vec::new();
+    if let Some(map) = &volume.config_map {
+        out.push((format!("spec.volumes[{index}].configMap.name"), map.name.as_str()));
+    }
+    for (source, projected) in volume.projected.iter().flat_map(|p| p.sources.iter().flatten()).enumerate() {
+        if let Some(map) = &projected.config_map {
+            out.push((
+                format!("spec.volumes[{index}].projected.sources[{source}].configMap.name"),
+                map.name.as_str(),
+            ));
+        }
+    }
+    out
+}
+
+/// Text that steers the model comes from prompts that the workload declares.
+fn declared(
+    facts: &Facts<'_>,
+    pod: &PodFacts<'_>,
+    path: &str,
+    map: &str,
+    workload: &api::AIWorkload,
+    report: &mut Report<'_>,
+) {
+    let labelled = facts.namespace.config_maps.contains_key(map);
+    if !labelled && !map.contains("prompt") {
+        return;
+    }
+    let holds = |prompt: &api::AIPrompt| {
+        prompt.spec.source.as_ref().is_some_and(|source| source.name.as_deref() == Some(map))
+    };
+    let mut used = workload.spec.prompts.iter().filter_map(|used| facts.namespace.prompts.get(&used.name));
+    if used.any(|prompt| holds(prompt)) {
+        return;
+    }
+    let name = Facts::name_of(workload);
+    let what = if labelled {
+        format!("holds prompts, and {name} declares no AIPrompt with it as its source")
+    } else {
+        format!("is called after prompts, and {name} declares no AIPrompt with it as its source")
+    };
+    register(report.violated(pod.at(path).value(map), what), workload);
+}
+
+fn register(finding: &mut Finding, workload: &api::AIWorkload) {
+    finding
+        .under(&["CoP-2.2"])
+        .fix(Fix::Text(format!(
+            "apply an AIPrompt with the immutable ConfigMap as spec.source and its digest, and name it in spec.prompts of {}",
+            Facts::name_of(workload)
+        )))
+        .may_arrive();
+}
+
+fn of_container(
+    facts: &Facts<'_>,
+    pod: &PodFacts<'_>,
+    container: &ContainerView<'_>,
+    workload: &api::AIWorkload,
+    report: &mut Report<'_>,
+) {
+    let inline = |report: &mut Report<'_>, field: &str, by: &str| {
+        report
+            .violated(pod.at(container.path(field)), format!("{by} holds a prompt as text, which nobody registered"))
+            .under(&["CoP-2.2", "CoP-5.2"])
+            .fix(Fix::Text(
+                "put the text into an immutable ConfigMap with the label portcullis.dev/prompt, register it as an AIPrompt, \
+                 and pass the path at which it is mounted"
+                    .to_owned(),
+            ));
+    };
+    for (index, variable) in container.env.iter().enumerate() {
+        if is_variable(&variable.name) && variable.value.as_deref().is_some_and(is_text) {
+            inline(report, &format!("env[{index}].value"), &format!("variable {:?}", variable.name));
+        }
+        let map = variable.value_from.as_ref().and_then(|from| from.config_map_key_ref.as_ref());
+        if let Some(map) = map.filter(|map| facts.namespace.config_maps.contains_key(&map.name)) {
+            let path = container.path(&format!("env[{index}].valueFrom.configMapKeyRef.name"));
+            declared(facts, pod, &path, &map.name, workload, report);
+        }
+    }
+    for (index, source) in container.env_from.iter().enumerate() {
+        if let Some(map) =
+            source.config_map_ref.as_ref().filter(|m| facts.namespace.config_maps.contains_key(&m.name))
+        {
+            let path = container.path(&format!("envFrom[{index}].configMapRef.name"));
+            declared(facts, pod, &path, &map.name, workload, report);
+        }
+    }
+    for (field, words) in [("command", container.command), ("args", container.args)] {
+        for (index, word) in words.iter().enumerate() {
+            if !word.starts_with('-') {
+                continue;
+            }
+            let (flag, joined) =
+                word.split_once('=').map_or((word.as_str(), None), |(flag, value)| (flag, Some(value)));
+            if !is_flag(flag) {
+                continue;
+            }
+            if joined.is_some_and(is_text) {
+                inline(report, &format!("{field}[{index}]"), &format!("flag {flag:?}"));
+            } else if joined.is_none() && words.get(index + 1).is_some_and(|next| is_text(next)) {
+                inline(report, &format!("{field}[{}]", index + 1), &format!("flag {flag:?}"));
+            }
+        }
+    }
+}
+
+fn is_flag(flag: &str) -> bool {
+    let name = flag.trim_start_matches('-');
+    FLAGS.iter().any(|known| {
+        known.len() == name.len()
+            && known
+                .bytes()
+                .zip(name.bytes())
+                .all(|(a, b)| a == b.to_ascii_lowercase() || (a == b'-' && b == b'_'))
+    })
+}
+
+fn is_variable(name: &str) -> bool {
+    VARIABLES
+        .iter()
+        .any(|end| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('_')))
+}
+
+/// Whether a value is text for a model and no name, path or address: it has several words, or a template's marks.
+fn is_text(value: &str) -> bool {
+    let value = value.trim();
+    let words = value.split_whitespace().take(3).count();
+    words >= 3 || (!value.starts_with(['/', '$', '.']) && (value.contains("{{") || value.contains("{%")))
+}
+
+#[cfg(test)]
+#[path = "tests/prompt_integrity.rs"]
+mod tests;

@@ -1,9 +1,12 @@
-//! `provenance-and-sbom`: images and models carry signed provenance and a bill of materials for the
-//! digest that runs.
+//! `provenance-and-sbom`: of what runs it is known who built it, what is inside, and what it was made from.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api;
+use crate::api::model::ModelSourceKind;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{Attested, Facts, Place, Signature, Subject};
+use crate::policy::fix::Fix;
 
-/// The control; no rule of it runs yet.
+/// Images carry a bill of materials and provenance, models a lineage that resolves.
 pub(super) const CONTROL: Control = Control {
     id: "provenance-and-sbom",
     title: "images and models carry signed provenance and a bill of materials for the digest that runs",
@@ -21,11 +24,117 @@ pub(super) const CONTROL: Control = Control {
         "NCSC-V3.3",
     ],
     why: "without a record of what is inside and who built it, no advisory can be matched to what runs",
-    remedy: "attach a CycloneDX and an SLSA provenance attestation to the digest in the build that makes it",
+    remedy: "attach a CycloneDX and an SLSA provenance attestation to the digest in the build that makes it, and let a \
+        trust rule ask for both",
     gaps: &[
-        "attestations are not fetched or verified",
         "reviewed versions of loader libraries are not compared with the bill of materials",
-        "lineage of models is not resolved",
+        "statements that no trust rule asks for are not looked up, so they count as missing",
+        "attestations of models outside registries are not looked up",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+/// Statements that list what is inside.
+const BILLS: &[&str] = &["https://cyclonedx.org/bom", "https://spdx.dev/Document"];
+/// Statements that say who built it.
+const PROVENANCE: &[&str] = &["https://slsa.dev/provenance/"];
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    match &facts.subject {
+        Subject::Model(model) => lineage(facts, model, report),
+        Subject::Pod(_) => {
+            let Some((pod, workload)) = facts.ai_pod() else { return };
+            for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name))
+            {
+                lineage(facts, model, report);
+            }
+            for image in pod.images().filter(|image| !image.is_volume()) {
+                // An image that nobody vouches for has nothing to add; image-signature-trusted says so.
+                let Some(Signature::Trusted(vouched)) = pod.signatures.get(image.reference) else { continue };
+                if vouched.is_empty() {
+                    continue;
+                }
+                let stated = pod.attestations(image.reference);
+                let place = || pod.at(image.path()).value(image.reference);
+                if !any(stated, BILLS) {
+                    report
+                        .violated(
+                            place(),
+                            "carries no verified bill of materials, so nobody knows what is inside",
+                        )
+                        .under(&["CoP-2.7", "CoP-8.1.2"])
+                        .fix(ask("cyclonedx", "https://cyclonedx.org/bom", image.reference));
+                }
+                if !any(stated, PROVENANCE) {
+                    report
+                        .violated(place(), "carries no verified provenance, so nobody knows how it was built")
+                        .under(&["NCSC-D3.9"])
+                        .fix(ask("slsaprovenance1", "https://slsa.dev/provenance/v1", image.reference));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn any(stated: &[Attested], types: &[&str]) -> bool {
+    stated.iter().any(|statement| types.iter().any(|wanted| statement.predicate_type.starts_with(wanted)))
+}
+
+fn ask(kind: &str, predicate: &str, reference: &str) -> Fix {
+    Fix::Text(format!(
+        "cosign attest --key KEY --type {kind} --predicate FILE {reference}, and let the rule of the AITrustPolicy ask for \
+         {predicate} under attestations"
+    ))
+}
+
+/// What a model was made from is known.
+fn lineage(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
+    if model.spec.source.as_ref().is_some_and(|source| source.kind == ModelSourceKind::Api) {
+        return;
+    }
+    let object = named(model);
+    let unknown = |report: &mut Report<'_>, path: String, name: &str, what: &str| {
+        report
+            .violated(
+                Place::field(&object, path).value(name),
+                format!("is {what} that the cluster does not know"),
+            )
+            .under(&["CoP-2.1-n6"])
+            .fix(Fix::Text(format!("apply an object for {name:?}, with its source, digest and supplier")))
+            .in_declaration(facts);
+    };
+    for (index, data) in model.spec.trained_on.iter().enumerate() {
+        // Data that a maker only names is not here; what has a digest was.
+        if data.digest.is_none() {
+            continue;
+        }
+        let home = data.namespace.as_deref().or(model.metadata.namespace.as_deref());
+        let known =
+            facts.namespace_named(home).is_some_and(|place| place.datasets.contains_key(&data.dataset));
+        if !known {
+            unknown(report, format!("spec.trainedOn[{index}].dataset"), &data.dataset, "a dataset");
+        }
+    }
+    // Whether the lineage goes round is the matter of dataset-boundary, which follows it.
+    if let Some(base) = &model.spec.base_model_ref {
+        let home = base.namespace.as_deref().or(model.metadata.namespace.as_deref());
+        let known = facts.namespace_named(home).is_some_and(|place| place.models.contains_key(&base.name));
+        if !known {
+            unknown(report, "spec.baseModelRef.name".to_owned(), &base.name, "a base model");
+        }
+    }
+}
+
+/// `AIModel namespace/name`, as messages write it.
+fn named(model: &api::AIModel) -> String {
+    format!(
+        "AIModel {}/{}",
+        model.metadata.namespace.as_deref().unwrap_or_default(),
+        model.metadata.name.as_deref().unwrap_or_default()
+    )
+}
+
+#[cfg(test)]
+#[path = "tests/provenance_and_sbom.rs"]
+mod tests;

@@ -1,8 +1,14 @@
 //! `rate-limit-set`: exposures limit rate, size, tokens and time of requests.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api;
+use crate::api::common::Audience;
+use crate::api::model::ModelKind;
+use crate::api::workload::{Exposure, RateKey, RatePeriod};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{Facts, Place, Subject};
+use crate::policy::fix::Fix;
 
-/// The control; no rule of it runs yet.
+/// Exposures limit rate, size, tokens and time of requests.
 pub(super) const CONTROL: Control = Control {
     id: "rate-limit-set",
     title: "exposures limit rate, size, tokens and time of requests",
@@ -14,8 +20,192 @@ pub(super) const CONTROL: Control = Control {
     remedy: "set rateLimit, maxRequestBytes, maxTokens and timeoutSeconds on the exposure and the same in \
         the gateway object it names",
     gaps: &[
-        "limits declared on an exposure are not compared with the gateway's configuration",
-        "exposures to partners and the public without limits are not refused",
+        "limits of the objects that spec.exposure[].configuredBy names are compared for annotations of an Ingress only",
+        "limits that a server keeps by itself are taken as declared",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    if !matches!(facts.subject, Subject::Pod(_) | Subject::Workload(_)) {
+        return;
+    }
+    let Some(workload) = facts.ai_workload() else { return };
+    let llm = workload.spec.models.iter().any(|used| {
+        facts
+            .namespace
+            .models
+            .get(&used.name)
+            .is_some_and(|model| model.spec.model_kind == Some(ModelKind::Llm))
+    });
+    for (index, exposure) in workload.spec.exposure.iter().enumerate() {
+        if exposure.audience == Some(Audience::Nobody) {
+            continue;
+        }
+        limits(facts, workload, (index, exposure), llm, report);
+        configured(facts, workload, (index, exposure), report);
+    }
+}
+
+/// Outside audiences are a demand of their own, which no adopter may soften.
+fn provisions(exposure: &Exposure) -> &'static [&'static str] {
+    if outside(exposure) { &["CoP-4.6", "CoP-4.3"] } else { &["CoP-4.3"] }
+}
+
+fn outside(exposure: &Exposure) -> bool {
+    matches!(exposure.audience, Some(Audience::Partner | Audience::Public))
+}
+
+fn limits(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    (index, exposure): (usize, &Exposure),
+    llm: bool,
+    report: &mut Report<'_>,
+) {
+    let positive = |limit: Option<i64>| limit.is_some_and(|limit| limit > 0);
+    let rate = exposure.rate_limit.as_ref().is_some_and(|rate| rate.requests > 0);
+    let wanted = [
+        ("rateLimit", rate, "{requests: 60, per: minute, key: client}"),
+        ("maxRequestBytes", positive(exposure.max_request_bytes), "32768"),
+        ("timeoutSeconds", positive(exposure.timeout_seconds), "30"),
+        ("maxTokens", !llm || positive(exposure.max_tokens), "2048"),
+    ];
+    for (field, _, example) in wanted.into_iter().filter(|(_, set, _)| !set) {
+        report
+            .violated(
+                Place::field(Facts::name_of(workload), format!("spec.exposure[{index}].{field}")),
+                format!("is not set, so whoever reaches exposure {:?} may use it without bound", exposure.name),
+            )
+            .under(provisions(exposure))
+            .fix(Fix::Text(format!(
+                "set spec.exposure[{index}].{field} to what callers need, such as {example}, and the same where it is served"
+            )))
+            .in_declaration(facts);
+    }
+    let key = exposure.rate_limit.as_ref().map(|rate| rate.key);
+    if outside(exposure) && matches!(key, Some(None | Some(RateKey::Global))) {
+        report
+            .violated(
+                Place::field(Facts::name_of(workload), format!("spec.exposure[{index}].rateLimit.key")),
+                "does not count each client by itself, so one can copy the model within the limit of all",
+            )
+            .under(&["NCSC-P2.2"])
+            .fix(Fix::Text("set rateLimit.key to client or address".to_owned()))
+            .in_declaration(facts);
+    }
+}
+
+/// The Ingress that was named is there and lets no more through than was declared.
+fn ingress(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    exposure: &Exposure,
+    name: &str,
+    report: &mut Report<'_>,
+) {
+    let object = format!("Ingress {}/{name}", facts.namespace.name);
+    let fix = || {
+        Fix::Text("set the annotation of its controller for the rate to what spec.exposure says".to_owned())
+    };
+    let Some(known) = facts.namespace.ingresses.get(name) else {
+        report
+            .violated(
+                Place::object(object),
+                format!("does not exist, though {} names it", Facts::name_of(workload)),
+            )
+            .under(provisions(exposure))
+            .fix(Fix::Text("create the Ingress, or correct spec.exposure[].configuredBy".to_owned()))
+            .may_arrive();
+        return;
+    };
+    let Some(declared) = &exposure.rate_limit else { return };
+    let seconds = match declared.per {
+        RatePeriod::Second => 1,
+        RatePeriod::Minute => 60,
+        RatePeriod::Hour => 3600,
+        RatePeriod::Day => 86_400,
+    };
+    let rates = known.limits.iter().filter_map(|(key, value)| {
+        let per = if key.ends_with("limit-rps") {
+            1
+        } else if key.ends_with("limit-rpm") {
+            60
+        } else {
+            return None;
+        };
+        Some((key, value, per))
+    });
+    let mut any = false;
+    for (key, value, per) in rates {
+        any = true;
+        let through = value.trim().parse::<i64>().ok().and_then(|number| number.checked_mul(seconds));
+        if through.is_some_and(|through| through <= declared.requests.saturating_mul(per)) {
+            continue;
+        }
+        report
+            .violated(
+                Place::field(&object, "metadata.annotations").value(format!("{key}={value}")),
+                format!(
+                    "lets more through than the {} a {} that {} declares",
+                    declared.requests,
+                    declared.per.as_str(),
+                    Facts::name_of(workload)
+                ),
+            )
+            .under(provisions(exposure))
+            .fix(fix())
+            .may_arrive();
+    }
+    if !any {
+        report
+            .violated(
+                Place::field(&object, "metadata.annotations"),
+                format!("limits no rate, as {} says that it does", Facts::name_of(workload)),
+            )
+            .under(provisions(exposure))
+            .fix(fix())
+            .may_arrive();
+    }
+}
+
+/// Who outside is held back by what: the declaration names it, and it says the same.
+fn configured(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    (index, exposure): (usize, &Exposure),
+    report: &mut Report<'_>,
+) {
+    let place = || Place::field(Facts::name_of(workload), format!("spec.exposure[{index}].configuredBy"));
+    let Some(by) = exposure.configured_by.as_deref() else {
+        if outside(exposure) {
+            report
+                .violated(place(), "is not set, so nothing is named that holds outside callers to the limits")
+                .under(&["CoP-4.6"])
+                .fix(Fix::Text(
+                    "name the object that sets the limits, such as Ingress/NAME, HTTPRoute/NAME or Container/NAME".to_owned(),
+                ))
+                .in_declaration(facts);
+        }
+        return;
+    };
+    if let Some(("Ingress", name)) = by.split_once('/') {
+        ingress(facts, workload, exposure, name, report);
+    }
+    if let (Some(("Container", name)), Some((pod, _))) = (by.split_once('/'), facts.ai_pod())
+        && !pod.containers.iter().any(|container| container.name == name)
+    {
+        report
+            .violated(
+                pod.at("spec.containers"),
+                format!("has no container {name:?}, which was declared to limit callers"),
+            )
+            .under(provisions(exposure))
+            .fix(Fix::Text(format!("add the container, or correct spec.exposure[{index}].configuredBy")))
+            .may_arrive();
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/rate_limit_set.rs"]
+mod tests;

@@ -1,23 +1,152 @@
-//! `safe-model-loading`: models come in formats that cannot run code, and no switch turns remote code on.
+//! `safe-model-loading`: reading a model never runs what is in it, and nothing is fetched on the way.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::api;
+use crate::api::model::{ModelFormat, ModelSourceKind};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{Facts, Place, Subject};
+use crate::policy::fix::Fix;
+use crate::policy::servers::{self, Switch, Wrong};
 
-/// The control; no rule of it runs yet.
+/// Formats hold data only, and no switch lets a model run code or a server fetch one.
 pub(super) const CONTROL: Control = Control {
     id: "safe-model-loading",
-    title: "models come in formats that cannot run code, and no switch turns remote code on",
+    title: "models come in formats that cannot run code, no switch turns remote code on, and nothing is fetched at start",
     room: Room::SupplyChain,
     wave: 2,
     modes: Modes::new(Mode::Enforce, Mode::Enforce, Mode::Enforce, Mode::Warn),
     provisions: &["CoP-2.7", "CoP-2.6-n1", "CoP-2.7-n1"],
     why: "some model formats are programs, and loading one hands it the pod",
-    remedy: "convert the model to safetensors or gguf, drop switches such as --trust-remote-code, and set \
-        the hub client to offline",
+    remedy: "convert the model to safetensors or gguf, drop switches such as --trust-remote-code, and load from a mounted \
+        model by its path",
     gaps: &[
-        "formats of declared models are not compared with the safe ones",
-        "switches for remote code are not searched in arguments and environment variables",
-        "downloads from hubs at start are not detected",
-        "file contents are not compared with their extension",
+        "what the image itself sets, by its entry point, its variables or its code, is not seen",
+        "storageUri and modelFormat of an InferenceService are seen in its pods only",
+        "the contents of files are not compared with the declared format",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+/// Formats that hold data and nothing that is run.
+const SAFE: &[ModelFormat] = &[ModelFormat::Safetensors, ModelFormat::Gguf, ModelFormat::Onnx];
+/// Endings of files that run code when they are read, or are code.
+const CODE: &[&str] = &[
+    "pt", "pth", "bin", "pkl", "pickle", "ckpt", "joblib", "dill", "h5", "hdf5", "keras", "pb", "mar",
+    "nemo", "py", "pyc", "so", "dll", "npy", "npz", "sh",
+];
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    match &facts.subject {
+        Subject::Model(model) => of_model(facts, model, report),
+        Subject::Pod(_) => {
+            let Some((_, workload)) = facts.ai_pod() else { return };
+            for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name))
+            {
+                of_model(facts, model, report);
+            }
+            of_pod(facts, report);
+        }
+        _ => {}
+    }
+}
+
+fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
+    let spec = &model.spec;
+    // Without a source nobody knows what is loaded; model-digest-pinned says so. Behind an interface nothing is.
+    if spec.source.as_ref().is_none_or(|source| source.kind == ModelSourceKind::Api) {
+        return;
+    }
+    let object = || {
+        format!(
+            "AIModel {}/{}",
+            model.metadata.namespace.as_deref().unwrap_or_default(),
+            model.metadata.name.as_deref().unwrap_or_default()
+        )
+    };
+    let convert = || {
+        Fix::Text(
+            "convert the weights to safetensors, register them as a new version, and set spec.format and spec.files; \
+             where no such form exists, ask for an AIExemption"
+                .to_owned(),
+        )
+    };
+    match spec.format {
+        Some(format) if SAFE.contains(&format) => {}
+        Some(format) => {
+            report
+                .violated(
+                    Place::field(object(), "spec.format").value(format.as_str()),
+                    format!("is no format that holds data only, as {} are", names(SAFE)),
+                )
+                .under(&["CoP-2.7-n1"])
+                .fix(convert())
+                .in_declaration(facts);
+        }
+        None if spec.files.is_empty() => {
+            report
+                .unknown(
+                    Place::field(object(), "spec.format"),
+                    "is not set and spec.files lists no file, so nobody knows whether loading the model runs code",
+                )
+                .under(&["CoP-2.7-n1"])
+                .fix(Fix::Text(format!("set spec.format to what the files are: {}", names(SAFE))))
+                .in_declaration(facts);
+        }
+        None => {}
+    }
+    for (index, file) in spec.files.iter().enumerate() {
+        let end = file.path.rsplit_once('.').map_or("", |(_, end)| end);
+        if CODE.iter().any(|code| end.eq_ignore_ascii_case(code)) {
+            report
+                .violated(
+                    Place::field(object(), format!("spec.files[{index}].path")).value(&file.path),
+                    "is a file that can run code when it is loaded",
+                )
+                .under(&["CoP-2.7-n1"])
+                .fix(convert())
+                .in_declaration(facts);
+        }
+    }
+}
+
+fn names(formats: &[ModelFormat]) -> String {
+    formats.iter().map(|format| format.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn of_pod(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some((pod, workload)) = facts.ai_pod() else { return };
+    for container in &pod.containers {
+        let faults = servers::compare(facts, pod, container, workload);
+        for fault in &faults.all {
+            let place = pod.at(container.path(&fault.field));
+            let place =
+                fault.value.as_ref().map_or_else(|| place.clone(), |value| place.clone().value(value));
+            let finding = match fault.wrong {
+                // Which model it is, is the matter of model-digest-pinned.
+                Wrong::Undeclared => continue,
+                Wrong::Unreadable => report.unknown(place, &fault.detail),
+                Wrong::Fetched | Wrong::Switched(_) => report.violated(place, &fault.detail),
+            };
+            let mended = faults.mend.fix(container, pod.prefix).filter(|_| fault.mended);
+            finding
+                .under(&["CoP-2.7-n1"])
+                .fix(mended.unwrap_or_else(|| Fix::Text(otherwise(fault.wrong).to_owned())));
+        }
+    }
+}
+
+/// The way out where no change of the pod can be computed.
+const fn otherwise(wrong: Wrong) -> &'static str {
+    match wrong {
+        Wrong::Fetched | Wrong::Undeclared => {
+            "mount the model as an image volume and load it from there, or declare an AIModel with source.kind \
+             huggingface and its commit in source.revision, and pass that commit as --revision"
+        }
+        Wrong::Unreadable => "write it in the pod itself, so that it can be judged",
+        Wrong::Switched(Switch::Fetch) => "remove it, and load the model from a mounted volume",
+        Wrong::Switched(_) => "remove it",
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/safe_model_loading.rs"]
+mod tests;

@@ -1,8 +1,15 @@
 //! `storage-encrypted`: volumes with confidential or restricted assets use storage that encrypts.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use k8s_openapi::api::core::v1::Volume;
 
-/// The control; no rule of it runs yet.
+use crate::api::common::Sensitivity;
+use crate::api::model::ModelSourceKind;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::data;
+use crate::policy::facts::{Facts, Place, PodFacts, Subject};
+use crate::policy::fix::Fix;
+
+/// Volumes with confidential or restricted assets use storage that encrypts.
 pub(super) const CONTROL: Control = Control {
     id: "storage-encrypted",
     title: "volumes with confidential or restricted assets use storage that encrypts",
@@ -13,8 +20,136 @@ pub(super) const CONTROL: Control = Control {
     why: "a copied disk gives away everything that was stored on it in the clear",
     remedy: "move the claim to a storage class that the AIProfile lists as encrypted",
     gaps: &[
-        "storage classes of claims are not compared with the profile's list",
-        "scratch space of such pods is not looked at",
+        "whether a storage class really encrypts is taken from the profile's list",
+        "data in object stores is not judged",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+/// The parameter of `AIProfile` that lists storage classes which encrypt.
+const CLASSES: &str = "storage.encryptedClasses";
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Subject::Pod(_) = facts.subject else { return };
+    let (Some(pod), Some(workload)) = (facts.governed_pod(), facts.declaration()) else { return };
+    let own = facts.namespace.sensitivity();
+    let mut sensitive = None;
+    if !facts.namespace.datasets.is_empty() || !workload.spec.datasets.is_empty() {
+        for mounted in data::mounted(facts, pod) {
+            let Some(sensitivity) = mounted.data.sensitivity().filter(|s| *s >= Sensitivity::Confidential)
+            else {
+                continue;
+            };
+            sensitive = sensitive.max(Some(sensitivity));
+            claim(facts, pod, &mounted.path, mounted.source, &mounted.data.object(), sensitivity, report);
+        }
+    }
+    // Weights are as sensitive as the namespace that may hold them.
+    if let Some(sensitivity) = own.filter(|own| *own >= Sensitivity::Confidential) {
+        for (index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
+            let Some(source) = volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.as_str())
+            else {
+                continue;
+            };
+            let model = facts.namespace.models.iter().find(|(_, model)| {
+                let from = model.spec.source.as_ref().filter(|from| from.kind == ModelSourceKind::Pvc);
+                from.and_then(|from| from.claim_name.as_deref()) == Some(source)
+            });
+            if let Some((name, _)) = model {
+                sensitive = sensitive.max(Some(sensitivity));
+                let object = format!("AIModel {}/{name}", facts.namespace.name);
+                claim(facts, pod, &format!("spec.volumes[{index}]"), source, &object, sensitivity, report);
+            }
+        }
+    }
+    if let Some(sensitivity) = sensitive {
+        for (index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
+            scratch(pod, index, volume, sensitivity, report);
+        }
+    }
+}
+
+/// The class of a claim that holds something sensitive.
+fn claim(
+    facts: &Facts<'_>,
+    pod: &PodFacts<'_>,
+    path: &str,
+    name: &str,
+    object: &str,
+    sensitivity: Sensitivity,
+    report: &mut Report<'_>,
+) {
+    // An image volume lies where the node keeps images, which is no claim's matter.
+    if name.contains('@') {
+        return;
+    }
+    let under: &'static [&'static str] = &["CoP-6.1-n1"];
+    let Some(known) = facts.namespace.claims.get(name) else {
+        report
+            .unknown(
+                pod.at(path).value(name),
+                format!("is a claim that does not exist, so how {object} would be stored cannot be told"),
+            )
+            .under(under)
+            .fix(Fix::Text("create the PersistentVolumeClaim".to_owned()))
+            .may_arrive();
+        return;
+    };
+    let mut classes = facts.settings.words(CLASSES).peekable();
+    if classes.peek().is_none() {
+        report
+            .unknown(pod.at(path).value(name), format!("holds {object}, and no AIProfile says which storage classes encrypt"))
+            .under(under)
+            .fix(Fix::Text(format!(
+                "ask those who keep the cluster to list them in spec.parameters[\"{CLASSES}\"] of an AIProfile, joined by commas"
+            )))
+            .may_arrive();
+        return;
+    }
+    let class = known.storage_class.as_deref().unwrap_or_default();
+    if classes.any(|listed| listed == class) {
+        return;
+    }
+    let listed: Vec<&str> = facts.settings.words(CLASSES).collect();
+    report
+        .violated(
+            Place::field(
+                format!("PersistentVolumeClaim {}/{name}", facts.namespace.name),
+                "spec.storageClassName",
+            )
+            .value(class),
+            format!(
+                "holds {object}, which is {sensitivity}, and is not listed as encrypting: {}",
+                listed.join(", ")
+            ),
+        )
+        .under(under)
+        .fix(Fix::Text("move the data to a claim of one of these classes".to_owned()))
+        .may_arrive();
+}
+
+/// What a pod writes beside sensitive data stays in memory.
+fn scratch(
+    pod: &PodFacts<'_>,
+    index: usize,
+    volume: &Volume,
+    sensitivity: Sensitivity,
+    report: &mut Report<'_>,
+) {
+    let Some(empty) = &volume.empty_dir else { return };
+    if empty.medium.as_deref() == Some("Memory") {
+        return;
+    }
+    let path = format!("spec.volumes[{index}].emptyDir.medium");
+    report
+        .violated(
+            pod.at(&path).value(empty.medium.as_deref().unwrap_or_default()),
+            format!("leaves what is written beside {sensitivity} data on the disk of the node"),
+        )
+        .under(&["CoP-6.1-n1"])
+        .fix(Fix::set(format!("{}{path}", pod.prefix), "Memory"));
+}
+
+#[cfg(test)]
+#[path = "tests/storage_encrypted.rs"]
+mod tests;

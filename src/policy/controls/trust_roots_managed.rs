@@ -1,9 +1,17 @@
-//! `trust-roots-managed`: keys and identities of the trust policy have an owner, strength and an end, and
-//! revocation bites.
+//! `trust-roots-managed`: a signature is worth as much as the care for its key.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-/// The control; no rule of it runs yet.
+use crate::api;
+use crate::api::common::Party;
+use crate::api::supplier::SupplierStatus;
+use crate::api::trust::{Authority, Revocation, RevokedKind};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
+use crate::policy::facts::{Facts, Place, Subject};
+use crate::policy::fix::Fix;
+
+/// Authorities have an owner and an end, and what is revoked runs nowhere.
 pub(super) const CONTROL: Control = Control {
     id: "trust-roots-managed",
     title: "keys and identities of the trust policy have an owner, strength and an end, and revocation bites",
@@ -15,9 +23,183 @@ pub(super) const CONTROL: Control = Control {
     remedy: "give each authority of the AITrustPolicy an owner, an accepted algorithm and notAfter, and \
         rotate before that date",
     gaps: &[
-        "strength, owner and expiry of keys are not judged",
-        "revoked digests and suppliers do not stop pods yet",
         "who changes a trust policy is not compared with the authors of assets",
+        "private keys of signers in Secrets of the cluster are not searched",
+        "evidence of how keys are kept is not asked for",
     ],
-    check: Check::NotImplemented,
+    check: Check::Rule(check),
 };
+
+fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    match &facts.subject {
+        Subject::TrustPolicy(policy, _) => of_policy(facts, policy, report),
+        Subject::Model(model) => of_model(facts, model, report),
+        Subject::Dataset(dataset) => of_dataset(facts, dataset, report),
+        Subject::Prompt(prompt) => of_prompt(facts, prompt, report),
+        Subject::Pod(_) => {
+            // Without a policy and without a supplier nothing can be revoked.
+            if facts.cluster.trust_policies.is_empty() && facts.cluster.suppliers.is_empty() {
+                return;
+            }
+            let Some((_, workload)) = facts.ai_pod() else { return };
+            let own = facts.namespace;
+            for model in workload.spec.models.iter().filter_map(|used| own.models.get(&used.name)) {
+                of_model(facts, model, report);
+            }
+            for used in &workload.spec.datasets {
+                let place = facts.namespace_named(used.namespace.as_deref());
+                if let Some(dataset) = place.and_then(|place| place.datasets.get(&used.name)) {
+                    of_dataset(facts, dataset, report);
+                }
+            }
+            for prompt in workload.spec.prompts.iter().filter_map(|used| own.prompts.get(&used.name)) {
+                of_prompt(facts, prompt, report);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn of_policy(facts: &Facts<'_>, policy: &api::AITrustPolicy, report: &mut Report<'_>) {
+    let object = format!("AITrustPolicy {}", policy.metadata.name.as_deref().unwrap_or_default());
+    for (index, authority) in policy.spec.authorities.iter().enumerate() {
+        let place = |field: &str| Place::field(&object, format!("spec.authorities[{index}].{field}"));
+        if !authority.owner.as_ref().is_some_and(known) {
+            report
+                .violated(
+                    place("owner"),
+                    format!("names no user or group who keeps the key or identity of {:?}", authority.name),
+                )
+                .under(&["NCSC-P2.4"])
+                .fix(Fix::Text("set owner to the user or group who would have to revoke it".to_owned()));
+        }
+        ends(facts, authority, &place, report);
+    }
+}
+
+fn known(party: &Party) -> bool {
+    [&party.user, &party.group].into_iter().flatten().any(|name| !name.trim().is_empty())
+}
+
+/// A key without an end is never replaced; one that has ended signs nothing any more.
+fn ends(facts: &Facts<'_>, authority: &Authority, place: &impl Fn(&str) -> Place, report: &mut Report<'_>) {
+    let name = &authority.name;
+    let replace = || {
+        Fix::Text(format!(
+            "add a new authority with the new key, sign with it, and remove {name:?} once nothing needs it"
+        ))
+    };
+    match authority.not_after.as_deref() {
+        None if authority.keyless.is_some() => {}
+        None => {
+            report
+                .violated(
+                    place("notAfter"),
+                    format!("is not set, so the key of {name:?} would count for ever"),
+                )
+                .under(&["NCSC-P2.4"])
+                .fix(Fix::Text(
+                    "set notAfter to the day by which the key will have been replaced".to_owned(),
+                ));
+        }
+        Some(text) => match dates::until(text) {
+            None => {
+                report.violated(place("notAfter").value(text), "is no date").under(&["NCSC-P2.4"]);
+            }
+            Some(end) if end < facts.now => {
+                report
+                    .violated(
+                        place("notAfter").value(text),
+                        format!("has passed: signatures of {name:?} count no more"),
+                    )
+                    .under(&["NCSC-P2.4"])
+                    .fix(replace());
+            }
+            Some(end) => {
+                let begins = authority.not_before.as_deref().and_then(dates::from);
+                if begins.is_some_and(|begins| begins > end) {
+                    report
+                        .violated(
+                            place("notBefore"),
+                            format!("lies after notAfter {text:?}, so {name:?} never counts"),
+                        )
+                        .under(&["NCSC-P2.4"])
+                        .fix(Fix::Text("set notBefore to the first day of use, before notAfter".to_owned()));
+                }
+            }
+        },
+    }
+    if let Some(text) = authority.rotation_due.as_deref()
+        && dates::until(text).is_some_and(|due| due < facts.now)
+    {
+        report
+            .violated(
+                place("rotationDue").value(text),
+                format!("has passed, and the key of {name:?} is still in use"),
+            )
+            .under(&["NCSC-P2.4"])
+            .fix(replace());
+    }
+}
+
+/// What a trust policy says of this, if it is revoked.
+fn revoked<'a>(facts: &Facts<'a>, kind: RevokedKind, value: &str) -> Option<&'a Revocation> {
+    let all = facts.cluster.trust_policies.values().flat_map(|policy| &policy.spec.revoked);
+    all.into_iter().find(|revocation| revocation.kind == kind && revocation.value == value)
+}
+
+fn digest(facts: &Facts<'_>, object: &str, digest: Option<&str>, report: &mut Report<'_>) {
+    let Some(digest) = digest else { return };
+    let Some(revocation) = revoked(facts, RevokedKind::Digest, digest) else { return };
+    let why = revocation.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    report
+        .violated(Place::field(object, "spec.digest").value(digest), format!("is revoked{why}"))
+        .under(&["CoP-5.2"])
+        .fix(Fix::Text("use another version".to_owned()))
+        .in_declaration(facts);
+}
+
+/// `Kind namespace/name`, as messages write it.
+fn named(kind: &str, metadata: &ObjectMeta) -> String {
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    format!("{kind} {namespace}/{}", metadata.name.as_deref().unwrap_or_default())
+}
+
+fn of_dataset(facts: &Facts<'_>, dataset: &api::AIDataset, report: &mut Report<'_>) {
+    if dataset.spec.digest.is_some() && !facts.cluster.trust_policies.is_empty() {
+        digest(facts, &named("AIDataset", &dataset.metadata), dataset.spec.digest.as_deref(), report);
+    }
+}
+
+fn of_prompt(facts: &Facts<'_>, prompt: &api::AIPrompt, report: &mut Report<'_>) {
+    if prompt.spec.digest.is_some() && !facts.cluster.trust_policies.is_empty() {
+        digest(facts, &named("AIPrompt", &prompt.metadata), prompt.spec.digest.as_deref(), report);
+    }
+}
+
+fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
+    let object = named("AIModel", &model.metadata);
+    digest(facts, &object, model.spec.digest.as_deref(), report);
+    let Some(supplier) = model.spec.supplier_ref.as_deref() else { return };
+    let revocation = revoked(facts, RevokedKind::Supplier, supplier);
+    let status = facts.cluster.suppliers.get(supplier).and_then(|known| known.spec.status);
+    let what = match (revocation, status) {
+        (Some(revocation), _) => {
+            let why = revocation.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("is a supplier whose artifacts are revoked{why}")
+        }
+        (None, Some(SupplierStatus::Withdrawn)) => {
+            "is a supplier that was withdrawn, so what came from it counts as revoked".to_owned()
+        }
+        _ => return,
+    };
+    report
+        .violated(Place::field(object, "spec.supplierRef").value(supplier), what)
+        .under(&["NCSC-V1.2"])
+        .fix(Fix::Text("use a model of another supplier".to_owned()))
+        .in_declaration(facts);
+}
+
+#[cfg(test)]
+#[path = "tests/trust_roots_managed.rs"]
+mod tests;

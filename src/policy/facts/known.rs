@@ -72,8 +72,10 @@ pub struct Namespace {
     pub network_policies: BTreeMap<String, NetworkPolicy>,
     /// `PodMonitors` by name.
     pub pod_monitors: BTreeMap<String, PodMonitor>,
-    /// Services by name, with their ports.
-    pub services: BTreeMap<String, Vec<ServicePort>>,
+    /// Services by name.
+    pub services: BTreeMap<String, Service>,
+    /// Ingresses by name.
+    pub ingresses: BTreeMap<String, Ingress>,
     /// Names of `ResourceQuotas`.
     pub resource_quotas: BTreeSet<String>,
     /// Names of `LimitRanges`.
@@ -153,13 +155,39 @@ pub struct PodMonitor {
     pub ports: Vec<String>,
 }
 
+/// What is known of a Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// Its ports.
+    pub ports: Vec<ServicePort>,
+    /// Labels of the pods behind it; empty where it selects none.
+    pub selector: Labels,
+    /// How it is reached from outside the cluster: its type, or `externalIPs`.
+    pub outside: Option<&'static str>,
+    /// The host that it stands for, where it is of type `ExternalName`.
+    pub external_name: Option<String>,
+}
+
 /// A port of a Service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServicePort {
     /// Name; empty when it has none.
     pub name: String,
     /// Number.
     pub port: i32,
+    /// The port of the pods: a number or a name, the Service's own number unless stated.
+    pub target: Option<String>,
+}
+
+/// What is known of an Ingress.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ingress {
+    /// The Services that it leads to.
+    pub backends: Vec<String>,
+    /// Whether it takes TLS for every host that it serves.
+    pub tls: bool,
+    /// What its controller is told of limits, by annotation.
+    pub limits: Labels,
 }
 
 /// Settings of the profiles that apply to a namespace.

@@ -1,3 +1,5 @@
+//! Datasets stay with their consumers, their purpose and their sensitivity.
+
 use serde_json::{Value, json};
 
 use super::CONTROL;

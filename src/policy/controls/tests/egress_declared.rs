@@ -1,3 +1,5 @@
+//! What leaves the pods is declared, with its supplier and the consent it needs.
+
 use serde_json::{Value, json};
 
 use super::CONTROL;
@@ -39,7 +41,7 @@ fn an_address_is_declared_or_refused() {
 #[test]
 fn a_service_of_this_cluster_is_no_host_outside() {
     let mut cache = namespace("cache", "production", "internal");
-    cache.services.insert("redis".into(), Vec::new());
+    cache.services.insert("redis".into(), crate::policy::facts::Service::default());
     let bench = bench(&json!({})).beside(cache);
     assert_lines(&bench.of_pod(&CONTROL, &env("URL", "redis://redis.cache:6379")), &[]);
     assert_eq!(bench.of_pod(&CONTROL, &env("URL", "redis://redis.example:6379")).len(), 1);

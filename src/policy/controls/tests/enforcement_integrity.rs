@@ -66,7 +66,7 @@ fn approval_is_personal_by_another_and_by_right() {
     assert_lines(
         &updated(&json!({}), &approve, "j.doe", Some(false)),
         &[&format!(
-            "{AT}.approvedBy \"j.doe\": does not hold the verb approve on aiexemptions of this namespace"
+            "{AT}.approvedBy \"j.doe\": \"j.doe\" does not hold the verb approve on aiexemptions of this namespace"
         )],
     );
     assert_lines(
@@ -75,7 +75,14 @@ fn approval_is_personal_by_another_and_by_right() {
     );
     assert_lines(
         &updated(&json!({}), &json!({"approvedBy": "dev.one"}), "dev.one", Some(true)),
-        &[&format!("{AT}.approvedBy \"dev.one\": asked for the exemption and cannot approve it")],
+        &[&format!("{AT}.approvedBy \"dev.one\": \"dev.one\" asked for the exemption and cannot approve it")],
+    );
+    assert_lines(
+        &updated(&json!({}), &approve, "dev.one", Some(true)),
+        &[
+            &format!("{AT}.approvedBy \"j.doe\": is not you, \"dev.one\": nobody approves in another's name"),
+            &format!("{AT}.approvedBy \"j.doe\": \"dev.one\" asked for the exemption and cannot approve it"),
+        ],
     );
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::CONTROL;
-use crate::policy::facts::ServicePort;
+use crate::policy::facts::{Service, ServicePort};
 use crate::policy::testing::{Bench, assert_lines, merged, namespace};
 
 fn decided() -> Value {
@@ -119,7 +119,10 @@ fn a_service_that_receives_the_log_exists_and_is_reachable() {
     );
     let world = |port: i32, patch: &Value| {
         let mut other = namespace("logging", "production", "internal");
-        other.services.insert("store".to_owned(), vec![ServicePort { name: String::new(), port }]);
+        other.services.insert(
+            "store".to_owned(),
+            Service { ports: vec![ServicePort { port, ..ServicePort::default() }], ..Service::default() },
+        );
         bench(&log, patch).beside(other)
     };
     assert_lines(&world(9000, &way).of_workload(&CONTROL), &[]);

@@ -138,3 +138,59 @@ fn abuse_058_the_volume_of_a_model_is_read_only_in_every_container() {
     assert_fixed(&bench, &CONTROL, &pod(claim(json!({}))), &json!({}));
     assert_lines(&bench.of_pod(&CONTROL, &pod(claim(json!({"readOnly": true})))), &[]);
 }
+
+/// A workload with a model on a claim and another in an image, and a container with these arguments.
+#[track_caller]
+fn loading(args: &Value, extra: &Value) -> Vec<String> {
+    let bench = Bench::new("production", "internal")
+        .workload(&json!({"models": [{"name": "m"}, {"name": "baked"}]}))
+        .model("m", &json!({"source": {"kind": "pvc", "claimName": "models", "path": "m/v1"}, "digest": DIGEST}))
+        .model("baked", &json!({"source": {"kind": "image", "reference": format!("registry.example/app@{DIGEST}")}, "digest": other()}));
+    let mut pod = json!({
+        "containers": [{"name": "c", "image": "registry.example/server@sha256:1", "args": args,
+                        "volumeMounts": [{"name": "v", "mountPath": "/m", "readOnly": true}, {"name": "tmp", "mountPath": "/tmp"},
+                                         {"name": "o", "mountPath": "/o", "readOnly": true}]}],
+        "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "models", "readOnly": true}}, {"name": "tmp", "emptyDir": {}},
+                    {"name": "o", "persistentVolumeClaim": {"claimName": "other", "readOnly": true}}]
+    });
+    json_patch::merge(&mut pod, extra);
+    lines(&bench.of_pod(&CONTROL, &pod))
+}
+
+#[test]
+fn what_a_server_loads_is_a_declared_model() {
+    let none = json!({});
+    for args in
+        [json!(["--model=/m/m/v1"]), json!(["--model", "/m/m/v1/weights.gguf"]), json!(["--model", "gpt-4o"])]
+    {
+        assert_eq!(loading(&args, &none), [""; 0], "{args}");
+    }
+    for (path, why) in [
+        (
+            "/m/m/v2",
+            r#"lies at "m/v2" of its claim, and the model that AIWorkload chat-prod/chat declares at "m/v1""#,
+        ),
+        ("/m/m/v1/../v2", "is no plain absolute path, so what it names depends on the image"),
+        ("/o/m", r#"lies on claim "other", which holds no model that AIWorkload chat-prod/chat declares"#),
+        ("/tmp/m", r#"lies on volume "tmp", which holds no model that AIWorkload chat-prod/chat declares"#),
+        (
+            "/opt/m",
+            "lies in the image, and no model that AIWorkload chat-prod/chat declares is inside that image",
+        ),
+        (
+            "/mm",
+            "lies in the image, and no model that AIWorkload chat-prod/chat declares is inside that image",
+        ),
+    ] {
+        assert_eq!(
+            loading(&json!([format!("--model={path}")]), &none),
+            [format!("spec.containers[0].args[0] {path:?}: {why}")]
+        );
+    }
+    let mounts = json!([{"name": "tmp", "mountPath": "/out"}]);
+    let filler =
+        |image: &str| json!({"initContainers": [{"name": "i", "image": image, "volumeMounts": mounts}]});
+    let baked = filler(&format!("registry.example/app@{DIGEST}"));
+    assert_eq!(loading(&json!(["--model=/tmp/m"]), &baked), [""; 0]);
+    assert_eq!(loading(&json!(["--model=/tmp/m"]), &filler("registry.example/evil")).len(), 1);
+}

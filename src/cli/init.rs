@@ -1,0 +1,156 @@
+//! `portcullis init`: a first declaration from what runs already.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::{Api, Client};
+use serde_json::Value;
+
+use super::out;
+use crate::gather::files::documents::Documents;
+use crate::gather::objects::{self, PodObject};
+use crate::policy::facts::Labels;
+use crate::render::init::{Running, first_declaration};
+
+/// Exit code where there is nothing to begin with.
+const UNUSABLE: u8 = 2;
+
+/// Writes a first AIWorkload and its AIModels from an object that carries pods. What the pods do not tell is marked with
+/// `# fill in`; nothing is applied.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The object in the cluster of the current context, as KIND/NAME: deployment, statefulset, daemonset, job, cronjob or pod
+    #[arg(required_unless_present = "file", conflicts_with = "file", value_name = "KIND/NAME")]
+    object: Option<String>,
+    /// Manifest with the object instead; the first one that carries pods is taken
+    #[arg(short, long, value_name = "PATH")]
+    file: Option<PathBuf>,
+    /// Namespace of the object
+    #[arg(short, long, default_value = "default")]
+    namespace: String,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    match init(arguments) {
+        Ok(text) => {
+            out::print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(text) => {
+            out::error(&text);
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+/// An object that carries pods, and the labels of its namespace where they are known.
+struct Found {
+    object: Value,
+    namespace_labels: Option<Labels>,
+}
+
+fn init(arguments: &Arguments) -> Result<String, String> {
+    let found = match (&arguments.object, &arguments.file) {
+        (Some(object), _) => of_cluster(object, &arguments.namespace)?,
+        (None, Some(file)) => of_file(file, &arguments.namespace)?,
+        (None, None) => return Err("name an object, or a file with -f\n".to_owned()),
+    };
+    let object = &found.object;
+    let pod = pod(object)?.ok_or("it carries no pod that could be declared\n")?;
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    let selector: Labels = object
+        .pointer("/spec/selector/matchLabels")
+        .and_then(|labels| serde_json::from_value(labels.clone()).ok())
+        .unwrap_or_default();
+    Ok(first_declaration(&Running {
+        namespace: text("/metadata/namespace").unwrap_or(&arguments.namespace),
+        namespace_labels: found.namespace_labels.as_ref(),
+        kind: text("/kind").unwrap_or("Pod"),
+        name: text("/metadata/name").or(text("/metadata/generateName")).unwrap_or("workload"),
+        selector: &selector,
+        labels: &pod.labels,
+        annotations: &pod.annotations,
+        spec: &pod.spec,
+    }))
+}
+
+/// The first pod that `object` is or carries.
+fn pod(object: &Value) -> Result<Option<PodObject>, String> {
+    if object["kind"] == "Pod" {
+        return objects::pod_from_json(&object.to_string())
+            .map(|(_, pod)| Some(pod))
+            .map_err(|error| format!("{error}\n"));
+    }
+    let version = object["apiVersion"].as_str().unwrap_or_default();
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let Some(carrier) = objects::carrier(group, object["kind"].as_str().unwrap_or_default()) else {
+        return Ok(None);
+    };
+    let templates = objects::templates(carrier, object).map_err(|error| format!("{error}\n"))?;
+    Ok(templates.into_iter().next())
+}
+
+fn of_file(path: &PathBuf, namespace: &str) -> Result<Found, String> {
+    let documents = Documents::read(std::slice::from_ref(path));
+    if let Some(problem) = documents.problems.first() {
+        return Err(format!("{problem}\n"));
+    }
+    let objects: Vec<Value> = documents.objects.into_iter().map(|(_, object)| object).collect();
+    let carries = |object: &&Value| matches!(pod(object), Ok(Some(_)) | Err(_));
+    let Some(object) = objects.iter().find(carries).cloned() else {
+        return Err(format!("{}: nothing in it carries pods\n", path.display()));
+    };
+    let name = object["metadata"]["namespace"].as_str().unwrap_or(namespace).to_owned();
+    let labels = objects
+        .iter()
+        .find(|object| object["kind"] == "Namespace" && object["metadata"]["name"] == name.as_str())
+        .and_then(|object| serde_json::from_value(object["metadata"]["labels"].clone()).ok());
+    Ok(Found { object, namespace_labels: labels })
+}
+
+fn of_cluster(object: &str, namespace: &str) -> Result<Found, String> {
+    let (kind, name) =
+        object.split_once('/').ok_or("write the object as KIND/NAME, such as deployment/chat\n")?;
+    let (group, kind) = match kind.to_ascii_lowercase().trim_end_matches('s') {
+        "deployment" | "deploy" => ("apps", "Deployment"),
+        "statefulset" | "st" => ("apps", "StatefulSet"),
+        "daemonset" | "d" => ("apps", "DaemonSet"),
+        "job" => ("batch", "Job"),
+        "cronjob" | "cj" => ("batch", "CronJob"),
+        "pod" | "po" => ("", "Pod"),
+        _ => {
+            return Err(format!(
+                "kind {kind:?} cannot be read: deployment, statefulset, daemonset, job, cronjob or pod; for others save the \
+                 object and give it with -f\n"
+            ));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("the cluster cannot be asked: {error}\n"))?;
+    runtime.block_on(async {
+        let client = Client::try_default().await.map_err(|error| {
+            format!("no cluster is known here: {error}\n  fix: set KUBECONFIG, or give a manifest with -f\n")
+        })?;
+        let get = async |group: &str, kind: &str, name: &str, namespace: Option<&str>| {
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
+            let api: Api<DynamicObject> = match namespace {
+                Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+                None => Api::all_with(client.clone(), &resource),
+            };
+            let object = api.get(name).await.map_err(|error| format!("{kind} {name:?}: {error}\n"))?;
+            let mut value = serde_json::to_value(&object).unwrap_or_default();
+            value["kind"] = kind.into();
+            value["apiVersion"] =
+                if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") }.into();
+            Ok::<Value, String>(value)
+        };
+        let object = get(group, kind, name, Some(namespace)).await?;
+        // Who may not read the namespace still gets a declaration.
+        let labels = get("", "Namespace", namespace, None).await.ok();
+        let labels =
+            labels.and_then(|value| serde_json::from_value(value["metadata"]["labels"].clone()).ok());
+        Ok(Found { object, namespace_labels: labels })
+    })
+}

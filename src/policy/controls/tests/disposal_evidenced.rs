@@ -1,0 +1,46 @@
+//! What `disposal-evidenced` finds, and what it lets pass.
+
+use serde_json::{Value, json};
+
+use super::CONTROL;
+use crate::policy::facts::{Asset, Subject};
+use crate::policy::testing::{Bench, assert_lines};
+
+fn bench() -> Bench {
+    Bench::new("production", "internal")
+        .workload(&json!({"recovery": {"backup": {"ref": "s3://offline", "digests": ["sha256:1"]}}}))
+        .dataset("d", &json!({"digest": "sha256:1", "source": {"kind": "pvc", "claimName": "c"}}))
+}
+
+fn record(type_: &str, digest: &str, copies: &Value) -> Value {
+    json!({"type": type_, "subject": {"kind": "AIDataset", "name": "d", "digest": digest}, "ref": "https://x.example/1",
+           "digest": "sha256:9", "issuedAt": "2025-12-01", "attestedBy": "a.smith", "facts": {"copies": copies}})
+}
+
+fn deleted(bench: &Bench) -> Vec<crate::policy::Finding> {
+    bench.judge(&CONTROL, Subject::Deletion(Asset::Dataset(&bench.namespace.datasets["d"])))
+}
+
+#[test]
+fn every_copy_is_accounted_for() {
+    assert_lines(
+        &deleted(&bench()),
+        &["AIDataset chat-prod/d: may not go: no record says what became of its copies at c, s3://offline"],
+    );
+    let some = bench().evidence("r", &record("DisposalRecord", "sha256:1", &json!(["c"])));
+    assert_lines(
+        &deleted(&some),
+        &["AIDataset chat-prod/d: may not go: no record says what became of its copies at s3://offline"],
+    );
+    let all = some.evidence("t", &record("TransferRecord", "sha256:1", &json!(["s3://offline"])));
+    assert_lines(&deleted(&all), &[]);
+    let other = bench().evidence("r", &record("DisposalRecord", "sha256:2", &json!(["c", "s3://offline"])));
+    assert_eq!(deleted(&other).len(), 1);
+}
+
+#[test]
+fn the_end_of_a_namespace_waits_for_nothing() {
+    let mut bench = bench();
+    bench.namespace.terminating = true;
+    assert_lines(&deleted(&bench), &[]);
+}

@@ -1,0 +1,145 @@
+//! Prompts in ConfigMaps, in arguments and in variables.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::CONTROL;
+use crate::policy::facts::{ConfigMap, Subject};
+use crate::policy::testing::{Bench, DIGEST, assert_lines, lines, merged, read};
+
+fn bench(prompt: &Value, map: Option<ConfigMap>) -> Bench {
+    let mut bench = Bench::new("production", "internal").workload(&json!({"prompts": [{"name": "system"}]}));
+    let spec = json!({"source": {"kind": "configMap", "name": "texts", "key": "a.txt"}, "digest": DIGEST});
+    let object =
+        json!({"metadata": {"name": "system", "namespace": "chat-prod"}, "spec": merged(spec, prompt)});
+    bench.namespace.prompts.insert("system".to_owned(), Arc::new(read(object)));
+    if let Some(map) = map {
+        bench.namespace.config_maps.insert("texts".to_owned(), map);
+    }
+    bench
+}
+
+fn map(immutable: bool, key: &str, digest: &str) -> ConfigMap {
+    ConfigMap { immutable, digests: [(key.to_owned(), digest.to_owned())].into() }
+}
+
+#[test]
+fn the_text_is_immutable_and_of_the_declared_digest() {
+    let other = DIGEST.replace("aaaa", "bbbb");
+    let good = || Some(map(true, "a.txt", DIGEST));
+    for (prompt, map, expected) in [
+        (json!({}), good(), String::new()),
+        (json!({"source": {"kind": "oci", "reference": format!("r/p@{DIGEST}")}}), None, String::new()),
+        (json!({"source": null}), good(), "spec.source: is missing, so nobody knows which text is meant".to_owned()),
+        (json!({"digest": null}), good(), "spec.digest: is not set, so the text may change unseen".to_owned()),
+        (
+            json!({}),
+            None,
+            r#"spec.source.name "texts": no ConfigMap of this name carries the label portcullis.dev/prompt [may arrive]"#.to_owned(),
+        ),
+        (
+            json!({}),
+            Some(map(false, "a.txt", DIGEST)),
+            r#"spec.source.name "texts": is a ConfigMap that anybody who may write it can change under the running pods [may arrive]"#
+                .to_owned(),
+        ),
+        (
+            json!({}),
+            Some(map(true, "b.txt", DIGEST)),
+            r#"spec.source.key "a.txt": is no key of ConfigMap "texts" [may arrive]"#.to_owned(),
+        ),
+        (
+            json!({}),
+            Some(map(true, "a.txt", &other)),
+            format!(
+                r#"spec.digest {DIGEST:?}: is not the digest of what ConfigMap "texts" holds under "a.txt", {other:?} [may arrive]"#
+            ),
+        ),
+    ] {
+        let bench = bench(&prompt, map);
+        let found = lines(&bench.judge(&CONTROL, Subject::Prompt(&bench.namespace.prompts["system"])));
+        let expected =
+            if expected.is_empty() { vec![] } else { vec![format!("AIPrompt chat-prod/system {expected}")] };
+        assert_eq!(found, expected);
+    }
+    let bench = bench(&json!({}), Some(map(true, "a.txt", &other)));
+    assert_eq!(bench.of_pod(&CONTROL, &json!({"containers": []})).len(), 1);
+    let missing = Bench::new("production", "internal").workload(&json!({"prompts": [{"name": "x"}]}));
+    assert_lines(
+        &missing.of_pod(&CONTROL, &json!({"containers": []})),
+        &[
+            r#"AIWorkload chat-prod/chat spec.prompts[0].name "x": no AIPrompt of namespace "chat-prod" has this name [may arrive]"#,
+        ],
+    );
+}
+
+#[test]
+fn texts_come_from_declared_prompts() {
+    let volume =
+        |name: &str| json!({"containers": [], "volumes": [{"name": "v", "configMap": {"name": name}}]});
+    let good = || bench(&json!({}), Some(map(true, "a.txt", DIGEST)));
+    assert_lines(&good().of_pod(&CONTROL, &volume("texts")), &[]);
+    assert_lines(&good().of_pod(&CONTROL, &volume("settings")), &[]);
+    assert_lines(
+        &good().of_pod(&CONTROL, &volume("chat-prompts")),
+        &[
+            r#"spec.volumes[0].configMap.name "chat-prompts": is called after prompts, and AIWorkload chat-prod/chat declares no AIPrompt with it as its source [may arrive]"#,
+        ],
+    );
+    let mut other = good();
+    other.namespace.config_maps.insert("more".to_owned(), ConfigMap::default());
+    let held = "holds prompts, and AIWorkload chat-prod/chat declares no AIPrompt with it as its source [may arrive]";
+    let everywhere = json!({
+        "containers": [{"name": "c", "envFrom": [{"configMapRef": {"name": "more"}}],
+                        "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "more", "key": "k"}}}]}],
+        "volumes": [{"name": "v", "projected": {"sources": [{"configMap": {"name": "more"}}]}}]
+    });
+    assert_lines(
+        &other.of_pod(&CONTROL, &everywhere),
+        &[
+            &format!(r#"spec.volumes[0].projected.sources[0].configMap.name "more": {held}"#),
+            &format!(r#"spec.containers[0].env[0].valueFrom.configMapKeyRef.name "more": {held}"#),
+            &format!(r#"spec.containers[0].envFrom[0].configMapRef.name "more": {held}"#),
+        ],
+    );
+}
+
+#[test]
+fn no_prompt_stands_in_the_manifest() {
+    let bench = Bench::new("production", "internal").workload(&json!({}));
+    let of = |container: Value| {
+        let container = merged(json!({"name": "c"}), &container);
+        lines(&bench.of_pod(&CONTROL, &json!({"containers": [container]})))
+    };
+    for (container, place) in [
+        (
+            json!({"args": ["--system-prompt=You are a helpful bank clerk"]}),
+            r#"args[0]: flag "--system-prompt""#,
+        ),
+        (
+            json!({"args": ["--system_prompt", "You are a helpful bank clerk"]}),
+            r#"args[1]: flag "--system_prompt""#,
+        ),
+        (json!({"command": ["llama-cli", "-sys", "You are a clerk"]}), r#"command[2]: flag "-sys""#),
+        (json!({"args": ["--chat-template={% for m in messages %}"]}), r#"args[0]: flag "--chat-template""#),
+        (
+            json!({"env": [{"name": "CHAT_SYSTEM_PROMPT", "value": "Be kind to all"}]}),
+            r#"env[0].value: variable "CHAT_SYSTEM_PROMPT""#,
+        ),
+    ] {
+        assert_eq!(
+            of(container.clone()),
+            [format!("spec.containers[0].{place} holds a prompt as text, which nobody registered")],
+            "{container}"
+        );
+    }
+    for container in [
+        json!({"args": ["--chat-template=/prompts/chat.jinja"]}),
+        json!({"args": ["--chat-template", "chatml"]}),
+        json!({"args": ["--systematic=a b c d"]}),
+        json!({"env": [{"name": "PROMPT_FILE", "value": "a b c d"}, {"name": "PROMPT", "value": "/prompts/x"}]}),
+    ] {
+        assert_eq!(of(container.clone()), [""; 0], "{container}");
+    }
+}

@@ -1,0 +1,83 @@
+//! Verified statements about images, and what models were made from.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::CONTROL;
+use crate::policy::facts::{Attested, Matched, PodFacts, Signature, Subject, Vouched};
+use crate::policy::testing::{Bench, DIGEST, assert_lines, lines, namespace, read};
+
+fn of_image(signature: Option<&Signature>) -> Vec<String> {
+    let bench = Bench::new("production", "internal").workload(&json!({}));
+    let image = format!("registry.example/app@{DIGEST}");
+    let spec = read(
+        json!({"containers": [{"name": "c", "image": image}], "volumes": [{"name": "v", "image": {"reference": image}}]}),
+    );
+    let (labels, annotations) = Default::default();
+    let mut pod = PodFacts::new(&spec, &labels, &annotations);
+    pod.matched = Matched::One(&bench.namespace.workloads["chat"]);
+    pod.signatures.extend(signature.map(|signature| (image.as_str(), signature.clone())));
+    lines(&bench.judge(&CONTROL, Subject::Pod(pod)))
+}
+
+#[test]
+fn images_say_what_is_inside_and_how_they_were_built() {
+    let trusted = |types: &[&str]| {
+        let statement = |t: &&str| Attested { predicate_type: (*t).to_owned(), ..Attested::default() };
+        Signature::Trusted(Vouched {
+            authorities: vec!["ci".to_owned()],
+            attestations: types.iter().map(statement).collect(),
+        })
+    };
+    let at = format!("spec.containers[0].image \"registry.example/app@{DIGEST}\": ");
+    let bill = format!("{at}carries no verified bill of materials, so nobody knows what is inside");
+    let built = format!("{at}carries no verified provenance, so nobody knows how it was built");
+    let (bom, slsa) = ("https://cyclonedx.org/bom/v1.6", "https://slsa.dev/provenance/v0.2");
+    for (types, expected) in [
+        (&[bom, slsa][..], vec![]),
+        (&["https://spdx.dev/Document", slsa], vec![]),
+        (&[slsa], vec![bill.clone()]),
+        (&[bom], vec![built.clone()]),
+        (&["https://example/other", "https://slsa.dev/verification_summary/v1"], vec![bill, built]),
+    ] {
+        assert_eq!(of_image(Some(&trusted(types))), expected, "{types:?}");
+    }
+    // What is wrong with the signature itself is another control's matter.
+    for signature in [None, Some(Signature::Missing("none".to_owned())), Some(Signature::Pending)] {
+        assert_eq!(of_image(signature.as_ref()), [""; 0]);
+    }
+}
+
+fn model(base: &Value) -> Value {
+    json!({"source": {"kind": "pvc", "claimName": "c"}, "baseModelRef": base})
+}
+
+#[test]
+fn what_a_model_was_made_from_is_known() {
+    let of = |bench: &Bench| lines(&bench.judge(&CONTROL, Subject::Model(&bench.namespace.models["m"])));
+    let bench = || Bench::new("production", "internal");
+    assert_eq!(of(&bench().model("m", &model(&json!({"name": "b"}))).model("b", &json!({}))), [""; 0]);
+    assert_eq!(
+        of(&bench().model("m", &model(&json!({"name": "b"})))),
+        [r#"AIModel chat-prod/m spec.baseModelRef.name "b": is a base model that the cluster does not know"#]
+    );
+    let mut elsewhere = namespace("models", "production", "internal");
+    let object = json!({"metadata": {"name": "b", "namespace": "models"}, "spec": {}});
+    elsewhere.models.insert("b".to_owned(), Arc::new(read(object)));
+    let there = json!({"name": "b", "namespace": "models"});
+    assert_eq!(of(&bench().model("m", &model(&there)).beside(elsewhere)), [""; 0]);
+    let data = json!({"source": {"kind": "pvc", "claimName": "c"}, "trainedOn": [{"dataset": "d", "digest": DIGEST}, {"dataset": "the web"}]});
+    assert_eq!(
+        of(&bench().model("m", &data)),
+        [r#"AIModel chat-prod/m spec.trainedOn[0].dataset "d": is a dataset that the cluster does not know"#]
+    );
+    let declared =
+        bench().workload(&json!({"models": [{"name": "m"}]})).model("m", &model(&json!({"name": "b"})));
+    assert_lines(
+        &declared.of_pod(&CONTROL, &json!({"containers": []})),
+        &[
+            r#"AIModel chat-prod/m spec.baseModelRef.name "b": is a base model that the cluster does not know [may arrive]"#,
+        ],
+    );
+}

@@ -1,0 +1,203 @@
+//! Formats and files, switches, fetches, and the changes that mend them.
+
+use serde_json::{Value, json};
+
+use super::CONTROL;
+use crate::policy::facts::Subject;
+use crate::policy::testing::{Bench, DIGEST, assert_fixed, assert_lines, lines};
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+#[track_caller]
+fn of_model(spec: &Value) -> Vec<String> {
+    let mut spec = spec.clone();
+    if spec.get("source").is_none() {
+        spec["source"] = json!({"kind": "pvc", "claimName": "c"});
+    }
+    let bench = Bench::new("production", "internal").model("m", &spec);
+    lines(&bench.judge(&CONTROL, Subject::Model(&bench.namespace.models["m"])))
+}
+
+#[test]
+fn formats_hold_data_only() {
+    let file = |path: &str| json!([{"path": path, "sha256": "0".repeat(64)}]);
+    for format in ["safetensors", "gguf", "onnx"] {
+        assert_eq!(of_model(&json!({"format": format})), [""; 0]);
+    }
+    assert_eq!(of_model(&json!({"source": {"kind": "api"}})), [""; 0]);
+    assert_eq!(of_model(&json!({"files": file("model.safetensors")})), [""; 0]);
+    for format in ["pickle", "torchScript", "savedModel", "other"] {
+        let line = format!(
+            "AIModel chat-prod/m spec.format {format:?}: is no format that holds data only, as safetensors, gguf, onnx are"
+        );
+        assert_eq!(of_model(&json!({"format": format})), [line]);
+    }
+    assert_eq!(
+        of_model(&json!({})),
+        [
+            "AIModel chat-prod/m spec.format: is not set and spec.files lists no file, so nobody knows whether loading the \
+          model runs code [unknown]"
+        ]
+    );
+    for path in ["pytorch_model.bin", "a/model.PT", "x.ckpt", "modeling.py", "m.pkl", "m.joblib"] {
+        assert_eq!(
+            of_model(&json!({"format": "safetensors", "files": file(path)})),
+            [format!(
+                "AIModel chat-prod/m spec.files[0].path {path:?}: is a file that can run code when it is loaded"
+            )]
+        );
+    }
+    for path in ["config.json", "model-00001-of-00002.safetensors", "tokenizer.model", "README"] {
+        assert_eq!(of_model(&json!({"format": "safetensors", "files": file(path)})), [""; 0]);
+    }
+}
+
+fn bench() -> Bench {
+    Bench::new("production", "internal")
+        .workload(&json!({"models": [{"name": "m"}]}))
+        .model("m", &json!({"source": {"kind": "oci", "reference": format!("registry.example/m@{DIGEST}")}, "format": "gguf"}))
+}
+
+/// A pod with one container over the mounted model.
+fn pod(container: &Value) -> Value {
+    let mut container = container.clone();
+    container["name"] = "c".into();
+    container["volumeMounts"] = json!([{"name": "model", "mountPath": "/models/m"}]);
+    json!({"containers": [container],
+           "volumes": [{"name": "model", "image": {"reference": format!("registry.example/m@{DIGEST}")}}]})
+}
+
+#[test]
+fn a_declared_model_that_is_mounted_may_be_loaded() {
+    for container in [
+        json!({"command": ["vllm", "serve", "/models/m"]}),
+        json!({"args": ["--model=/models/m/weights.gguf"]}),
+        json!({"command": ["vllm", "serve", "org/m"], "env": [{"name": "HF_HUB_OFFLINE", "value": "1"},
+               {"name": "HF_HOME", "value": "/models/m/cache"}]}),
+        json!({"command": ["agent"], "envFrom": []}),
+    ] {
+        assert_lines(&bench().of_pod(&CONTROL, &pod(&container)), &[]);
+    }
+}
+
+#[test]
+fn switches_are_refused_and_mended() {
+    for (container, line) in [
+        (
+            json!({"args": ["--model=/models/m", "--trust-remote-code", "--port=1"]}),
+            r#"spec.containers[0].args[1] "--trust-remote-code": lets a model bring its own code, which then runs in the pod"#,
+        ),
+        (
+            json!({"command": ["sh", "-c", "exec vllm serve /models/m --trust-remote-code=true --port 80"]}),
+            r#"spec.containers[0].command[2] "--trust-remote-code=true": lets a model bring its own code, which then runs in the pod"#,
+        ),
+        (
+            json!({"command": ["python", "-c", "load('/models/m', trust_remote_code=True)"]}),
+            r#"spec.containers[0].command[2] "trust_remote_code=True": lets a model bring its own code, which then runs in the pod"#,
+        ),
+        (
+            json!({"env": [{"name": "TRUST_REMOTE_CODE", "value": "true"}]}),
+            r#"spec.containers[0].env[0].value "TRUST_REMOTE_CODE=true": lets a model bring its own code, which then runs in the pod"#,
+        ),
+        (
+            json!({"args": ["--load-format", "pt", "--port=1"]}),
+            r#"spec.containers[0].args[0] "--load-format": reads files in a way that runs the code in them"#,
+        ),
+        (
+            json!({"env": [{"name": "HF_HUB_OFFLINE", "value": "false"}]}),
+            r#"spec.containers[0].env[0].value "HF_HUB_OFFLINE=false": makes the program fetch models from outside when it starts"#,
+        ),
+        (
+            json!({"command": ["vllm", "serve", "org/m"]}),
+            r#"spec.containers[0].command[2] "org/m": is fetched from a hub when the program starts, and AIWorkload chat-prod/chat declares no model from there"#,
+        ),
+        (
+            json!({"command": ["sh", "-c", "vllm serve org/m"]}),
+            r#"spec.containers[0].command[2] "org/m": is fetched from a hub when the program starts, and AIWorkload chat-prod/chat declares no model from there"#,
+        ),
+        (
+            json!({"args": ["--model", "s3://bucket/m"]}),
+            r#"spec.containers[0].args[1] "s3://bucket/m": is fetched from outside when the program starts, and AIWorkload chat-prod/chat declares no model from there"#,
+        ),
+    ] {
+        assert_lines(&bench().of_pod(&CONTROL, &pod(&container)), &[line]);
+        assert_fixed(&bench(), &CONTROL, &pod(&container), &json!({}));
+    }
+}
+
+#[test]
+fn several_faults_of_a_container_are_mended_by_one_change() {
+    let container = json!({"command": ["sh", "-c"], "args": ["vllm serve org/m --trust-remote-code"],
+                           "env": [{"name": "HF_HUB_ENABLE_HF_TRANSFER", "value": "1"}]});
+    let found = bench().of_pod(&CONTROL, &pod(&container));
+    assert_eq!(found.len(), 3, "{:?}", lines(&found));
+    let fixes: Vec<String> =
+        found.iter().map(|f| f.fix.as_ref().map_or_else(String::new, ToString::to_string)).collect();
+    assert_eq!(
+        fixes[0],
+        r#"set spec.containers[0].args: ["vllm serve /models/m"]; set spec.containers[0].env[0].value: "0""#
+    );
+    assert!(fixes.iter().all(|fix| *fix == fixes[0]), "{fixes:?}");
+}
+
+#[test]
+fn what_is_fetched_is_declared_and_pinned() {
+    let bench = |kind: &str| {
+        Bench::new("production", "internal").workload(&json!({"type": kind, "models": [{"name": "m"}]})).model(
+            "m",
+            &json!({"source": {"kind": "huggingface", "reference": "org/m", "revision": COMMIT}, "digest": DIGEST, "format": "gguf"}),
+        )
+    };
+    let pod = |args: Value| json!({"containers": [{"name": "c", "args": args}]});
+    let commit = format!("--revision={COMMIT}");
+    assert_lines(&bench("inference").of_pod(&CONTROL, &pod(json!(["--model=org/m", commit]))), &[]);
+    let unpinned = pod(json!(["--model=org/m"]));
+    assert_lines(
+        &bench("inference").of_pod(&CONTROL, &unpinned),
+        &[&format!(
+            r#"spec.containers[0].args[0] "org/m": is fetched without a commit, so what comes can change; AIModel "m" names {COMMIT:?}"#
+        )],
+    );
+    assert_fixed(&bench("inference"), &CONTROL, &unpinned, &json!({}));
+    assert_lines(
+        &bench("inference").of_pod(&CONTROL, &pod(json!(["--model=org/m", "--revision=main"]))),
+        &[&format!(
+            r#"spec.containers[0].args[0] "org/m@main": is not the commit {COMMIT:?} that AIModel "m" names"#
+        )],
+    );
+    // Whoever brings models in fetches them.
+    assert_lines(&bench("import").of_pod(&CONTROL, &pod(json!(["--model=org/other"]))), &[]);
+}
+
+#[test]
+fn what_cannot_be_read_stays_open() {
+    let from_map = json!({"name": "EXTRA", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}});
+    assert_lines(
+        &bench()
+            .of_pod(&CONTROL, &pod(&json!({"args": ["--model=/models/m", "$(EXTRA)"], "env": [from_map]}))),
+        &[r#"spec.containers[0].args[1]: cannot be read: variable "EXTRA" comes from a ConfigMap [unknown]"#],
+    );
+    assert_lines(
+        &bench().of_pod(&CONTROL, &pod(&json!({"envFrom": [{"configMapRef": {"name": "c"}}]}))),
+        &[
+            "spec.containers[0].envFrom[0]: cannot be read: every variable in a ConfigMap reaches the program [unknown]",
+        ],
+    );
+    // A container that loads nothing is not asked.
+    let other = json!({"containers": [{"name": "x", "envFrom": [{"configMapRef": {"name": "c"}}]}]});
+    assert_lines(&bench().of_pod(&CONTROL, &other), &[]);
+}
+
+#[test]
+fn a_pod_that_reaches_a_hub_is_told_not_to_fetch() {
+    let api = json!({"externalApis": [{"name": "hub", "host": "huggingface.co"}]});
+    let bench = Bench::new("production", "internal").workload(&api);
+    let pod = json!({"containers": [{"name": "c", "command": ["vllm", "serve"]}]});
+    assert_lines(
+        &bench.of_pod(&CONTROL, &pod),
+        &[
+            r#"spec.containers[0].env: lacks HF_HUB_OFFLINE=1, though the pod may reach "huggingface.co" and fetch from there"#,
+        ],
+    );
+    assert_fixed(&bench, &CONTROL, &pod, &json!({}));
+}

@@ -1,0 +1,98 @@
+//! Owners and ends of authorities, and what is revoked.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::CONTROL;
+use crate::policy::facts::Subject;
+use crate::policy::testing::{Bench, DIGEST, assert_lines, lines, merged, read};
+
+fn of_policy(authority: &Value) -> Vec<String> {
+    let whole = json!({"name": "ci", "key": {"pem": "x"}, "owner": {"group": "trust"}, "notBefore": "2025-01-01",
+                       "notAfter": "2026-12-31"});
+    let policy =
+        read(json!({"metadata": {"name": "t"}, "spec": {"authorities": [merged(whole, authority)]}}));
+    lines(&Bench::new("production", "internal").judge(&CONTROL, Subject::TrustPolicy(&policy, &[])))
+}
+
+#[test]
+fn authorities_have_owner_and_end() {
+    for (authority, line) in [
+        (json!({}), ""),
+        (json!({"keyless": {"issuer": "https://i", "subject": "s"}, "key": null, "notAfter": null}), ""),
+        (json!({"owner": null}), r#"owner: names no user or group who keeps the key or identity of "ci""#),
+        (
+            json!({"owner": {"group": " ", "contact": "mailto:x@y"}}),
+            r#"owner: names no user or group who keeps the key or identity of "ci""#,
+        ),
+        (json!({"notAfter": null}), r#"notAfter: is not set, so the key of "ci" would count for ever"#),
+        (json!({"notAfter": "soon"}), r#"notAfter "soon": is no date"#),
+        (
+            json!({"notAfter": "2025-12-31"}),
+            r#"notAfter "2025-12-31": has passed: signatures of "ci" count no more"#,
+        ),
+        (
+            json!({"notBefore": "2027-01-01"}),
+            r#"notBefore: lies after notAfter "2026-12-31", so "ci" never counts"#,
+        ),
+        (
+            json!({"rotationDue": "2025-12-30"}),
+            r#"rotationDue "2025-12-30": has passed, and the key of "ci" is still in use"#,
+        ),
+    ] {
+        let expected = if line.is_empty() {
+            vec![]
+        } else {
+            vec![format!("AITrustPolicy t spec.authorities[0].{line}")]
+        };
+        assert_eq!(of_policy(&authority), expected, "{authority}");
+    }
+}
+
+#[test]
+fn what_is_revoked_runs_nowhere() {
+    let bench = |revoked: Value, status: &str| {
+        let mut bench = Bench::new("production", "internal")
+            .workload(
+                &json!({"models": [{"name": "m"}], "datasets": [{"name": "d"}], "prompts": [{"name": "p"}]}),
+            )
+            .model("m", &json!({"digest": DIGEST, "supplierRef": "lab"}));
+        let spec = json!({"metadata": {"name": "x", "namespace": "chat-prod"}, "spec": {"digest": DIGEST}});
+        bench.namespace.datasets.insert("d".to_owned(), Arc::new(read(spec.clone())));
+        bench.namespace.prompts.insert("p".to_owned(), Arc::new(read(spec)));
+        let policy = json!({"metadata": {"name": "t"}, "spec": {"revoked": revoked}});
+        bench.cluster.trust_policies.insert("t".to_owned(), Arc::new(read(policy)));
+        let supplier =
+            json!({"metadata": {"name": "lab"}, "spec": {"kind": "modelProvider", "status": status}});
+        bench.cluster.suppliers.insert("lab".to_owned(), Arc::new(read(supplier)));
+        bench
+    };
+    let pod = json!({"containers": []});
+    assert_lines(&bench(json!([]), "approved").of_pod(&CONTROL, &pod), &[]);
+    let poisoned = json!([{"kind": "digest", "value": DIGEST, "reason": "poisoned"}]);
+    assert_lines(
+        &bench(poisoned, "approved").of_pod(&CONTROL, &pod),
+        &[
+            &format!("AIModel chat-prod/m spec.digest {DIGEST:?}: is revoked: poisoned [may arrive]"),
+            &format!("AIDataset chat-prod/x spec.digest {DIGEST:?}: is revoked: poisoned [may arrive]"),
+            &format!("AIPrompt chat-prod/x spec.digest {DIGEST:?}: is revoked: poisoned [may arrive]"),
+        ],
+    );
+    assert_lines(
+        &bench(json!([{"kind": "supplier", "value": "lab"}]), "approved").of_pod(&CONTROL, &pod),
+        &[
+            r#"AIModel chat-prod/m spec.supplierRef "lab": is a supplier whose artifacts are revoked [may arrive]"#,
+        ],
+    );
+    let withdrawn = bench(json!([]), "withdrawn");
+    assert_lines(
+        &withdrawn.judge(&CONTROL, Subject::Model(&withdrawn.namespace.models["m"])),
+        &[
+            r#"AIModel chat-prod/m spec.supplierRef "lab": is a supplier that was withdrawn, so what came from it counts as revoked"#,
+        ],
+    );
+    // A revocation of another kind or value touches nothing.
+    let other = json!([{"kind": "key", "value": DIGEST}, {"kind": "supplier", "value": "labs"}]);
+    assert_lines(&bench(other, "suspended").of_pod(&CONTROL, &pod), &[]);
+}

@@ -1,0 +1,389 @@
+//! What a container loads, held against what its workload declares.
+
+use super::mend::{Mend, Op};
+use super::{At, Form, Load, Reading, Seen, Switch, What, is_hub, read};
+use crate::api;
+use crate::api::model::{ModelSource, ModelSourceKind};
+use crate::api::workload::WorkloadType;
+use crate::policy::containers::{ContainerView, Role};
+use crate::policy::facts::{Facts, PodFacts};
+use crate::policy::image::ImageRef;
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// Something other than a declared model is loaded.
+    Undeclared,
+    /// Something is fetched that is not declared and pinned.
+    Fetched,
+    /// A switch is on.
+    Switched(Switch),
+    /// It cannot be read.
+    Unreadable,
+}
+
+/// One fault of a container.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// What is wrong.
+    pub wrong: Wrong,
+    /// Path of the field inside the container.
+    pub field: String,
+    /// The value there.
+    pub value: Option<String>,
+    /// What is wrong, as a clause.
+    pub detail: String,
+    /// Whether the change of the container mends it.
+    pub mended: bool,
+}
+
+/// Everything wrong with what a container loads, and the change that mends all of it that a change can mend.
+#[derive(Debug, Default)]
+pub struct Faults {
+    /// The faults, in the order of the words.
+    pub all: Vec<Fault>,
+    /// How to change the container.
+    pub mend: Mend,
+}
+
+/// Compares what `container` loads with what `workload` declares.
+#[must_use]
+pub fn compare<'a>(
+    facts: &Facts<'_>,
+    pod: &PodFacts<'a>,
+    container: &ContainerView<'a>,
+    workload: &api::AIWorkload,
+) -> Faults {
+    let reading = read(container);
+    let mut out = Faults::default();
+    if reading.loads.is_empty()
+        && reading.switches.is_empty()
+        && reading.open.is_empty()
+        && reading.server.is_none()
+    {
+        return out;
+    }
+    let world = Declared::of(facts, pod, container, workload);
+    for load in &reading.loads {
+        world.load(&reading, load, &mut out);
+    }
+    let imports = workload.spec.type_ == WorkloadType::Import;
+    for seen in reading.switches.iter().filter(|seen| !(imports && seen.switch == Switch::Fetch)) {
+        let mended = out.mend.switch(container, seen);
+        out.all.push(Fault {
+            mended,
+            wrong: Wrong::Switched(seen.switch),
+            field: seen.at.field(),
+            value: Some(seen.word.to_string()),
+            detail: seen.switch.as_str().to_owned(),
+        });
+    }
+    let loads = reading.server.is_some()
+        || reading.loads.iter().any(|load| load.form != Form::Name)
+        || world.mounts_a_model();
+    if loads {
+        for open in &reading.open {
+            out.all.push(Fault {
+                mended: false,
+                wrong: Wrong::Unreadable,
+                field: open.at.field(),
+                value: None,
+                detail: format!("cannot be read: {}", open.why),
+            });
+        }
+        world.reaches_hubs(&reading, imports, &mut out);
+    }
+    out
+}
+
+struct Declared<'w, 'p, 'a> {
+    pod: &'p PodFacts<'a>,
+    container: &'p ContainerView<'a>,
+    workload: &'w api::AIWorkload,
+    models: Vec<(&'w str, &'w ModelSource)>,
+    /// Whether every model that the workload names is known; another control speaks of those that are not.
+    complete: bool,
+}
+
+impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
+    fn of(
+        facts: &Facts<'w>,
+        pod: &'p PodFacts<'a>,
+        container: &'p ContainerView<'a>,
+        workload: &'w api::AIWorkload,
+    ) -> Self
+    where
+        'w: 'p,
+    {
+        let mut complete = true;
+        let mut models = Vec::with_capacity(workload.spec.models.len());
+        for used in &workload.spec.models {
+            let model = facts.namespace.models.get(&used.name);
+            match model.and_then(|model| model.spec.source.as_ref()) {
+                Some(source) => models.push((used.name.as_str(), source)),
+                None => complete = false,
+            }
+        }
+        Self { pod, container, workload, models, complete }
+    }
+
+    fn mounts_a_model(&self) -> bool {
+        self.container.mounts.iter().any(|mount| self.volume_holds_a_model(&mount.name))
+    }
+
+    /// Whether a volume holds a declared model: as an artifact, or as the claim of one.
+    fn volume_holds_a_model(&self, name: &str) -> bool {
+        let Some(volume) = self.pod.spec.volumes.iter().flatten().find(|v| v.name == name) else {
+            return false;
+        };
+        // Which artifact it may be is the matter of declared-workloads-only.
+        volume.image.is_some()
+            || volume
+                .persistent_volume_claim
+                .as_ref()
+                .is_some_and(|claim| self.in_claim(&claim.claim_name).is_some())
+    }
+
+    fn in_claim(&self, claim: &str) -> Option<&'w ModelSource> {
+        let source = self.models.iter().find(|(_, source)| source.claim_name.as_deref() == Some(claim));
+        source.map(|(_, source)| *source)
+    }
+
+    fn load(&self, reading: &Reading<'_>, load: &Load<'_>, out: &mut Faults) {
+        let fault = match load.form {
+            Form::Name => None,
+            Form::Path if load.what == What::Part => None,
+            Form::Path => self.path(&load.value).err().map(|why| (Wrong::Undeclared, why)),
+            Form::Hub | Form::Address => self.fetched(reading, load).err().map(|why| (Wrong::Fetched, why)),
+        };
+        let Some((wrong, detail)) = fault else { return };
+        if !self.complete {
+            return;
+        }
+        let mended = self.mend(load, &mut out.mend);
+        let value = load
+            .revision
+            .as_ref()
+            .map_or_else(|| load.value.to_string(), |revision| format!("{}@{revision}", load.value));
+        out.all.push(Fault { wrong, field: load.at.field(), value: Some(value), detail, mended });
+    }
+
+    /// Whether a path lies in a declared model; the error says where it lies instead.
+    fn path(&self, path: &str) -> Result<(), String> {
+        let name = Facts::name_of(self.workload);
+        let path = path.strip_prefix("file://").unwrap_or(path);
+        if !path.starts_with('/') || path.split('/').any(|part| part == "..") {
+            return Err("is no plain absolute path, so what it names depends on the image".to_owned());
+        }
+        let mount = self
+            .container
+            .mounts
+            .iter()
+            .filter(|mount| below(path, &mount.mount_path))
+            .max_by_key(|mount| mount.mount_path.trim_end_matches('/').len());
+        let Some(mount) = mount else {
+            return if self.in_image(self.container.image) {
+                Ok(())
+            } else {
+                Err(format!("lies in the image, and no model that {name} declares is inside that image"))
+            };
+        };
+        let Some(volume) = self.pod.spec.volumes.iter().flatten().find(|v| v.name == mount.name) else {
+            return Ok(());
+        };
+        if volume.image.is_some() {
+            return Ok(());
+        }
+        if let Some(claim) = &volume.persistent_volume_claim {
+            return match self.in_claim(&claim.claim_name) {
+                Some(source) => self.within(source, path, mount),
+                None => Err(format!(
+                    "lies on claim {:?}, which holds no model that {name} declares",
+                    claim.claim_name
+                )),
+            };
+        }
+        if volume.empty_dir.is_some() && self.filled(&mount.name) {
+            return Ok(());
+        }
+        Err(format!("lies on volume {:?}, which holds no model that {name} declares", mount.name))
+    }
+
+    /// A model that is a folder of a claim is loaded from that folder.
+    fn within(
+        &self,
+        source: &ModelSource,
+        path: &str,
+        mount: &k8s_openapi::api::core::v1::VolumeMount,
+    ) -> Result<(), String> {
+        let Some(folder) = source.path.as_deref().map(|p| p.trim_matches('/')).filter(|p| !p.is_empty())
+        else {
+            return Ok(());
+        };
+        let inside = path[mount.mount_path.trim_end_matches('/').len()..].trim_matches('/');
+        let sub = mount.sub_path.as_deref().unwrap_or_default().trim_matches('/');
+        let place = format!("/{sub}/{inside}").replace("//", "/");
+        if below(&place, &format!("/{folder}")) || mount.sub_path_expr.is_some() {
+            return Ok(());
+        }
+        Err(format!(
+            "lies at {:?} of its claim, and the model that {} declares at {folder:?}",
+            place.trim_matches('/'),
+            Facts::name_of(self.workload)
+        ))
+    }
+
+    fn in_image(&self, image: &str) -> bool {
+        let Ok(image) = ImageRef::parse(image) else { return false };
+        self.models.iter().any(|(_, source)| {
+            source.kind == ModelSourceKind::Image
+                && source.reference.as_deref().and_then(|r| ImageRef::parse(r).ok()).is_some_and(|declared| {
+                    declared.name() == image.name()
+                        && declared.digest().is_some()
+                        && declared.digest() == image.digest()
+                })
+        })
+    }
+
+    /// Whether an init container brings a declared model to the volume: from its image, from a mount, or from outside.
+    fn filled(&self, volume: &str) -> bool {
+        self.pod.containers.iter().filter(|c| matches!(c.role, Role::Init | Role::Sidecar)).any(|other| {
+            if !other.mounts.iter().any(|mount| mount.name == volume) {
+                return false;
+            }
+            let from_mount =
+                other.mounts.iter().any(|m| m.name != volume && self.volume_holds_a_model(&m.name));
+            from_mount || self.in_image(other.image) || {
+                let reading = read(other);
+                let mut fetched =
+                    reading.loads.iter().filter(|l| matches!(l.form, Form::Hub | Form::Address));
+                fetched.any(|load| self.fetched(&reading, load).is_ok())
+            }
+        })
+    }
+
+    /// Whether something from outside is a declared model at its pinned state; the error says why not.
+    fn fetched(&self, reading: &Reading<'_>, load: &Load<'_>) -> Result<(), String> {
+        use ModelSourceKind as K;
+        if self.workload.spec.type_ == WorkloadType::Import {
+            return Ok(());
+        }
+        let elsewhere =
+            !self.models.is_empty() && self.models.iter().all(|(_, source)| source.kind == K::Api);
+        if load.form == Form::Hub && elsewhere && reading.server.is_none() {
+            // The name of a model behind an interface looks like that of a repository.
+            return Ok(());
+        }
+        if load.form == Form::Hub && reading.offline {
+            let Some(cache) = reading.cache.as_deref() else {
+                return Err(
+                    "is a repository of a hub, and no cache is named in which it already lies".to_owned()
+                );
+            };
+            return self.path(cache).map_err(|why| format!("is taken from the cache {cache:?}, which {why}"));
+        }
+        let same = |reference: &str| {
+            let plain = |text: &str| text.trim_start_matches("hf://").trim_end_matches('/').to_owned();
+            plain(reference) == plain(&load.value)
+        };
+        let declared = self.models.iter().find(|(_, s)| s.reference.as_deref().is_some_and(same));
+        let what = if load.form == Form::Hub { "a hub" } else { "outside" };
+        let Some((name, source)) = declared else {
+            return Err(format!(
+                "is fetched from {what} when the program starts, and {} declares no model from there",
+                Facts::name_of(self.workload)
+            ));
+        };
+        if load.form == Form::Address && !load.value.starts_with("hf://") {
+            return Ok(());
+        }
+        match (&load.revision, source.revision.as_deref()) {
+            (Some(given), Some(pinned)) if given == pinned => Ok(()),
+            (Some(_), Some(pinned)) => {
+                Err(format!("is not the commit {pinned:?} that AIModel {name:?} names"))
+            }
+            (_, pinned) => Err(format!(
+                "is fetched without a commit, so what comes can change; AIModel {name:?} names {:?}",
+                pinned.unwrap_or_default()
+            )),
+        }
+    }
+
+    /// The change that makes the container load a declared model: its commit, or the path where it is mounted.
+    fn mend(&self, load: &Load<'_>, mend: &mut Mend) -> bool {
+        let pinned = self.models.iter().find_map(|(_, source)| {
+            let same = source.reference.as_deref() == Some(&*load.value);
+            source.revision.as_deref().filter(|_| same && source.kind == ModelSourceKind::HuggingFace)
+        });
+        if let Some(commit) = pinned {
+            if load.revision.is_none() && load.form == Form::Hub && load.what == What::Model {
+                if load.at.inner || load.at.element().is_none_or(|(list, _)| list == "env") {
+                    return false;
+                }
+                mend.push(load.at, Op::After(format!("--revision={commit}")));
+                return true;
+            }
+            return false;
+        }
+        let mut places = self.container.mounts.iter().filter(|mount| self.volume_holds_a_model(&mount.name));
+        if let (Some(mount), None, What::Model) = (places.next(), places.next(), load.what) {
+            return mend.value(self.container, load.at, &load.value, &mount.mount_path);
+        }
+        false
+    }
+
+    /// A program that may reach a hub and reads names of hubs is told never to fetch.
+    fn reaches_hubs(&self, reading: &Reading<'_>, imports: bool, out: &mut Faults) {
+        let fetches = reading.server.is_some_and(super::Server::names_hubs);
+        if imports || reading.offline || !fetches || !out.all.is_empty() {
+            return;
+        }
+        let Some(api) = self.workload.spec.external_apis.iter().find(|api| is_hub(&api.host)) else { return };
+        let index = self.container.env.len();
+        out.mend.push_variable(index, "HF_HUB_OFFLINE", "1");
+        out.all.push(Fault {
+            mended: true,
+            wrong: Wrong::Switched(Switch::Fetch),
+            field: "env".to_owned(),
+            value: None,
+            detail: format!(
+                "lacks HF_HUB_OFFLINE=1, though the pod may reach {:?} and fetch from there",
+                api.host
+            ),
+        });
+    }
+}
+
+/// Whether `path` is `folder` or lies in it.
+fn below(path: &str, folder: &str) -> bool {
+    let folder = folder.trim_end_matches('/');
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+impl Mend {
+    /// Turns a switch off, where a change can.
+    fn switch(&mut self, container: &ContainerView<'_>, seen: &Seen<'_>) -> bool {
+        let Some((list, _)) = seen.at.element() else { return false };
+        if list == "env" && !seen.at.inner {
+            let off = match &*seen.word {
+                word if word.starts_with("HF_HUB_OFFLINE=") || word.starts_with("TRANSFORMERS_OFFLINE=") => {
+                    "1"
+                }
+                word if word.contains("ENDPOINT") || word.contains("MIRROR") || word.contains("DOMAIN") => {
+                    return false;
+                }
+                _ => "0",
+            };
+            self.push(seen.at, Op::Text(off.to_owned()));
+            true
+        } else if seen.at.inner {
+            self.without(container, seen.at, &seen.word)
+        } else {
+            self.push(seen.at, Op::Drop);
+            if seen.with_next {
+                self.push(At { index: seen.at.index + 1, ..seen.at }, Op::Drop);
+            }
+            true
+        }
+    }
+}

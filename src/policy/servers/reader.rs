@@ -1,0 +1,310 @@
+//! From the words of a container to what they load and switch on.
+
+use std::borrow::Cow;
+
+use super::forms::{form, is_file, name_of, remote_code, split_revision, tail};
+use super::operand::{Operand, address_of_model};
+use super::shell::{self, Env, OPEN, WORDS, Word};
+use super::table::{self, Flag, Variable};
+use super::{At, ENV, Form, Load, Open, Reading, Seen, Server, Switch, What};
+
+/// Reads the words of one container.
+pub(super) struct Reader<'a> {
+    pub(super) reading: Reading<'a>,
+    pub(super) env: Env<'a>,
+    pub(super) revision: Option<Cow<'a, str>>,
+}
+
+impl<'a> Reader<'a> {
+    /// The words of several lists that make one command.
+    pub(super) fn words(&self, lists: &[(usize, &'a [String])]) -> Vec<Word<'a>> {
+        let mut out: Vec<Word<'a>> = Vec::with_capacity(lists.iter().map(|(_, l)| l.len()).sum());
+        for (list, elements) in lists {
+            for (index, element) in elements.iter().enumerate() {
+                let (text, open) = shell::expand(element, &self.env);
+                let starts = out.is_empty();
+                let script_next = out.last().is_some_and(|word| {
+                    !word.inner
+                        && word.text.starts_with('-')
+                        && !word.text.starts_with("--")
+                        && word.text.ends_with('c')
+                });
+                let joined =
+                    !text.starts_with(['-', '{', '[']) && text.contains([' ', '\n', '\t', ';', '&', '|']);
+                let at = (*list, index);
+                if out.len() >= WORDS {
+                    out.push(Word {
+                        text: "\0".into(),
+                        open: Some("it has too many words".into()),
+                        at,
+                        ..Word::default()
+                    });
+                    return out;
+                }
+                if script_next || joined {
+                    shell::split(&text, open.as_deref(), &self.env, at, &mut out);
+                } else {
+                    out.push(Word { text, open, starts, inner: false, at });
+                }
+            }
+        }
+        out
+    }
+
+    pub(super) fn variables(&mut self) {
+        for (index, variable) in self.env.variables.iter().enumerate() {
+            let at = At { list: ENV, index, inner: false };
+            let known = table::variable(&variable.name);
+            let Some(value) = variable.value.as_deref() else {
+                if known.is_some() && variable.value_from.is_some() {
+                    let why = format!("variable {:?} comes from {}", variable.name, shell::source(variable));
+                    self.reading.open.push(Open { why, at });
+                }
+                continue;
+            };
+            let (value, open) = shell::expand(value, &self.env);
+            match known {
+                Some(known) => self.variable(&variable.name, known, value, open, at),
+                None => self.text(&value, at),
+            }
+        }
+        for (index, source) in self.env.sources.iter().enumerate() {
+            let whence = if source.secret_ref.is_some() { "a Secret" } else { "a ConfigMap" };
+            let why = format!("every variable in {whence} reaches the program");
+            self.reading.open.push(Open { why, at: At { list: usize::MAX, index, inner: false } });
+        }
+    }
+
+    fn variable(&mut self, name: &str, known: Variable, value: Cow<'a, str>, open: Option<String>, at: At) {
+        if let Some(why) = open {
+            self.reading.open.push(Open { why, at });
+            return;
+        }
+        let seen =
+            |switch| Seen { switch, word: Cow::Owned(format!("{name}={value}")), at, with_next: false };
+        match known {
+            Variable::Load(what) => self.load(what, value, false, at),
+            Variable::Hub(what) => self.load(what, value, true, at),
+            Variable::Loads(what) => {
+                for part in value.split(',').map(str::trim) {
+                    let path = part.split_once('=').map_or(part, |(_, path)| path);
+                    self.load(what, Cow::Owned(path.to_owned()), false, at);
+                }
+            }
+            Variable::Revision => self.revision = Some(value),
+            Variable::Cache => self.reading.cache = Some(value),
+            Variable::Offline if table::off(&value) => self.reading.switches.push(seen(Switch::Fetch)),
+            Variable::Offline => self.reading.offline = true,
+            Variable::On(switch) if !table::off(&value) => self.reading.switches.push(seen(switch)),
+            Variable::Set(switch) if !value.is_empty() => self.reading.switches.push(seen(switch)),
+            Variable::On(_) | Variable::Set(_) => {}
+            Variable::Words => {
+                let mut words = Vec::new();
+                shell::split(&value, None, &self.env, (at.list, at.index), &mut words);
+                self.line(&words, None);
+            }
+        }
+    }
+
+    /// A text that a script of the image may pass on.
+    fn text(&mut self, text: &str, at: At) {
+        if let Some(word) = remote_code(text) {
+            let at = At { inner: true, ..at };
+            self.reading.switches.push(Seen {
+                switch: Switch::RemoteCode,
+                word: Cow::Owned(word.to_owned()),
+                at,
+                with_next: false,
+            });
+        }
+    }
+
+    pub(super) fn load(&mut self, what: What, value: Cow<'a, str>, hub: bool, at: At) {
+        let trimmed = value.trim();
+        // Some flags take the name of a mode as well, and a program without a model names none.
+        if trimmed.is_empty()
+            || (what == What::Part && matches!(trimmed, "auto" | "slow" | "mistral" | "none"))
+        {
+            return;
+        }
+        let (value, revision) = split_revision(value);
+        let form = if hub && !value.contains("://") { Form::Hub } else { form(&value) };
+        self.reading.loads.push(Load { what, value, form, revision, at });
+    }
+
+    /// One command line.
+    pub(super) fn line(&mut self, words: &[Word<'a>], entry: Option<Server>) {
+        let mut operand = Operand::entry(entry);
+        let mut python = false;
+        let mut skip = 0;
+        for (index, word) in words.iter().enumerate() {
+            let at = At { list: word.at.0, index: word.at.1, inner: word.inner };
+            if word.starts {
+                python = name_of(&word.text).starts_with("python");
+                if index > 0 {
+                    std::mem::take(&mut operand).finish(self);
+                }
+            }
+            if let Some(server) = table::program(&word.text).filter(|_| word.starts || python) {
+                self.reading.server.get_or_insert(server);
+            }
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            let bare_flag = words[..index].last().is_some_and(|before| {
+                let name = before.text.trim_start_matches('-');
+                let switch = matches!(table::flag(name), Some(Flag::On(_) | Flag::Offline));
+                before.text.starts_with('-') && !before.text.contains('=') && before.text.len() > 1 && !switch
+            });
+            if let Some(why) = word.open.as_ref().filter(|_| word.text.starts_with(OPEN)) {
+                // What starts with the unknown may be any switch.
+                self.reading.open.push(Open { why: why.clone(), at });
+            } else if word.text.starts_with('-') && word.text.len() > 1 {
+                skip = self.flag(words, index, at);
+            } else {
+                self.plain(word, at, &mut operand, bare_flag);
+            }
+        }
+        operand.finish(self);
+    }
+
+    /// A word that is no flag: an assignment, an operand of a program, or an address.
+    fn plain(&mut self, word: &Word<'a>, at: At, operand: &mut Operand<'a>, after_flag: bool) {
+        if word.inner
+            && let Some((name, value)) = word.text.split_once('=')
+            && let Some(known) = table::variable(name)
+        {
+            self.variable(name, known, Cow::Owned(value.to_owned()), word.open.clone(), at);
+            return;
+        }
+        self.text(&word.text, at);
+        let here =
+            Load { what: What::Model, form: form(&word.text), value: word.text.clone(), revision: None, at };
+        if operand.take(word, after_flag, &here) {
+            let hub = operand.fetches && here.form != Form::Address;
+            self.load(What::Model, here.value, hub, at);
+        } else if let Some(address) = address_of_model(&word.text, operand, after_flag) {
+            let (value, revision) = split_revision(Cow::Owned(address.to_owned()));
+            self.reading.loads.push(Load { value, revision, form: Form::Address, ..here });
+        }
+    }
+
+    /// A flag. Returns how many words after it belong to it.
+    fn flag(&mut self, words: &[Word<'a>], index: usize, at: At) -> usize {
+        let word = &words[index];
+        let (name, joined) = match word.text.find('=') {
+            Some(end) => (&word.text[..end], Some(end + 1)),
+            None => (&word.text[..], None),
+        };
+        let short = !name.starts_with("--");
+        let name = name.trim_start_matches('-');
+        let name: Cow<'_, str> = if name.bytes().any(|b| b == b'_' || b.is_ascii_uppercase()) {
+            Cow::Owned(name.replace('_', "-").to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(name)
+        };
+        let next = words.get(index + 1).filter(|next| !next.starts && !next.text.starts_with('-'));
+        let value: Option<Cow<'a, str>> = match joined {
+            Some(start) => Some(tail(&word.text, start)),
+            None => next.map(|next| next.text.clone()),
+        };
+        let (value_at, value_open) = match (joined, next) {
+            (None, Some(next)) => {
+                (At { list: next.at.0, index: next.at.1, inner: next.inner }, next.open.as_ref())
+            }
+            _ => (at, word.open.as_ref()),
+        };
+        let taken = usize::from(joined.is_none() && next.is_some());
+        let meaning = if short && name == "m" {
+            let loads = |v: &Cow<'_, str>| v.contains('/') || is_file(v);
+            value.as_ref().is_some_and(loads).then_some(Flag::Load(What::Model))
+        } else if name == "speculative-config.model" {
+            Some(Flag::Load(What::Draft))
+        } else {
+            table::flag(&name)
+        };
+        let Some(meaning) = meaning else {
+            self.text(&word.text, at);
+            return 0;
+        };
+        let on = |switch, with_next| Seen { switch, word: word.text.clone(), at, with_next };
+        let takes_value = !matches!(meaning, Flag::On(_) | Flag::Offline | Flag::File);
+        if takes_value && value.as_ref().is_some_and(|value| value.contains(OPEN)) {
+            let why = value_open.cloned().unwrap_or_else(|| "it is unknown".to_owned());
+            self.reading.open.push(Open { why, at: value_at });
+            return taken;
+        }
+        match (meaning, value) {
+            (Flag::On(switch), value) => {
+                let off = joined.is_some() && value.is_some_and(|value| table::off(&value));
+                if !off {
+                    self.reading.switches.push(on(switch, false));
+                }
+                return 0;
+            }
+            (Flag::Offline, _) => {
+                self.reading.offline = true;
+                return 0;
+            }
+            (Flag::With(switch, bad), Some(value))
+                if bad.iter().any(|bad| value.eq_ignore_ascii_case(bad)) =>
+            {
+                self.reading.switches.push(on(switch, joined.is_none()));
+            }
+            (Flag::File, Some(value)) if self.reading.server.is_some() => {
+                let why = format!("further arguments stand in the file {value:?}");
+                self.reading.open.push(Open { why, at: value_at });
+            }
+            (Flag::Load(what), Some(value)) => self.load(what, value, false, value_at),
+            (Flag::Hub(what), Some(value)) => self.load(what, value, true, value_at),
+            (Flag::Draft, Some(value)) => {
+                let draft = serde_json::from_str::<serde_json::Value>(&value).ok();
+                if let Some(model) = draft.as_ref().and_then(|draft| draft["model"].as_str()) {
+                    let at = At { inner: true, ..value_at };
+                    self.load(What::Draft, Cow::Owned(model.to_owned()), false, at);
+                }
+                self.text(&value, value_at);
+            }
+            (Flag::Loads(what), Some(value)) => {
+                return self.several(what, &value, words, index, value_at, taken);
+            }
+            (Flag::Revision, Some(value)) => self.revision = Some(value),
+            (Flag::Cache, Some(value)) => self.reading.cache = Some(value),
+            _ => {}
+        }
+        taken
+    }
+
+    /// A flag with as many values as follow.
+    fn several(
+        &mut self,
+        what: What,
+        first: &str,
+        words: &[Word<'a>],
+        index: usize,
+        at: At,
+        taken: usize,
+    ) -> usize {
+        let mut one = |value: &str, at: At| {
+            let json = value
+                .starts_with('{')
+                .then(|| serde_json::from_str::<serde_json::Value>(value).ok())
+                .flatten();
+            let path = json.as_ref().and_then(|json| json["path"].as_str());
+            let path = path.unwrap_or_else(|| value.split_once('=').map_or(value, |(_, path)| path));
+            self.load(what, Cow::Owned(path.to_owned()), false, At { inner: true, ..at });
+        };
+        one(first, at);
+        if taken == 0 {
+            return 0;
+        }
+        let more = words[index + 2..].iter().take_while(|word| !word.starts && !word.text.starts_with('-'));
+        let mut count = 1;
+        for word in more {
+            one(&word.text, At { list: word.at.0, index: word.at.1, inner: word.inner });
+            count += 1;
+        }
+        count
+    }
+}
