@@ -19,8 +19,6 @@ use signatures::Signatures;
 
 /// Exit code where something would be refused.
 pub(super) const REFUSED: u8 = 1;
-/// Exit code where the input cannot be used.
-pub(super) const UNUSABLE: u8 = 2;
 /// Exit code where something could not be found out and nothing else is refused.
 pub(super) const UNKNOWN: u8 = 3;
 
@@ -90,7 +88,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(signatures) => signatures,
         Err(text) => {
             out::error(&text);
-            return ExitCode::from(UNUSABLE);
+            return ExitCode::from(out::UNUSABLE);
         }
     };
     let assumptions = Assumptions {
@@ -106,14 +104,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             Form::Text => out::error(&print::problems(&manifests.problems)),
             Form::Json => out::print(&print::json(&manifests, &[])),
         }
-        return ExitCode::from(UNUSABLE);
+        return ExitCode::from(out::UNUSABLE);
     }
     assumed::assume_generated(&mut manifests.world);
     if arguments.verify
         && let Err(error) = verify(&mut signatures, &manifests)
     {
         out::error(&format!("signatures cannot be looked up: {error}\n"));
-        return ExitCode::from(UNUSABLE);
+        return ExitCode::from(out::UNUSABLE);
     }
     let judgements = judge::judge(&manifests, &signatures, jiff::Timestamp::now());
     out::print(&match arguments.output {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use kube::Api;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
-use kube::{Api, Client};
 use serde_json::Value;
 
 use super::out;
@@ -13,9 +13,6 @@ use crate::gather::files::documents::Documents;
 use crate::gather::objects::{self, PodObject};
 use crate::policy::facts::Labels;
 use crate::render::init::{Running, first_declaration};
-
-/// Exit code where there is nothing to begin with.
-const UNUSABLE: u8 = 2;
 
 /// Writes a first AIWorkload and its AIModels from an object that carries pods. What the pods do not tell is marked with
 /// `# fill in`; nothing is applied.
@@ -33,16 +30,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    match init(arguments) {
-        Ok(text) => {
-            out::print(&text);
-            ExitCode::SUCCESS
-        }
-        Err(text) => {
-            out::error(&text);
-            ExitCode::from(UNUSABLE)
-        }
-    }
+    out::finish(init(arguments).map(|text| (text, 0)))
 }
 
 /// An object that carries pods, and the labels of its namespace where they are known.
@@ -127,12 +115,7 @@ fn of_cluster(object: &str, namespace: &str) -> Result<Found, String> {
             ));
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("the cluster cannot be asked: {error}\n"))?;
-    runtime.block_on(async {
-        let client = Client::try_default().await.map_err(|error| {
-            format!("no cluster is known here: {error}\n  fix: set KUBECONFIG, or give a manifest with -f\n")
-        })?;
+    out::ask_cluster("give a manifest with -f", async |client| {
         let get = async |group: &str, kind: &str, name: &str, namespace: Option<&str>| {
             let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
             let api: Api<DynamicObject> = match namespace {

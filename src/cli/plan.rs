@@ -10,13 +10,14 @@ use serde::Serialize;
 
 use super::check::judge::{Judgement, Outcome, judge};
 use super::check::signatures::Signatures;
-use super::check::{self, Form, Profile, REFUSED, UNKNOWN, UNUSABLE, assumed};
+use super::check::{self, Form, Profile, REFUSED, UNKNOWN, assumed};
 use super::out;
 use crate::api::common::{LABEL_ENVIRONMENT, LABEL_SENSITIVITY};
 use crate::api::{Environment, Sensitivity};
 use crate::gather::files::documents::Documents;
 use crate::gather::files::{Assumptions, Manifests, Subject};
 use crate::gather::live::{About, Look, When, look};
+use crate::render::report::columns;
 
 /// Lists which running pods, templates and stored revisions would be refused if they were asked for again, under a profile
 /// or under what is in force. Reads the cluster of the current context, or manifests with -f; changes nothing. Exit code: 0
@@ -53,16 +54,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    match plan(arguments) {
-        Ok((text, code)) => {
-            out::print(&text);
-            ExitCode::from(code)
-        }
-        Err(text) => {
-            out::error(&text);
-            ExitCode::from(UNUSABLE)
-        }
-    }
+    out::finish(plan(arguments))
 }
 
 fn plan(arguments: &Arguments) -> Result<(String, u8), String> {
@@ -82,7 +74,7 @@ fn plan(arguments: &Arguments) -> Result<(String, u8), String> {
     let mut manifests = Manifests::of(look.documents, &assumptions);
     let problems = std::mem::take(&mut manifests.problems);
     if !live && !problems.is_empty() {
-        return Err(lines(&problems));
+        return Err(out::lines(&problems));
     }
     // One unreadable object of a cluster is no reason to keep silent on all others.
     look.missing.extend(problems.into_iter().map(|problem| format!("left out: {}", problem.text)));
@@ -100,26 +92,12 @@ fn plan(arguments: &Arguments) -> Result<(String, u8), String> {
 }
 
 fn of_cluster(arguments: &Arguments) -> Result<Look, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("the cluster cannot be asked: {error}\n"))?;
-    runtime.block_on(async {
-        let client = kube::Client::try_default().await.map_err(|error| {
-            format!(
-                "no cluster is known here: {error}\n  fix: set KUBECONFIG, or plan for manifests with -f\n"
-            )
-        })?;
+    out::ask_cluster("plan for manifests with -f", async |client| {
         let look = look(&client, arguments.namespace.as_deref()).await;
         if look.documents.objects.is_empty() {
-            return Err(lines(&look.missing));
+            return Err(out::lines(&look.missing));
         }
         Ok(look)
-    })
-}
-
-fn lines<T: std::fmt::Display>(all: &[T]) -> String {
-    all.iter().fold(String::new(), |mut out, one| {
-        let _ = writeln!(out, "{one}");
-        out
     })
 }
 
@@ -222,20 +200,13 @@ impl Report {
 
     fn text(&self, arguments: &Arguments) -> String {
         let mut out = String::new();
-        let head = ["NAMESPACE", "OBJECT", "WHEN", "REFUSED", "CONTROLS"].map(str::to_owned);
-        let cells = self.rows.iter().map(|row| {
-            let share = format!("{} of {}", row.refused, row.of);
-            [row.namespace.clone(), row.object.clone(), row.when.to_owned(), share, row.controls.join(",")]
-        });
-        let table: Vec<[String; 5]> = std::iter::once(head).chain(cells).collect();
         if !self.rows.is_empty() {
-            let width =
-                |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-            let widths = [0, 1, 2, 3].map(width);
-            for [a, b, c, d, e] in &table {
-                let [wa, wb, wc, wd] = widths;
-                let _ = writeln!(out, "{a:wa$}   {b:wb$}   {c:wc$}   {d:wd$}   {e}");
-            }
+            let rows = self.rows.iter().map(|row| {
+                let share = format!("{} of {}", row.refused, row.of);
+                let controls = row.controls.join(",");
+                vec![row.namespace.clone(), row.object.clone(), row.when.to_owned(), share, controls]
+            });
+            columns(&mut out, &["NAMESPACE", "OBJECT", "WHEN", "REFUSED", "CONTROLS"], rows.collect());
             out.push('\n');
         }
         if arguments.messages {

@@ -4,19 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use kube::api::ListParams;
-use kube::{Api, Client};
-use serde::de::DeserializeOwned;
 
 use super::out;
 use crate::api::{AICompliance, AIWorkload};
+use crate::controllers::status::list_all;
 use crate::gather::files::documents::Documents;
 use crate::render::report::Report;
-
-/// Objects of one page of a list.
-const PAGE: u32 = 500;
-/// Exit code where there is nothing to report on.
-const UNUSABLE: u8 = 2;
 
 /// Shows the audit to somebody without access to the cluster: every provision with its state, by principle, section and
 /// stage. Reads the cluster of the current context, or what `kubectl get aicompliance,aiworkload -A -o yaml` wrote.
@@ -41,20 +34,12 @@ enum Form {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    match report(arguments) {
-        Ok(report) => {
-            out::print(&match arguments.output {
-                Form::Table => report.table(),
-                Form::Json => report.json(),
-                Form::Html => report.html(),
-            });
-            ExitCode::SUCCESS
-        }
-        Err(text) => {
-            out::error(&text);
-            ExitCode::from(UNUSABLE)
-        }
-    }
+    let shown = |report: Report| match arguments.output {
+        Form::Table => report.table(),
+        Form::Json => report.json(),
+        Form::Html => report.html(),
+    };
+    out::finish(report(arguments).map(|report| (shown(report), 0)))
 }
 
 fn report(arguments: &Arguments) -> Result<Report, String> {
@@ -88,29 +73,12 @@ fn of_files(paths: &[PathBuf]) -> Result<Objects, String> {
 }
 
 fn of_cluster() -> Result<Objects, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("the cluster cannot be asked: {error}\n"))?;
-    runtime.block_on(async {
-        let client = Client::try_default().await.map_err(|error| {
-            format!("no cluster is known here: {error}\n  fix: set KUBECONFIG, or give files with -f\n")
-        })?;
-        let rows = all(Api::<AICompliance>::all(client.clone())).await;
-        let rows = rows.map_err(|error| format!("aicompliances cannot be listed: {error}\n"))?;
-        let workloads = all(Api::<AIWorkload>::all(client)).await;
-        let workloads = workloads.map_err(|error| format!("aiworkloads cannot be listed: {error}\n"))?;
+    out::ask_cluster("give files with -f", async |client| {
+        let (mut rows, mut workloads) = (Vec::new(), Vec::new());
+        let listed = list_all(&client, |row: AICompliance| rows.push(row)).await;
+        listed.map_err(|error| format!("aicompliances cannot be listed: {error}\n"))?;
+        let listed = list_all(&client, |workload: AIWorkload| workloads.push(workload)).await;
+        listed.map_err(|error| format!("aiworkloads cannot be listed: {error}\n"))?;
         Ok((rows, workloads))
     })
-}
-
-async fn all<K: Clone + DeserializeOwned + std::fmt::Debug>(api: Api<K>) -> Result<Vec<K>, kube::Error> {
-    let mut out = Vec::new();
-    let mut params = ListParams::default().limit(PAGE);
-    loop {
-        let page = api.list(&params).await?;
-        out.extend(page.items);
-        match page.metadata.continue_ {
-            Some(token) if !token.is_empty() => params.continue_token = Some(token),
-            _ => return Ok(out),
-        }
-    }
 }

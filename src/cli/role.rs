@@ -12,9 +12,6 @@ use crate::api::workload::Manage;
 use crate::controllers::generate::{Resource, build};
 use crate::gather::files::{Assumptions, Content, Manifests};
 
-/// Exit code where there is nothing to print.
-const UNUSABLE: u8 = 2;
-
 /// Prints the least Role and its binding of each AIWorkload in the manifests: what `spec.identity.permissions` declares and
 /// nothing else. The operator makes the same with `spec.manage: Generate`; with `Observe` they are applied by hand.
 #[derive(Debug, Args)]
@@ -27,25 +24,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    match roles(arguments) {
-        Ok(text) => {
-            out::print(&text);
-            ExitCode::SUCCESS
-        }
-        Err(text) => {
-            out::error(&text);
-            ExitCode::from(UNUSABLE)
-        }
-    }
+    out::finish(roles(arguments).map(|text| (text, 0)))
 }
 
 fn roles(arguments: &Arguments) -> Result<String, String> {
     let manifests = Manifests::read(&arguments.file, &Assumptions::default());
     if !manifests.problems.is_empty() {
-        return Err(manifests.problems.iter().fold(String::new(), |mut out, problem| {
-            let _ = writeln!(out, "{problem}");
-            out
-        }));
+        return Err(out::lines(&manifests.problems));
     }
     let workloads = manifests.subjects.iter().filter_map(|subject| match &subject.content {
         Content::Workload(workload) => Some(workload.as_ref()),

@@ -18,8 +18,6 @@ use crate::gather::trust::{self, TrustRoots};
 
 /// Exit code where the artifact is not to be trusted.
 const REFUSED: u8 = 1;
-/// Exit code where the input cannot be used.
-const UNUSABLE: u8 = 2;
 /// Exit code where it could not be found out.
 const UNKNOWN: u8 = 3;
 /// The longest time that the look-ups take together.
@@ -73,16 +71,7 @@ enum UsedAs {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    match verify(arguments) {
-        Ok((text, code)) => {
-            out::print(&text);
-            ExitCode::from(code)
-        }
-        Err(text) => {
-            out::error(&text);
-            ExitCode::from(UNUSABLE)
-        }
-    }
+    out::finish(verify(arguments))
 }
 
 fn verify(arguments: &Arguments) -> Result<(String, u8), String> {

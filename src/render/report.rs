@@ -235,7 +235,8 @@ impl Report {
     }
 }
 
-fn columns(out: &mut String, head: &[&str], rows: Vec<Vec<String>>) {
+/// Writes a table with columns as wide as they need to be.
+pub fn columns(out: &mut String, head: &[&str], rows: Vec<Vec<String>>) {
     let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
     let table: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
     let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

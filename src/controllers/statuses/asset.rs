@@ -22,6 +22,17 @@ struct Dates<'a> {
     last_reviewed_at: Option<&'a str>,
 }
 
+/// The dates of any kind of asset: their specifications share the fields and no type.
+macro_rules! dates {
+    ($spec:expr) => {
+        Dates {
+            retention: $spec.retention.as_ref(),
+            review_every: $spec.review_every.as_deref(),
+            last_reviewed_at: $spec.last_reviewed_at.as_deref(),
+        }
+    };
+}
+
 /// The status of a model.
 #[must_use]
 pub fn model(
@@ -45,14 +56,7 @@ pub fn model(
     } else {
         judged(decision)
     };
-    let current = current(
-        &Dates {
-            retention: spec.retention.as_ref(),
-            review_every: spec.review_every.as_deref(),
-            last_reviewed_at: spec.last_reviewed_at.as_deref(),
-        },
-        now,
-    );
+    let current = current(&dates!(spec), now);
     let name = model.metadata.name.as_deref();
     let users = namespace
         .workloads
@@ -84,14 +88,7 @@ pub fn dataset(
         ("spec.class", spec.class.is_some()),
         ("spec.sensitivity", spec.sensitivity.is_some()),
     ]);
-    let current = current(
-        &Dates {
-            retention: spec.retention.as_ref(),
-            review_every: spec.review_every.as_deref(),
-            last_reviewed_at: spec.last_reviewed_at.as_deref(),
-        },
-        now,
-    );
+    let current = current(&dates!(spec), now);
     let name = dataset.metadata.name.as_deref();
     let users = namespace
         .workloads
@@ -116,14 +113,7 @@ pub fn prompt(
         ("spec.digest", spec.digest.is_some()),
         ("spec.version", spec.version.is_some()),
     ]);
-    let current = current(
-        &Dates {
-            retention: spec.retention.as_ref(),
-            review_every: spec.review_every.as_deref(),
-            last_reviewed_at: spec.last_reviewed_at.as_deref(),
-        },
-        now,
-    );
+    let current = current(&dates!(spec), now);
     let name = prompt.metadata.name.as_deref();
     let users = namespace
         .workloads
