@@ -66,13 +66,122 @@ fn a_workload_that_keeps_the_code_passes() {
     assert_eq!(verified(&base()), (0, format!("{judged} objects judged: {judged} pass; 1 not governed\n")));
 }
 
-#[test]
-fn the_samples_pass() {
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/samples");
-    let file = signatures();
-    let arguments = ["check", "-f", samples.to_str().unwrap(), "--signatures", file.path().to_str().unwrap()];
+/// The samples that keep every control, beside what they share.
+const SAMPLES: [&str; 5] = ["support-chat", "batch-scoring", "fine-tuning", "ops-agent", "translation"];
+
+fn sample(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/samples").join(name)
+}
+
+/// Signatures and statements for every image that the samples name.
+fn all_signed() -> tempfile::NamedTempFile {
+    let mut images = std::collections::BTreeSet::new();
+    for folder in SAMPLES.iter().chain(&["chat-prod"]) {
+        for file in std::fs::read_dir(sample(folder)).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let names = text.split(|c: char| c.is_whitespace() || "\"',{}".contains(c));
+            images.extend(
+                names
+                    .filter(|word| word.starts_with("registry.example/") && word.contains("@sha256:"))
+                    .map(str::to_owned),
+            );
+        }
+    }
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "images:").unwrap();
+    for image in images {
+        writeln!(
+            file,
+            "  {image}:\n    trusted: [acme-ci]\n    attested:\n    \
+             - {{predicateType: \"https://cyclonedx.org/bom\", authority: acme-ci}}\n    \
+             - {{predicateType: \"https://slsa.dev/provenance/v1\", builderId: \"https://ci.example\", authority: acme-ci}}"
+        )
+        .unwrap();
+    }
+    file
+}
+
+/// Judges a sample on the day it was written for: documents age.
+fn check_sample(folders: &[&str], profile: &str, output: &str) -> (i32, String) {
+    let file = all_signed();
+    let mut arguments = vec!["check".to_owned(), "-f".to_owned()];
+    for folder in folders {
+        for file in std::fs::read_dir(sample(folder)).unwrap() {
+            let path = file.unwrap().path();
+            // A profile in the files would be the stricter one.
+            if profile == "strict" || !path.ends_with("common/5-profile.yaml") {
+                arguments.push(path.to_str().unwrap().to_owned());
+            }
+        }
+    }
+    let rest = [
+        "--profile",
+        profile,
+        "--at",
+        "2026-11-23",
+        "-o",
+        output,
+        "--signatures",
+        file.path().to_str().unwrap(),
+    ];
+    arguments.extend(rest.map(str::to_owned));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let output = run(&arguments, "");
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn each_sample_passes_each_profile_without_a_warning() {
+    for name in SAMPLES {
+        for profile in ["core", "code", "strict"] {
+            let (code, text) = check_sample(&["common", name], profile, "text");
+            assert!(
+                code == 0 && text.lines().count() == 1,
+                "{name} under {profile}: exit code {code}\n{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_smallest_sample_passes_core() {
+    let (code, text) = check_sample(&["chat-prod"], "core", "text");
+    assert_eq!(code, 0, "{text}");
+}
+
+#[test]
+fn a_sample_that_lost_something_is_told_what() {
+    let text = |file: &str| std::fs::read_to_string(sample("support-chat").join(file)).unwrap();
+    let (_, all) = check_sample(&["common", "support-chat"], "strict", "json");
+    let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+    let of =
+        |kind: &str| all["objects"].as_array().unwrap().iter().find(|o| o["kind"] == kind).unwrap().clone();
+    let composition = of("AIWorkload")["compositionDigest"].as_str().unwrap().to_owned();
+    assert!(text("8-assessed-by-k.lee.yaml").contains(&composition), "{composition}");
+    let configuration = of("Deployment")["configDigests"][0].as_str().unwrap().to_owned();
+    assert!(text("7-documents.yaml").contains(&configuration), "{configuration}");
+    // The same a year later: nothing was changed, and everything has aged.
+    let file = all_signed();
+    let folders = [sample("common"), sample("support-chat")];
+    let paths: Vec<&str> = folders.iter().map(|folder| folder.to_str().unwrap()).collect();
+    let later = [
+        "check",
+        "-f",
+        paths[0],
+        paths[1],
+        "--at",
+        "2027-11-30",
+        "--signatures",
+        file.path().to_str().unwrap(),
+    ];
+    let output = run(&later, "");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains("ThreatModel \"threatmodel-chat\" of AIWorkload \"chat\" ended on 2027-10-31"),
+        "{said}"
+    );
 }
 
 #[test]

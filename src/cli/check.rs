@@ -2,6 +2,7 @@
 
 pub mod assumed;
 pub mod judge;
+mod present;
 mod print;
 pub mod signatures;
 
@@ -9,11 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 
 use super::out;
 use crate::api::profile::BaseProfile;
 use crate::api::{Environment, Sensitivity};
 use crate::gather::files::{Assumptions, Manifests};
+use crate::policy::dates;
 use judge::Outcome;
 use signatures::Signatures;
 
@@ -53,6 +56,14 @@ pub(super) struct Arguments {
     /// Show what only the audit would show, too
     #[arg(long)]
     audit: bool,
+    /// Judge as of this day or time, such as 2027-01-31: what will have lapsed by then? [default: now]
+    #[arg(long, value_name = "DATE", value_parser = moment)]
+    at: Option<Timestamp>,
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    dates::from(text)
+        .ok_or_else(|| "is no day such as 2027-01-31 and no time such as 2027-01-31T12:00:00Z".to_owned())
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -113,7 +124,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         out::error(&format!("signatures cannot be looked up: {error}\n"));
         return ExitCode::from(out::UNUSABLE);
     }
-    let judgements = judge::judge(&manifests, &signatures, jiff::Timestamp::now());
+    let judgements = judge::judge(&manifests, &signatures, arguments.at.unwrap_or_else(Timestamp::now));
     out::print(&match arguments.output {
         Form::Text => print::text(&manifests, &judgements, arguments.audit),
         Form::Json => print::json(&manifests, &judgements),

@@ -74,6 +74,10 @@ fn line(out: &mut String, finding: &Finding) {
     match &finding.fix {
         Some(fix) => {
             let _ = write!(out, "\n  fix: {fix}");
+            // What is copied ends here: the reason below would be read as a field of it.
+            if matches!(fix, Fix::Record(..)) {
+                out.push_str("\n---");
+            }
         }
         None => {
             let _ = write!(out, "\n  fix: {}", finding.control.remedy);

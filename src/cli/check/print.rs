@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::judge::{Judgement, Outcome, worst};
+use super::present::{Present, present};
 use crate::gather::files::{Manifests, Origin, Problem};
 use crate::policy::{Finding, Scope, Verdict};
 use crate::render::words;
@@ -122,6 +123,8 @@ struct OutObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
     findings: Vec<OutFinding<'a>>,
+    #[serde(flatten)]
+    present: Present,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     notes: &'a [String],
 }
@@ -159,7 +162,7 @@ pub(super) fn json(manifests: &Manifests, judgements: &[Judgement<'_>]) -> Strin
         .iter()
         .map(|problem| OutProblem { place: place(&problem.origin), text: &problem.text })
         .collect();
-    let objects = judgements.iter().map(object).collect();
+    let objects = judgements.iter().map(|judgement| object(manifests, judgement)).collect();
     let output = Output { outcome, problems, objects, skipped: &manifests.skipped };
     // Strings and numbers alone: this cannot fail.
     let mut text = serde_json::to_string_pretty(&output).unwrap_or_default();
@@ -171,7 +174,7 @@ fn place(origin: &Origin) -> OutPlace<'_> {
     OutPlace { file: &origin.file, document: origin.document, path: &origin.path }
 }
 
-fn object<'a>(judgement: &'a Judgement<'_>) -> OutObject<'a> {
+fn object<'a>(manifests: &Manifests, judgement: &'a Judgement<'_>) -> OutObject<'a> {
     let decision = &judgement.decision;
     let groups = [("refuse", &decision.refused), ("warn", &decision.warned), ("audit", &decision.audited)];
     let mut findings: Vec<OutFinding<'a>> = groups
@@ -188,6 +191,7 @@ fn object<'a>(judgement: &'a Judgement<'_>) -> OutObject<'a> {
         outcome: judgement.outcome,
         message: judgement.denial.as_deref(),
         findings,
+        present: present(manifests, subject),
         notes: &judgement.notes,
     }
 }

@@ -130,14 +130,23 @@ fn projected(
             ));
         return;
     };
+    // Without an audience the token is for the API server, in the declaration as in the pod.
     let wanted = declared.audience.as_deref().unwrap_or_default();
-    if audience.is_empty() || audience != wanted {
-        report
-            .violated(
-                pod.at(format!("{path}.audience")).value(audience),
-                format!("is not the declared audience {wanted:?}"),
-            )
-            .fix(Fix::set(format!("{}{path}.audience", pod.prefix), wanted));
+    if audience != wanted {
+        let place = pod.at(format!("{path}.audience")).value(audience);
+        let path = format!("{}{path}.audience", pod.prefix);
+        if wanted.is_empty() {
+            report
+                .violated(
+                    place,
+                    "is not the API server, for which alone spec.identity.token declares a token",
+                )
+                .fix(Fix::remove(path));
+        } else {
+            report
+                .violated(place, format!("is not the declared audience {wanted:?}"))
+                .fix(Fix::set(path, wanted));
+        }
     }
     let longest = declared.ttl_seconds.unwrap_or(LONGEST_TOKEN).min(LONGEST_TOKEN);
     let life = token.expiration_seconds.unwrap_or(LONGEST_TOKEN);
