@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Signs images in a throwaway registry with a key, in cosign's format (see sign/main.go).
 #
-#   e2e/images/sign.sh KEY.pem REGISTRY/NAME@sha256:HEX...      makes KEY.pem and KEY.pem.pub when there is none
+#   e2e/images/sign.sh KEY.pem [-attest] REGISTRY/NAME@sha256:HEX...      makes KEY.pem and KEY.pem.pub when there is none
+#
+# -attest states a bill of materials and a provenance too.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 key=$(realpath -m "${1:?usage: sign.sh KEY.pem REFERENCE...}"); shift
@@ -10,4 +12,5 @@ if [ ! -e "$key" ]; then
   (umask 077; openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$key" 2>/dev/null)
   openssl pkey -in "$key" -pubout -out "$key.pub"
 fi
-[ $# -eq 0 ] || (cd "$here" && GOFLAGS=-trimpath go run -buildvcs=false ./sign "$key" "$@")
+attest=(); if [ "${1:-}" = -attest ]; then attest=(-attest); shift; fi
+[ $# -eq 0 ] || (cd "$here" && GOFLAGS=-trimpath go run -buildvcs=false ./sign "${attest[@]}" "$key" "$@")
