@@ -23,6 +23,8 @@ mod certificates;
 mod command;
 #[path = "registry/differential.rs"]
 mod differential;
+#[path = "registry/files.rs"]
+mod files;
 #[path = "registry/hostile.rs"]
 mod hostile;
 #[path = "registry/keyless.rs"]

@@ -90,7 +90,12 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
                 Arc::clone(&auditor.book),
                 Arc::clone(&auditor.dirty),
             );
-            let assets = Assets::new(client.clone(), Arc::clone(&known.world), Arc::clone(&metrics));
+            let assets = Assets::new(
+                client.clone(),
+                Arc::clone(&known.world),
+                Arc::clone(&known.signatures),
+                Arc::clone(&metrics),
+            );
             let wakes_owners = arguments.wake;
             Box::pin(async move {
                 tokio::join!(

@@ -42,6 +42,9 @@ pub(super) struct Arguments {
     /// Signature over the files of a model [default: model.sig in the directory]
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
+    /// When a model's training ended, for rules that ask how soon it was signed
+    #[arg(long, value_name = "DATE", value_parser = verify_model::date)]
+    made: Option<jiff::Timestamp>,
     /// Digest that the manifest of a model has to have
     #[arg(long, value_name = "sha256:...")]
     digest: Option<String>,
@@ -105,6 +108,7 @@ fn directory(arguments: &Arguments) -> Result<(String, u8), String> {
         trust: &trust,
         signature: arguments.signature.as_deref(),
         namespace: arguments.namespace.as_deref(),
+        made: arguments.made,
         digest: arguments.digest.as_deref(),
         refuses_code: arguments.formats == Formats::Refuse,
     };
@@ -188,6 +192,12 @@ fn checked(text: &mut String, proof: &Proof) {
     let _ = writeln!(text, "  signed by: {}", proof.authorities.join(", "));
     let _ = writeln!(text, "  signed at: {when}");
     let _ = writeln!(text, "  attached as: {}", proof.format.name());
+    if let Some(files) = &proof.files {
+        let _ = writeln!(
+            text,
+            "  signed over: the list of files {files}, which are exactly the artifact's layers"
+        );
+    }
     for attested in &proof.attestations {
         let builder = attested.builder_id.as_ref().map(|builder| format!(", built by {builder}"));
         let _ = writeln!(

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::out;
 use crate::api::common::VerificationState;
@@ -16,6 +17,7 @@ use crate::gather::registry::{CompiledTrust, SignedModel};
 use crate::gather::trust;
 use crate::models::job::{ANSWER, Answer, TRUST};
 use crate::models::manifest::{MAX_STATEMENT, Manifest};
+use crate::policy::dates;
 
 /// The usual name of a signature beside the files it covers.
 pub(super) const SIGNATURE: &str = "model.sig";
@@ -31,6 +33,8 @@ pub(super) struct Model<'a> {
     pub(super) signature: Option<&'a Path>,
     /// The namespace that uses the model.
     pub(super) namespace: Option<&'a str>,
+    /// When it was made, where somebody wrote it down.
+    pub(super) made: Option<Timestamp>,
     /// The digest that is wanted, where somebody wrote it down.
     pub(super) digest: Option<&'a str>,
     /// Whether files that can run code when they are loaded refuse the model, or are only told.
@@ -52,6 +56,9 @@ pub(super) struct Arguments {
     /// Namespace that uses it
     #[arg(long)]
     namespace: String,
+    /// When its training ended, for rules that ask how soon it was signed
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    made: Option<Timestamp>,
     /// Signature over its files [default: model.sig in its directory]
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
@@ -105,6 +112,7 @@ fn in_cluster(arguments: &Arguments, progress: &Progress) -> Result<Account, Str
         trust: &compiled,
         signature: arguments.signature.as_deref(),
         namespace: Some(&arguments.namespace),
+        made: arguments.made,
         digest: Some(&arguments.digest),
         refuses_code: true,
     };
@@ -125,6 +133,11 @@ fn below(root: &Path, path: &Path) -> Result<PathBuf, String> {
         }
     }
     Ok(whole)
+}
+
+/// A date, or a time with its zone.
+pub(super) fn date(text: &str) -> Result<Timestamp, String> {
+    dates::from(text).ok_or_else(|| "write it as 2026-01-31 or 2026-01-31T12:00:00Z".to_owned())
 }
 
 /// The account in short.
@@ -173,7 +186,8 @@ pub(super) fn verify(model: &Model<'_>, progress: &Progress) -> Result<Account, 
     let mut account = Account::default();
     let path = model.signature.map_or_else(|| model.root.join(SIGNATURE), Path::to_path_buf);
     let manifest = if let Some(bundle) = read(&path)? {
-        let SignedModel { verification, manifest } = model.trust.verify_model(&bundle, model.namespace);
+        let SignedModel { verification, manifest } =
+            model.trust.verify_model(&bundle, model.namespace, model.made);
         account.signature(&verification);
         manifest
     } else {

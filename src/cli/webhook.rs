@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::serving::{Common, StartError, client, listen, serve_probes, start, stop_signal};
+use crate::gather::ahead;
 use crate::gather::cluster::Feed;
 use crate::gather::pull_secrets::ClusterSecrets;
 use crate::gather::registry::VerifierConfig;
@@ -99,6 +100,7 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     let news = Arc::clone(&arrivals);
     Feed::new(Arc::clone(&world), Arc::new(move |_| news.told()), Arc::clone(&metrics), synced)
         .start(&client);
+    tokio::spawn(ahead::keep(Arc::clone(&world), Arc::clone(&signatures)));
     let (sink, waiting) = Sink::new(common.pod_name.clone());
     tokio::spawn(tell(client.clone(), Arc::clone(&world), common.pod_name.clone(), waiting));
     let judge = Judge {

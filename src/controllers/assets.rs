@@ -1,4 +1,5 @@
-//! Models on volumes: a Job of ours for each that is due, and what its pod found in the model's status.
+//! Models on volumes: a Job of ours for each that is due, and what its pod found in the model's status. Models in
+//! registries: whether they are signed, in the same place.
 //!
 //! One Job a model, a few in the cluster. A Job is named after what it verifies, so that a changed digest, claim, image
 //! or trust policy makes another one. The answer counts only from a pod that is exactly the one we would build.
@@ -20,7 +21,9 @@ use serde_json::json;
 use self::plan::{Outcome, Running, Step};
 use crate::api::AIModel;
 use crate::api::common::Verification;
+use crate::gather::ahead::Agenda;
 use crate::gather::model_jobs;
+use crate::gather::signatures::Signatures;
 use crate::gather::world::World;
 use crate::models::job::{self, Answer, LABEL_VERIFIES};
 use crate::telemetry::metrics::Metrics;
@@ -57,24 +60,33 @@ impl AssetError {
     }
 }
 
-/// Verifies models on volumes, for one term of leadership.
+/// Verifies models, for one term of leadership.
 pub struct Assets {
     client: Client,
     world: Arc<RwLock<World>>,
+    signatures: Arc<Signatures>,
     metrics: Arc<Metrics>,
+    agenda: Agenda,
 }
 
 impl Assets {
     /// Nothing is asked of the cluster yet.
     #[must_use]
-    pub fn new(client: Client, world: Arc<RwLock<World>>, metrics: Arc<Metrics>) -> Self {
-        Self { client, world, metrics }
+    pub fn new(
+        client: Client,
+        world: Arc<RwLock<World>>,
+        signatures: Arc<Signatures>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { client, world, signatures, metrics, agenda: Agenda::default() }
     }
 
     /// Works until it is dropped.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         loop {
-            if let Err(error) = self.round().await {
+            let in_registries = self.in_registries().await;
+            for result in [in_registries, self.on_volumes().await] {
+                let Err(error) = result else { continue };
                 self.metrics.reconcile_failed(error.label());
                 tracing::warn!(error = &error as &dyn std::error::Error, "a model could not be verified");
             }
@@ -82,8 +94,22 @@ impl Assets {
         }
     }
 
+    /// Whether the models in registries are signed, as far as it is known by now.
+    async fn in_registries(&mut self) -> Result<(), AssetError> {
+        let known = self.agenda.round(&self.world, &self.signatures).await;
+        let now = Timestamp::now();
+        let mut first_error = None;
+        for (declared, signature) in known {
+            let Some(told) = plan::of_signature(&declared.model, &signature, now) else { continue };
+            if let Err(error) = self.tell(&declared.model, &told).await {
+                first_error.get_or_insert(error);
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
     /// One look: what is due is started, what ended is read.
-    async fn round(&self) -> Result<(), AssetError> {
+    async fn on_volumes(&self) -> Result<(), AssetError> {
         if self.world.read().unwrap_or_else(PoisonError::into_inner).verifier_image.is_empty() {
             return Ok(());
         }

@@ -11,6 +11,10 @@ pub const READY: &str = "Ready";
 pub const DECLARED: &str = "Declared";
 /// Nothing about the object is past its day.
 pub const CURRENT: &str = "Current";
+/// A trusted authority signed the asset.
+pub const SIGNATURE_VERIFIED: &str = "SignatureVerified";
+/// The stored bytes are those of the digest.
+pub const BYTES_VERIFIED: &str = "BytesVerified";
 /// An exemption counts.
 pub const ACTIVE: &str = "Active";
 /// An authority is past the day of its rotation, or ends within 30 days.

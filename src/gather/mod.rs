@@ -1,5 +1,6 @@
 //! The only room that turns the world into facts.
 
+pub mod ahead;
 pub mod cluster;
 pub mod files;
 pub mod follow;

@@ -103,6 +103,12 @@ impl Signatures {
         &self.verifier
     }
 
+    /// Changes whenever an answer may, because trust policies changed.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.trust().generation()
+    }
+
     /// The policies of the world, compiled anew only where they changed.
     fn trust(&self) -> Arc<CompiledTrust> {
         let (policies, suppliers, roots) = {

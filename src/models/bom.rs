@@ -10,11 +10,13 @@ use crate::api::AIModel;
 /// The longest document that is read.
 const MAX_LEN: usize = 16 << 20;
 const MAX_COMPONENTS: usize = 100_000;
+/// Hashes, licences and datasets that are kept of each.
+const MAX_NAMES: usize = 256;
 /// Differences that are named.
 const MAX_SAID: usize = 20;
 
 /// What a document says about one model; what it leaves out is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Card {
     /// Version of the format.
     pub spec_version: String,
@@ -132,10 +134,13 @@ impl Card {
         let sha256 = model.hashes.iter().filter(|hash| hash.alg.eq_ignore_ascii_case("SHA-256"));
         Self {
             spec_version: document.spec_version.clone(),
-            name: model.name.clone(),
-            version: model.version.clone(),
-            sha256: sha256.map(|hash| hash.content.trim().to_ascii_lowercase()).collect(),
-            licences: model.licenses.iter().filter_map(licence).collect(),
+            name: cut(&model.name),
+            version: cut(&model.version),
+            sha256: sha256
+                .take(MAX_NAMES)
+                .map(|hash| cut(&hash.content.trim().to_ascii_lowercase()))
+                .collect(),
+            licences: model.licenses.iter().take(MAX_NAMES).filter_map(licence).collect(),
             datasets: datasets(model, &document.components),
             has_card: model.model_card.is_some(),
         }
@@ -228,7 +233,14 @@ fn datasets(model: &Component, components: &[Component]) -> BTreeSet<String> {
         let name = value["name"].as_str().map(str::to_owned);
         name.or_else(|| value["ref"].as_str().map(named)).or_else(|| value.as_str().map(named))
     };
-    listed.into_iter().flatten().take(1000).filter_map(name).filter(|name| !name.is_empty()).collect()
+    listed
+        .into_iter()
+        .flatten()
+        .take(MAX_NAMES)
+        .filter_map(name)
+        .filter(|name| !name.is_empty())
+        .map(|name| cut(&name))
+        .collect()
 }
 
 fn cut(text: &str) -> String {

@@ -87,6 +87,9 @@ pub fn build(model: &AIModel, settings: &Settings) -> Option<PodSpec> {
     let mut arguments = vec!["verify-model".to_owned(), format!("--digest={digest}")];
     arguments.push(format!("--namespace={namespace}"));
     arguments.push(format!("--root={ROOT}"));
+    if let Some(made) = model.spec.trained_at.as_deref() {
+        arguments.push(format!("--made={made}"));
+    }
     if let Some(path) = source.path.as_deref() {
         arguments.push(format!("--path={path}"));
     }

@@ -152,6 +152,12 @@ struct Resource {
     digest: String,
 }
 
+/// Whether statements of this type list the files of a model, in whatever version.
+#[must_use]
+pub fn is_of_files(predicate_type: &str) -> bool {
+    matches!(predicate_type, PREDICATE | PREDICATE_OLD)
+}
+
 impl Manifest {
     /// Reads an in-toto statement. Whether anybody signed it is not asked here.
     ///

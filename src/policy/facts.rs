@@ -13,6 +13,7 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use super::containers::{ContainerView, ImageUse, containers, images};
 use crate::api;
+use crate::models::bom::Card;
 
 pub use known::{
     Claim, Cluster, ConfigMap, EnforcementFault, Ingress, Namespace, NetworkPolicy, PodMonitor, Service,
@@ -365,6 +366,8 @@ pub struct Attested {
     pub builder_id: Option<String>,
     /// Name of the authority that signed the statement.
     pub authority: String,
+    /// The model card in it, where it is a bill of materials with a model; or why it cannot be told which model.
+    pub card: Option<Arc<Result<Card, String>>>,
 }
 
 /// Where a finding stands.

@@ -122,9 +122,18 @@ impl Sigstore {
 
     /// A bundle that says `predicate` about a digest, logged.
     pub(crate) fn bundle(&self, signer: &Signer, digest: &str, predicate: &str, flaw: Flaw) -> Vec<u8> {
+        self.logged(signer, digest, (predicate, &json!({})), flaw)
+    }
+
+    /// A bundle with a predicate, logged without a flaw.
+    pub(crate) fn stated(&self, signer: &Signer, digest: &str, kind: &str, predicate: &Value) -> Vec<u8> {
+        self.logged(signer, digest, (kind, predicate), Flaw::None)
+    }
+
+    fn logged(&self, signer: &Signer, digest: &str, said: (&str, &Value), flaw: Flaw) -> Vec<u8> {
         let hex = digest.trim_start_matches("sha256:");
-        let statement = json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": predicate,
-            "subject": [{ "digest": { "sha256": hex } }], "predicate": {} });
+        let statement = json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": said.0,
+            "subject": [{ "name": "x", "digest": { "sha256": hex } }], "predicate": said.1 });
         let (kind, payload) = ("application/vnd.in-toto+json", statement.to_string());
         let message = format!("DSSEv1 {} {kind} {} {payload}", kind.len(), payload.len());
         let signature = b64(signer.key.sign(message.as_bytes()).unwrap());

@@ -55,6 +55,7 @@ async fn what_cosign_attested_counts_in_both_styles_and_is_named() {
             let wanted: Vec<_> = KINDS
                 .iter()
                 .map(|kind| Attested {
+                    card: None,
                     predicate_type: (*kind).to_owned(),
                     builder_id: builder(kind),
                     authority: "ci".to_owned(),

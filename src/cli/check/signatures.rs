@@ -111,6 +111,7 @@ impl TryFrom<Known> for Signature {
 
     fn try_from(known: Known) -> Result<Self, Self::Error> {
         let attested = known.attested.into_iter().map(|statement| Attested {
+            card: None,
             predicate_type: statement.predicate_type,
             builder_id: statement.builder_id,
             authority: statement.authority,
@@ -158,6 +159,7 @@ mod tests {
         let known = Signatures::read(&format!("images: {{a: {{trusted: [ci], attested: [{statement}]}}}}"));
         let Signature::Trusted(vouched) = known.unwrap().of("x", "a") else { panic!("not trusted") };
         let wanted = Attested {
+            card: None,
             predicate_type: "p".to_owned(),
             builder_id: Some("b".to_owned()),
             authority: "ci".to_owned(),

@@ -12,6 +12,7 @@ use crate::gather::model_jobs;
 use crate::gather::world::World;
 use crate::models::job::{self, Answer, LABEL_VERIFIES};
 use crate::policy::dates;
+use crate::policy::facts::Signature;
 use crate::render::words;
 
 /// Verifiers that run in the cluster at the same time: each reads as fast as its disk gives.
@@ -21,6 +22,8 @@ const EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);
 const AT_LEAST: SignedDuration = SignedDuration::from_hours(1);
 /// When what could not be found out is asked again.
 const AGAIN: SignedDuration = SignedDuration::from_mins(10);
+/// How old the time of a signature's check may become before it is written again.
+const SAID_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 /// How long a pod may take to start: its volume may be held by another node.
 const START: SignedDuration = SignedDuration::from_mins(10);
 
@@ -221,6 +224,40 @@ pub fn verification(model: &AIModel, outcome: &Outcome, now: Timestamp) -> Verif
             message: (!answer.message.is_empty()).then(|| words::cut(answer.message.clone(), 1000)),
         },
     }
+}
+
+/// The status of a model in a registry whose signature was looked up; nothing while nobody has looked.
+#[must_use]
+pub fn of_signature(model: &AIModel, signature: &Signature, now: Timestamp) -> Option<Verification> {
+    let (state, authority, message) = match signature {
+        Signature::Trusted(vouched) if !vouched.is_empty() => {
+            (VerificationState::Verified, vouched.authorities.first().cloned(), None)
+        }
+        Signature::Trusted(_) | Signature::Unasked | Signature::Pending => return None,
+        Signature::Missing(why) | Signature::Untrusted(why) | Signature::Refused(why) => {
+            (VerificationState::Failed, None, Some(why))
+        }
+        Signature::Unknown(why) => (VerificationState::Unknown, None, Some(why)),
+    };
+    let told = Verification {
+        digest: model.spec.digest.clone(),
+        signature_verified: Some(state),
+        authority,
+        // The digest binds the bytes, and whoever pulls them compares.
+        bytes_verified: Some(VerificationState::NotRequired),
+        message: message.map(|why| words::cut(why.clone(), 1000)),
+        ..Verification::default()
+    };
+    // The same answer is not written again and again.
+    let known = model.status.as_ref().and_then(|status| status.verification.as_ref());
+    let at = known.and_then(|known| known.signature_verified_at.clone());
+    let recent = at.as_deref().and_then(dates::from).is_some_and(|at| now.duration_since(at) < SAID_AGAIN);
+    let same = Verification { signature_verified_at: at.clone(), ..told.clone() };
+    if recent && known == Some(&same) {
+        return Some(same);
+    }
+    let at = now.round(jiff::Unit::Second).unwrap_or(now).to_string();
+    Some(Verification { signature_verified_at: Some(at), ..told })
 }
 
 #[cfg(test)]

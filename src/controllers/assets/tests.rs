@@ -181,3 +181,35 @@ fn an_answer_becomes_the_status_and_one_about_another_digest_does_not() {
     assert_eq!(told.bytes_verified, Some(VerificationState::Unknown));
     assert_eq!(told.message.as_deref(), Some("the verifier answered about another digest"));
 }
+
+#[test]
+fn what_is_known_of_a_signature_in_a_registry_becomes_the_status_once() {
+    use crate::policy::facts::{Signature, Vouched};
+    let of = |model: &AIModel, signature: &Signature| of_signature(model, signature, now());
+    let fresh = model("m", serde_json::Value::Null);
+    let trusted = Signature::Trusted(Vouched::from(vec!["acme".to_owned()]));
+    let told = of(&fresh, &trusted).unwrap();
+    assert_eq!(
+        (told.signature_verified, told.authority.as_deref(), told.signature_verified_at.as_deref()),
+        (Some(VerificationState::Verified), Some("acme"), Some(NOW))
+    );
+    assert_eq!(told.bytes_verified, Some(VerificationState::NotRequired));
+    // An hour ago nothing else was said: nothing is written.
+    let mut before = told.clone();
+    before.signature_verified_at = Some("2026-06-01T11:00:00Z".to_owned());
+    let known = model("m", serde_json::to_value(&before).unwrap());
+    assert_eq!(of(&known, &trusted), Some(before.clone()));
+    let revoked = of(&known, &Signature::Refused("digest is revoked: leaked".to_owned())).unwrap();
+    assert_eq!(
+        (revoked.signature_verified, revoked.message.as_deref(), revoked.signature_verified_at.as_deref()),
+        (Some(VerificationState::Failed), Some("digest is revoked: leaked"), Some(NOW))
+    );
+    let lost = of(&known, &Signature::Unknown("registry \"r\" cannot be reached".to_owned())).unwrap();
+    assert_eq!(lost.signature_verified, Some(VerificationState::Unknown));
+    assert_eq!(of(&fresh, &Signature::Pending), None);
+    assert_eq!(of(&fresh, &Signature::Trusted(Vouched::default())), None);
+    // An old word is said again, so that the time tells how old it is.
+    before.signature_verified_at = Some("2026-05-30T11:00:00Z".to_owned());
+    let old = model("m", serde_json::to_value(&before).unwrap());
+    assert_eq!(of(&old, &trusted).unwrap().signature_verified_at.as_deref(), Some(NOW));
+}

@@ -3,15 +3,17 @@
 use jiff::Timestamp;
 
 use super::record::judged;
-use crate::api::common::{AssetStatus, Retention};
+use crate::api::common::{AssetStatus, Retention, VerificationState};
 use crate::api::model::{ModelSourceKind, Stage};
 use crate::api::{AIDataset, AIModel, AIPrompt};
-use crate::controllers::conditions::{CURRENT, DECLARED, READY, Said, conditions};
+use crate::controllers::conditions::{
+    BYTES_VERIFIED, CURRENT, DECLARED, Holds, READY, SIGNATURE_VERIFIED, Said, conditions,
+};
 use crate::policy::facts::Namespace;
 use crate::policy::{Decision, dates};
 
-/// The conditions of an asset that are written here; others belong to whoever verifies it.
-pub const CONDITIONS: [&str; 3] = [READY, DECLARED, CURRENT];
+/// The conditions of an asset that are written here.
+pub const CONDITIONS: [&str; 5] = [READY, DECLARED, CURRENT, SIGNATURE_VERIFIED, BYTES_VERIFIED];
 /// Workloads that a status names.
 const CONSUMERS: usize = 32;
 
@@ -63,7 +65,7 @@ pub fn model(
         .iter()
         .filter(|(_, w)| w.spec.models.iter().any(|m| Some(m.name.as_str()) == name));
     status(
-        [ready, declared, current],
+        [ready, declared, current].into_iter().chain(verified(model)),
         users.map(|(name, _)| name),
         namespace,
         model.metadata.generation,
@@ -124,7 +126,7 @@ pub fn prompt(
 }
 
 fn status<'a>(
-    said: [Said; 3],
+    said: impl IntoIterator<Item = Said>,
     users: impl Iterator<Item = &'a String>,
     namespace: &Namespace,
     generation: Option<i64>,
@@ -137,6 +139,48 @@ fn status<'a>(
         conditions: conditions(said, &former.conditions, generation, now),
         ..AssetStatus::default()
     }
+}
+
+/// What was verified of a model, as conditions; none of a model that has no bytes here.
+fn verified(model: &AIModel) -> Vec<Said> {
+    let source = model.spec.source.as_ref().filter(|source| source.kind != ModelSourceKind::Api);
+    let Some(source) = source else { return Vec::new() };
+    let known = model.status.as_ref().and_then(|status| status.verification.as_ref());
+    let known = known.filter(|known| known.digest.is_some() && known.digest == model.spec.digest);
+    let on_volume = source.kind == ModelSourceKind::Pvc;
+    let in_registry = matches!(source.kind, ModelSourceKind::Oci | ModelSourceKind::Image);
+    let unread = if on_volume || in_registry {
+        "nobody has looked yet"
+    } else {
+        "what is fetched when a pod starts is not here to be read: keep it on a claim or in a registry"
+    };
+    let say = |kind, state: Option<VerificationState>, holds: String| {
+        let why = known.and_then(|known| known.message.clone());
+        match state {
+            Some(VerificationState::Verified) => Said::new(kind, true, "Verified", holds),
+            Some(VerificationState::Failed) => Said::new(kind, false, "Failed", why.unwrap_or_default()),
+            Some(VerificationState::NotRequired) => Said::new(
+                kind,
+                true,
+                "BoundByDigest",
+                "the digest in the reference binds the bytes, and whoever pulls them compares",
+            ),
+            Some(VerificationState::Unknown | VerificationState::Pending) => {
+                Said::new(kind, Holds::Unknown, "Unknown", why.unwrap_or_else(|| unread.to_owned()))
+            }
+            None if on_volume || in_registry => Said::new(kind, Holds::Unknown, "Pending", unread),
+            None => Said::new(kind, Holds::Unknown, "OutOfReach", unread),
+        }
+    };
+    let by = known.and_then(|known| known.authority.as_deref()).unwrap_or("an authority");
+    vec![
+        say(SIGNATURE_VERIFIED, known.and_then(|known| known.signature_verified), format!("signed by {by}")),
+        say(
+            BYTES_VERIFIED,
+            known.and_then(|known| known.bytes_verified),
+            "every file was read and is as signed".to_owned(),
+        ),
+    ]
 }
 
 fn declared(fields: &[(&str, bool)]) -> Said {
@@ -212,5 +256,42 @@ mod tests {
         );
         assert_eq!(status.consumers, ["a/chat"]);
         assert!(status.verification.is_none(), "others write it");
+    }
+
+    #[test]
+    fn what_was_verified_is_said_as_conditions_and_what_is_out_of_reach_too() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let said = |source: serde_json::Value, verification: serde_json::Value| {
+            let object: AIModel = serde_json::from_value(json!({
+                "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIModel", "metadata": {"name": "m", "namespace": "a"},
+                "spec": {"digest": digest, "source": source}, "status": {"verification": verification}}))
+            .unwrap();
+            let of = |said: Said| (said.kind, said.holds, said.reason, said.message);
+            verified(&object).into_iter().map(of).collect::<Vec<_>>()
+        };
+        let oci = json!({"kind": "oci", "reference": format!("r.example/m@{digest}")});
+        let known = json!({"digest": digest, "signatureVerified": "Verified", "authority": "acme", "bytesVerified": "NotRequired"});
+        let of = said(oci.clone(), known);
+        assert_eq!(
+            of[0],
+            (SIGNATURE_VERIFIED, Holds::Yes, "Verified".to_owned(), "signed by acme".to_owned())
+        );
+        assert_eq!((of[1].1, of[1].2.as_str()), (Holds::Yes, "BoundByDigest"));
+        let failed =
+            json!({"digest": digest, "signatureVerified": "Failed", "message": "digest is revoked: leaked"});
+        let of = said(oci.clone(), failed);
+        assert_eq!((of[0].1, of[0].3.as_str()), (Holds::No, "digest is revoked: leaked"));
+        // Of another digest nothing is known.
+        let other = json!({"digest": format!("sha256:{}", "1".repeat(64)), "signatureVerified": "Verified"});
+        assert_eq!(
+            (said(oci.clone(), other)[0].1, said(oci, json!({}))[0].2.as_str()),
+            (Holds::Unknown, "Pending")
+        );
+        let hub = said(
+            json!({"kind": "huggingface", "reference": "acme/m", "revision": "a".repeat(40)}),
+            json!({}),
+        );
+        assert_eq!((hub[1].1, hub[1].2.as_str()), (Holds::Unknown, "OutOfReach"));
+        assert!(said(json!({"kind": "api"}), json!({})).is_empty());
     }
 }

@@ -1,13 +1,14 @@
 //! What an artifact must prove: for each rule that covers it, enough of its authorities, and every statement that it asks
 //! for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 
 use super::authority::Authority;
 use super::signature::cut;
+use super::specs::Artifact;
 use super::trust::Registry;
 
 /// What an artifact must prove.
@@ -18,9 +19,18 @@ pub(super) struct Demand<'a> {
     /// The tag beside the digest. Never believed: where a signed index may vouch, it says where to look for one.
     pub(super) tag: Option<&'a str>,
     pub(super) rules: Vec<RuleDemand<'a>>,
+    /// What it is used as.
+    pub(super) artifact: Artifact,
+    /// Digests that were withdrawn, with the reason.
+    pub(super) revoked: &'a BTreeMap<String, String>,
 }
 
 impl Demand<'_> {
+    /// Whether a signature over the list of a model's files says something here.
+    pub(super) fn takes_files(&self) -> bool {
+        self.artifact == Artifact::Model
+    }
+
     /// Whether every rule lets a signed index vouch for the manifests that it lists.
     pub(super) fn index_may_vouch(&self) -> bool {
         self.rules.iter().all(|rule| rule.index_may_vouch)

@@ -10,9 +10,10 @@ use sigstore_verify::types::Sha256Hash;
 use super::client::{Answer, Kind, Session};
 use super::demand::Demand;
 use super::error::FetchError;
+use super::files::{self, Layers};
 use super::oci::{
-    BUNDLE_TYPE, Config, DOCKER_LIST_TYPE, DOCKER_MANIFEST_TYPE, Descriptor, ENVELOPE_TYPE, INDEX_TYPE,
-    Index, MANIFEST_TYPE, Manifest, SIMPLE_SIGNING_TYPE, object,
+    BUNDLE_TYPE, CREATED, Config, DOCKER_LIST_TYPE, DOCKER_MANIFEST_TYPE, Descriptor, ENVELOPE_TYPE,
+    INDEX_TYPE, Index, MANIFEST_TYPE, Manifest, SIMPLE_SIGNING_TYPE, object,
 };
 use super::signature::Candidate;
 use super::tally::Tally;
@@ -127,10 +128,11 @@ async fn check(
         order.reverse();
     }
     let mut obstacle = None;
+    let mut layers = None;
     for format in order {
         let result = match format {
-            SignatureFormat::Bundle => bundles(session, hints, hex, &mut tally).await,
-            SignatureFormat::SimpleSigning => tagged(session, hex, &mut tally).await,
+            SignatureFormat::Bundle => bundles(session, hints, hex, &mut tally, &mut layers).await,
+            SignatureFormat::SimpleSigning => tagged(session, hex, &mut tally, &mut layers).await,
         };
         if tally.is_satisfied() {
             hints.last_format.insert(name.to_owned(), format);
@@ -161,9 +163,14 @@ async fn check(
 }
 
 /// Signatures and attestations under the tags that are made of the digest.
-async fn tagged(session: &mut Session<'_>, hex: &str, tally: &mut Tally<'_>) -> Result<(), FetchError> {
+async fn tagged(
+    session: &mut Session<'_>,
+    hex: &str,
+    tally: &mut Tally<'_>,
+    layers: &mut Option<Layers>,
+) -> Result<(), FetchError> {
     if !tally.has_signatures() {
-        simple(session, hex, tally).await?;
+        simple(session, hex, tally, layers).await?;
     }
     if !tally.has_attestations() {
         attached(session, hex, tally).await?;
@@ -219,7 +226,10 @@ async fn created(session: &mut Session<'_>, digest: &str) -> Result<Result<Times
             open.extend(index.manifests.unwrap_or_default().into_iter().map(|child| child.digest));
             continue;
         }
-        let Some(config) = read_manifest(session, &answer)?.config else { continue };
+        let manifest = read_manifest(session, &answer)?;
+        let noted = manifest.annotations.as_ref().and_then(|all| all.get(CREATED)?.parse::<Timestamp>().ok());
+        latest = latest.max(noted);
+        let Some(config) = manifest.config else { continue };
         let bytes = blob(session, &config, CONFIG).await?;
         let made = object::<Config>(&bytes).and_then(|config| config.created?.parse::<Timestamp>().ok());
         latest = latest.max(made);
@@ -230,7 +240,12 @@ async fn created(session: &mut Session<'_>, digest: &str) -> Result<Result<Times
 }
 
 /// Signatures under the tag `sha256-<hex>.sig`.
-async fn simple(session: &mut Session<'_>, hex: &str, tally: &mut Tally<'_>) -> Result<(), FetchError> {
+async fn simple(
+    session: &mut Session<'_>,
+    hex: &str,
+    tally: &mut Tally<'_>,
+    known: &mut Option<Layers>,
+) -> Result<(), FetchError> {
     let path = format!("manifests/sha256-{hex}.sig");
     let Some(answer) = session.get(&path, ACCEPT_MANIFEST, MANIFEST).await? else { return Ok(()) };
     let manifest = read_manifest(session, &answer)?;
@@ -248,7 +263,57 @@ async fn simple(session: &mut Session<'_>, hex: &str, tally: &mut Tally<'_>) -> 
             return Ok(());
         }
     }
-    bounded(session, "signatures", layers.len(), MAX_LAYERS)
+    bounded(session, "signatures", layers.len(), MAX_LAYERS)?;
+    // Where there are no referrers, a signature over a model's files takes this tag too.
+    let bundles = manifest.layers.iter().filter(|layer| layer.media_type.starts_with(BUNDLE_TYPE));
+    for layer in bundles.take(if tally.demand.takes_files() { MAX_BUNDLES_PER_REFERRER } else { 0 }) {
+        let bytes = blob(session, layer, STATEMENT).await?;
+        consider(session, &bytes, tally, known).await?;
+        if tally.has_signatures() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Judges one bundle: a statement about the artifact's digest, or, for a model, about the files that are its layers.
+async fn consider(
+    session: &mut Session<'_>,
+    bytes: &[u8],
+    tally: &mut Tally<'_>,
+    layers: &mut Option<Layers>,
+) -> Result<(), FetchError> {
+    let signed = if tally.demand.takes_files() { files::read(bytes) } else { None };
+    let Some(signed) = signed else {
+        tally.consider(Candidate::bundle(bytes, &tally.hash));
+        return Ok(());
+    };
+    if layers.is_none() {
+        *layers = Some(own_layers(session, &tally.digest).await?);
+    }
+    let held = match (signed, layers) {
+        (Ok((candidate, manifest)), Some(layers)) => {
+            layers.are(&manifest, tally.demand.revoked).map(|()| candidate)
+        }
+        (Err(reason), _) => Err(reason),
+        (Ok(_), None) => Err("the artifact's layers are not known".to_owned()),
+    };
+    tally.consider(held);
+    Ok(())
+}
+
+/// The layers of the artifact itself.
+async fn own_layers(session: &mut Session<'_>, digest: &str) -> Result<Layers, FetchError> {
+    let Some(answer) = session.get(&format!("manifests/{digest}"), ACCEPT_EITHER, MANIFEST).await? else {
+        return Err(session.malformed(MANIFEST.what, "it is not there"));
+    };
+    if answer.digest() != digest {
+        return Err(session.malformed(MANIFEST.what, "its bytes are not those of its digest"));
+    }
+    if [INDEX_TYPE, DOCKER_LIST_TYPE].contains(&answer.content_type.as_str()) {
+        return Ok(Layers::of_index());
+    }
+    Ok(Layers::of(read_manifest(session, &answer)?))
 }
 
 /// Signatures in bundles that refer to the artifact.
@@ -257,6 +322,7 @@ async fn bundles(
     hints: &Hints,
     hex: &str,
     tally: &mut Tally<'_>,
+    known: &mut Option<Layers>,
 ) -> Result<(), FetchError> {
     let (mut referrers, complete) = referrers(session, hints, hex).await?;
     referrers.sort_by_key(|referrer| referrer.rank(|predicate| tally.demand.asks_for(predicate)));
@@ -274,9 +340,10 @@ async fn bundles(
         let manifest = read_manifest(session, &answer)?;
         let layers = manifest.layers.iter().filter(|layer| layer.media_type.starts_with(BUNDLE_TYPE));
         for layer in layers.take(MAX_BUNDLES_PER_REFERRER) {
-            let kind = if tally.demand.asks_for_attestations() { STATEMENT } else { BUNDLE };
+            let long = tally.demand.asks_for_attestations() || tally.demand.takes_files();
+            let kind = if long { STATEMENT } else { BUNDLE };
             let bytes = blob(session, layer, kind).await?;
-            tally.consider(Candidate::bundle(&bytes, &tally.hash));
+            consider(session, &bytes, tally, known).await?;
             if tally.is_satisfied() {
                 return Ok(());
             }

@@ -11,6 +11,7 @@ mod authority;
 mod client;
 mod demand;
 mod error;
+mod files;
 mod issuers;
 mod keyring;
 mod legacy;

@@ -1,5 +1,6 @@
 //! Signatures over the files of a model, which need no registry: who signed the manifest, by the trust policies.
 
+use jiff::Timestamp;
 use sigstore_verify::types::Sha256Hash;
 
 use super::signature::Candidate;
@@ -7,6 +8,9 @@ use super::tally::Tally;
 use super::trust::CompiledTrust;
 use super::verification::{Cause, Verification};
 use crate::models::manifest::{MAX_STATEMENT, Manifest, ManifestError};
+
+/// Said where `signWithin` has nothing to count from.
+const NEVER_MADE: &str = "nothing says when the model was made: set spec.trainedAt of the AIModel";
 
 /// What a bundle over a model's files proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +29,14 @@ impl CompiledTrust {
     ///
     /// Guarantees: only a bundle whose statement lists the files is taken, so a signature over anything else, an image
     /// with the same digest say, proves nothing here.
+    /// `made` is when the model was made, as its declaration says; rules with `signWithin` need it.
     #[must_use]
-    pub fn verify_model(&self, bundle: &[u8], namespace: Option<&str>) -> SignedModel {
+    pub fn verify_model(
+        &self,
+        bundle: &[u8],
+        namespace: Option<&str>,
+        made: Option<Timestamp>,
+    ) -> SignedModel {
         let untrusted = |reason: String| Verification::Untrusted {
             reasons: vec![format!("the signature does not count: {reason}")],
         };
@@ -54,6 +64,9 @@ impl CompiledTrust {
             Ok(demand) => {
                 let mut tally = Tally::new(&demand, &manifest.digest, hash);
                 tally.consider(Ok(candidate));
+                if tally.needs_time() {
+                    tally.keep_timely(&made.ok_or_else(|| NEVER_MADE.to_owned()));
+                }
                 tally.verdict()
             }
         };

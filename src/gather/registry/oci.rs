@@ -15,6 +15,10 @@ pub(super) const DOCKER_LIST_TYPE: &str = "application/vnd.docker.distribution.m
 pub(super) const ENVELOPE_TYPE: &str = "application/vnd.dsse.envelope.v1+json";
 pub(super) const SIMPLE_SIGNING_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 pub(super) const BUNDLE_TYPE: &str = "application/vnd.dev.sigstore.bundle";
+/// The type of an artifact that holds a signature over the files of a model.
+const FILES_TYPE: &str = "application/vnd.model-signing.signature";
+/// When an artifact was made, where its configuration has no room for it.
+pub(super) const CREATED: &str = "org.opencontainers.image.created";
 
 /// A pointer to content.
 #[derive(Debug, Clone, Deserialize)]
@@ -38,6 +42,8 @@ pub(super) struct Manifest {
     pub(super) layers: Vec<Descriptor>,
     #[serde(default)]
     pub(super) config: Option<Descriptor>,
+    #[serde(default)]
+    pub(super) annotations: Option<BTreeMap<String, String>>,
 }
 
 /// An image's configuration.
@@ -79,7 +85,7 @@ impl Descriptor {
             Some(SIGN_PREDICATE) => 0,
             Some(predicate) if asked_for(predicate) => 0,
             Some(_) => 3,
-            None if named.starts_with(BUNDLE_TYPE) => 1,
+            None if named.starts_with(BUNDLE_TYPE) || named.starts_with(FILES_TYPE) => 1,
             None if named.is_empty() || named == "application/vnd.oci.empty.v1+json" => 1,
             None => 2,
         }

@@ -43,6 +43,8 @@ pub(super) struct Candidate {
     logged: Result<Box<Bundle>, String>,
     /// Whether the bundle signs the payload's bytes and not a statement about the artifact.
     signs_payload: bool,
+    /// What its statement is about, where that is not the artifact's digest but the list of its files.
+    about: Option<Sha256Hash>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +101,7 @@ impl Candidate {
             certificates,
             logged,
             signs_payload: true,
+            about: None,
         })
     }
 
@@ -127,6 +130,7 @@ impl Candidate {
             certificates,
             logged,
             signs_payload: false,
+            about: None,
         })
     }
 
@@ -180,7 +184,19 @@ impl Candidate {
             certificates: Ok(certificates),
             logged: Ok(Box::new(bundle)),
             signs_payload: false,
+            about: None,
         })
+    }
+
+    /// The same, about the list of files with this digest.
+    pub(super) const fn about(mut self, files: Sha256Hash) -> Self {
+        self.about = Some(files);
+        self
+    }
+
+    /// The digest of the list of files that it is about, where it is about one.
+    pub(super) const fn files(&self) -> Option<&Sha256Hash> {
+        self.about.as_ref()
     }
 
     pub(super) const fn format(&self) -> SignatureFormat {
@@ -205,8 +221,13 @@ impl Candidate {
         if !authority.accepts(self.format) {
             return Err(format!("its policy does not accept signatures attached as {}", self.format.name()));
         }
-        let artifact =
-            || if self.signs_payload { self.message.as_slice().into() } else { Artifact::from(*hash) };
+        let artifact = || {
+            if self.signs_payload {
+                self.message.as_slice().into()
+            } else {
+                Artifact::from(*self.about.as_ref().unwrap_or(hash))
+            }
+        };
         let logged = || self.logged.as_deref().map_err(Clone::clone);
         let signed_at = match authority.proof_at(now)? {
             Proof::Key { key, schemes, log } => {

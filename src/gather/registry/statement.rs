@@ -1,13 +1,18 @@
 //! In-toto statements: what is said about which digest. Nothing here is believed before its signature was checked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::oci::object;
 use super::signature::cut;
+use crate::models::bom::Card;
+use crate::models::manifest;
 
 /// The only predicate that says "this artifact is signed"; all others say something else about it.
 pub(super) const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -15,6 +20,8 @@ pub(super) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 const PROVENANCE_V02: &str = "https://slsa.dev/provenance/v0.2";
 const PROVENANCE_V1: &str = "https://slsa.dev/provenance/v1";
 const STATEMENT_TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
+/// Bills of materials, whatever version of the format is named behind it.
+const BILL: &str = "https://cyclonedx.org/bom";
 const MAX_BUILDER: usize = 2048;
 
 /// What a statement says about the artifact, besides that it is signed.
@@ -25,6 +32,8 @@ pub(super) struct Stated {
     pub(super) builder_id: Option<String>,
     /// When the build ended, by a provenance.
     pub(super) finished: Option<Timestamp>,
+    /// The model card, where it is a bill of materials with a model.
+    pub(super) card: Option<Arc<Result<Card, String>>>,
 }
 
 #[derive(Deserialize)]
@@ -118,11 +127,37 @@ pub(super) fn read(payload_type: &str, payload: &[u8], hex: &str) -> Result<Opti
         }
         _ => (None, None),
     };
+    // Bills of materials of programs are long, and hold no card.
+    let has_model = statement.predicate_type.starts_with(BILL)
+        && statement.predicate.is_some_and(|bill| bill.get().contains("\"machine-learning-model\""));
+    let card = has_model.then(|| Arc::new(Card::read(predicate).map_err(|error| error.to_string())));
     Ok(Some(Stated {
         predicate_type: statement.predicate_type,
         builder_id: builder.filter(|id| !id.is_empty() && id.len() <= MAX_BUILDER),
         finished: finished.and_then(|text| text.parse().ok()),
+        card,
     }))
+}
+
+/// Whether a bundle's statement lists the files of a model. Nothing is said of its signature.
+pub(super) fn is_about_files(bundle: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Enveloped {
+        dsse_envelope: Envelope,
+    }
+    #[derive(Deserialize)]
+    struct Envelope {
+        payload: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Typed {
+        predicate_type: String,
+    }
+    let payload = object::<Enveloped>(bundle).and_then(|b| STANDARD.decode(b.dsse_envelope.payload).ok());
+    let typed = payload.and_then(|payload| object::<Typed>(&payload));
+    typed.is_some_and(|typed| manifest::is_of_files(&typed.predicate_type))
 }
 
 /// The type of a statement whose subject is judged elsewhere.

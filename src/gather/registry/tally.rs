@@ -26,6 +26,7 @@ pub(super) struct Tally<'a> {
     now: Timestamp,
     rules: Vec<Count>,
     format: SignatureFormat,
+    files: Option<String>,
     reasons: Vec<String>,
     /// Statements that nobody asked for: worth a word only where signatures are missing.
     asides: Vec<String>,
@@ -49,6 +50,7 @@ impl<'a> Tally<'a> {
             now: Timestamp::now(),
             rules: demand.rules.iter().map(|_| Count::default()).collect(),
             format: SignatureFormat::Bundle,
+            files: None,
             reasons: Vec::new(),
             asides: Vec::new(),
         }
@@ -109,6 +111,7 @@ impl<'a> Tally<'a> {
                     Ok(signed_at) => {
                         count.signed.entry(position).or_default().push(signed_at);
                         self.format = candidate.format();
+                        self.files = candidate.files().map(|hash| format!("sha256:{}", hash.to_hex()));
                     }
                     Err(reason) => self.refuse("a signature", authority, &reason),
                 }
@@ -224,6 +227,7 @@ impl<'a> Tally<'a> {
                     predicate_type: stated.predicate_type.clone(),
                     builder_id: stated.builder_id.clone(),
                     authority: authority.name().to_owned(),
+                    card: stated.card.clone(),
                 });
             }
         }
@@ -240,6 +244,7 @@ impl<'a> Tally<'a> {
                 authorities: signers.into_iter().collect(),
                 attestations: attestations.into_iter().collect(),
                 signed_at,
+                files: self.files,
                 format: self.format,
                 vouched_by: None,
                 valid_until,

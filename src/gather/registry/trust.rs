@@ -180,7 +180,14 @@ impl CompiledTrust {
         if rules.is_empty() {
             return Err(Refusal::NoRule(image.name().to_owned()));
         }
-        Ok(Demand { registry, digest, tag: image.tag(), rules })
+        Ok(Demand {
+            registry,
+            digest,
+            tag: image.tag(),
+            rules,
+            artifact: question.artifact,
+            revoked: &self.revoked,
+        })
     }
 
     /// What a model must prove that lies on a volume or disk. No repository has a name for it, so only rules about models
@@ -198,7 +205,14 @@ impl CompiledTrust {
         if rules.is_empty() {
             return Err(Refusal::NoRuleForFiles);
         }
-        Ok(Demand { registry: &NOWHERE, digest, tag: None, rules })
+        Ok(Demand {
+            registry: &NOWHERE,
+            digest,
+            tag: None,
+            rules,
+            artifact: Artifact::Model,
+            revoked: &self.revoked,
+        })
     }
 
     /// The demands of every rule that covers what is asked about.

@@ -42,6 +42,9 @@ pub struct Proof {
     pub attestations: Vec<Attested>,
     /// When the oldest of these signatures was made, where a transparency log or a timestamp authority says so.
     pub signed_at: Option<Timestamp>,
+    /// The digest of the list of files that was signed, where a signature is over that and not over the artifact's own
+    /// digest.
+    pub files: Option<String>,
     /// How the signatures were attached.
     pub format: SignatureFormat,
     /// The signed index that lists the artifact, where it is vouched for by that.

@@ -21,8 +21,8 @@ pub(super) const CONTROL: Control = Control {
     why: "a signature made right after training is what tells your model from one that was swapped on the way",
     remedy: "sign the model manifest with a key of the AITrustPolicy and set spec.signature of the AIModel",
     gaps: &[
-        "the signature of a model on a claim, in a bucket or in a repository counts as stated until the operator verified it",
-        "signatures of models in a registry are looked up where a pod mounts them; image-signature-trusted says so",
+        "the signature of a model on a claim counts as stated until the operator has read the files",
+        "the signature of a model that is fetched from a bucket or a model hub when a pod starts counts as stated",
     ],
     check: Check::Rule(check),
 };
@@ -86,6 +86,10 @@ fn verified(
     report: &mut Report<'_>,
 ) {
     let Some(found) = model.status.as_ref().and_then(|status| status.verification.as_ref()) else { return };
+    // What this pod mounts was looked up for it, and image-signature-trusted speaks of that.
+    if is_mounted(facts, model) {
+        return;
+    }
     if found.digest.is_none() || found.digest != model.spec.digest {
         return;
     }
@@ -112,6 +116,15 @@ fn verified(
         }
         _ => {}
     }
+}
+
+/// Whether the pod names the very artifact that the model is.
+fn is_mounted(facts: &Facts<'_>, model: &api::AIModel) -> bool {
+    let source = model.spec.source.as_ref();
+    let source = source.filter(|source| matches!(source.kind, ModelSourceKind::Oci | ModelSourceKind::Image));
+    let digest = source.and_then(|source| source.reference.as_deref()?.rsplit_once('@'));
+    let (Some(pod), Some((_, digest))) = (facts.pod(), digest) else { return false };
+    pod.images().any(|image| image.reference.rsplit_once('@').is_some_and(|(_, own)| own == digest))
 }
 
 /// A signature of tomorrow was not made when it says.

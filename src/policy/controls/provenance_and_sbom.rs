@@ -3,7 +3,7 @@
 use crate::api;
 use crate::api::model::ModelSourceKind;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
-use crate::policy::facts::{Attested, Facts, Place, Signature, Subject};
+use crate::policy::facts::{Attested, Facts, Place, PodFacts, Signature, Subject};
 use crate::policy::fix::Fix;
 
 /// Images carry a bill of materials and provenance, models a lineage that resolves.
@@ -30,6 +30,7 @@ pub(super) const CONTROL: Control = Control {
         "reviewed versions of loader libraries are not compared with the bill of materials",
         "statements that no trust rule asks for are not looked up, so they count as missing",
         "attestations of models outside registries are not looked up",
+        "a model without a bill of materials is not refused for that; a verified one is compared with the AIModel",
     ],
     check: Check::Rule(check),
 };
@@ -47,6 +48,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name))
             {
                 lineage(facts, model, report);
+                card(facts, pod, model, report);
             }
             for image in pod.images().filter(|image| !image.is_volume()) {
                 // An image that nobody vouches for has nothing to add; image-signature-trusted says so.
@@ -74,6 +76,35 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             }
         }
         _ => {}
+    }
+}
+
+/// What the verified bill of materials of a mounted model says is what the declaration says.
+fn card(facts: &Facts<'_>, pod: &PodFacts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
+    let Some(digest) = model.spec.digest.as_deref() else { return };
+    let of_model = |reference: &&str| reference.rsplit_once('@').is_some_and(|(_, own)| own == digest);
+    let volumes = pod.images().filter(|image| image.is_volume()).map(|image| image.reference);
+    for reference in volumes.filter(of_model) {
+        for read in pod.attestations(reference).iter().filter_map(|stated| stated.card.as_deref()) {
+            let said = match read {
+                Ok(card) => card.differences(model),
+                Err(why) => vec![why.clone()],
+            };
+            if said.is_empty() {
+                continue;
+            }
+            let said = said.join("; ");
+            report
+                .violated(
+                    Place::object(named(model)),
+                    format!("is not what the verified bill of materials of {reference:?} says: {said}"),
+                )
+                .under(&["NCSC-V3.3"])
+                .fix(Fix::Text(
+                    "correct the AIModel, or attach a bill of materials that is about this model".to_owned(),
+                ))
+                .in_declaration(facts);
+        }
     }
 }
 

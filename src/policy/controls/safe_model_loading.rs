@@ -1,6 +1,7 @@
 //! `safe-model-loading`: reading a model never runs what is in it, and nothing is fetched on the way.
 
 use crate::api;
+use crate::api::common::VerificationState;
 use crate::api::model::{ModelFormat, ModelSourceKind};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, Subject};
@@ -21,7 +22,7 @@ pub(super) const CONTROL: Control = Control {
     gaps: &[
         "what the image itself sets, by its entry point, its variables or its code, is not seen",
         "storageUri and modelFormat of an InferenceService are seen in its pods only",
-        "the contents of files are not compared with the declared format",
+        "the contents of files count where the operator has read them on a claim; elsewhere the declared format does",
     ],
     check: Check::Rule(check),
 };
@@ -81,7 +82,7 @@ fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
                 .fix(convert())
                 .in_declaration(facts);
         }
-        None if spec.files.is_empty() => {
+        None if spec.files.is_empty() && seen(model) != Some(VerificationState::Verified) => {
             report
                 .unknown(
                     Place::field(object(), "spec.format"),
@@ -93,6 +94,7 @@ fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
         }
         None => {}
     }
+    in_files(facts, &object(), model, convert, report);
     for (index, file) in spec.files.iter().enumerate() {
         let end = file.path.rsplit_once('.').map_or("", |(_, end)| end);
         if CODE.iter().any(|code| end.eq_ignore_ascii_case(code)) {
@@ -105,6 +107,48 @@ fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
                 .fix(convert())
                 .in_declaration(facts);
         }
+    }
+}
+
+/// What the operator saw in the stored files of this very digest.
+fn seen(model: &api::AIModel) -> Option<VerificationState> {
+    let known = model.status.as_ref()?.verification.as_ref()?;
+    known.formats_verified.filter(|_| known.digest.is_some() && known.digest == model.spec.digest)
+}
+
+/// The format is what the bytes are, whatever the declaration calls them.
+fn in_files(
+    facts: &Facts<'_>,
+    object: &str,
+    model: &api::AIModel,
+    convert: impl Fn() -> Fix,
+    report: &mut Report<'_>,
+) {
+    let Some(state) = seen(model) else { return };
+    let known = model.status.as_ref().and_then(|status| status.verification.as_ref());
+    let message = known.and_then(|known| known.message.as_deref()).unwrap_or_default();
+    let said: Vec<&str> = message.split("; ").filter_map(|part| part.strip_prefix("formats: ")).collect();
+    let why = if said.is_empty() { "kubectl get the AIModel for more".to_owned() } else { said.join("; ") };
+    let place = Place::field(object, "spec.digest").value(model.spec.digest.as_deref().unwrap_or_default());
+    match state {
+        VerificationState::Failed => {
+            report
+                .violated(place, format!("has files that can run code when they are loaded: {why}"))
+                .under(&["CoP-2.7-n1"])
+                .fix(convert())
+                .in_declaration(facts);
+        }
+        // Where not even the bytes could be read, others say so.
+        VerificationState::Unknown
+            if known.and_then(|k| k.bytes_verified) == Some(VerificationState::Verified) =>
+        {
+            report
+                .unknown(place, format!("has files of which nobody can tell what loading them runs: {why}"))
+                .under(&["CoP-2.7-n1"])
+                .fix(convert())
+                .in_declaration(facts);
+        }
+        _ => {}
     }
 }
 

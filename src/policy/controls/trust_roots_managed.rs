@@ -145,7 +145,8 @@ fn ends(facts: &Facts<'_>, authority: &Authority, place: &impl Fn(&str) -> Place
 /// What a trust policy says of this, if it is revoked.
 fn revoked<'a>(facts: &Facts<'a>, kind: RevokedKind, value: &str) -> Option<&'a Revocation> {
     let all = facts.cluster.trust_policies.values().flat_map(|policy| &policy.spec.revoked);
-    all.into_iter().find(|revocation| revocation.kind == kind && revocation.value == value)
+    all.into_iter()
+        .find(|revocation| revocation.kind == kind && revocation.value.trim().eq_ignore_ascii_case(value))
 }
 
 fn digest(facts: &Facts<'_>, object: &str, digest: Option<&str>, report: &mut Report<'_>) {

@@ -99,3 +99,22 @@ fn a_pod_is_refused_for_the_models_that_it_declares() {
         ],
     );
 }
+
+#[test]
+fn what_a_pod_mounts_is_looked_up_for_it_and_the_status_counts_elsewhere() {
+    let reference = format!("registry.example/m@{DIGEST}");
+    let spec = json!({"source": {"kind": "oci", "reference": reference}, "digest": DIGEST});
+    let mut bench =
+        Bench::new("production", "internal").workload(&json!({"models": [{"name": "m"}]})).model("m", &spec);
+    let model = std::sync::Arc::make_mut(bench.namespace.models.get_mut("m").unwrap());
+    model.status = Some(read(json!({"verification": {
+        "digest": DIGEST, "signatureVerified": "Failed", "message": "no signature by authority \"acme\"",
+    }})));
+    let line = format!(
+        "AIModel chat-prod/m spec.digest {DIGEST:?}: is not signed as it has to be: no signature by authority \"acme\""
+    );
+    assert_eq!(lines(&bench.judge(&CONTROL, Subject::Model(&bench.namespace.models["m"]))), [line.clone()]);
+    let mounts = json!({"containers": [], "volumes": [{"name": "v", "image": {"reference": reference}}]});
+    assert_lines(&bench.of_pod(&CONTROL, &mounts), &[]);
+    assert_lines(&bench.of_pod(&CONTROL, &json!({"containers": []})), &[&format!("{line} [may arrive]")]);
+}

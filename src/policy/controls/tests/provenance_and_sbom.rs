@@ -81,3 +81,44 @@ fn what_a_model_was_made_from_is_known() {
         ],
     );
 }
+
+#[test]
+fn a_verified_model_card_says_what_the_declaration_says() {
+    use crate::models::bom::Card;
+    let reference = format!("registry.example/m@{DIGEST}");
+    let judged = |version: &str, digest: &str, card: &Result<Card, String>| {
+        let bench = Bench::new("production", "internal").workload(&json!({"models": [{"name": "m"}]})).model(
+            "m",
+            &json!({"source": {"kind": "oci", "reference": reference}, "digest": digest, "version": version}),
+        );
+        let spec =
+            read(json!({"containers": [], "volumes": [{"name": "v", "image": {"reference": reference}}]}));
+        let (labels, annotations) = Default::default();
+        let mut pod = PodFacts::new(&spec, &labels, &annotations);
+        pod.matched = Matched::One(&bench.namespace.workloads["chat"]);
+        let stated = Attested {
+            predicate_type: "https://cyclonedx.org/bom".to_owned(),
+            card: Some(Arc::new(card.clone())),
+            ..Attested::default()
+        };
+        let vouched = Vouched { authorities: vec!["ci".to_owned()], attestations: vec![stated] };
+        pod.signatures.insert(&reference, Signature::Trusted(vouched));
+        lines(&bench.judge(&CONTROL, Subject::Pod(pod)))
+    };
+    let card = Ok(Card { name: "m".to_owned(), version: "2.0".to_owned(), ..Card::default() });
+    assert_eq!(judged("2.0", DIGEST, &card), [""; 0]);
+    let said = |why: &str| {
+        [format!(
+            "AIModel chat-prod/m: is not what the verified bill of materials of {reference:?} says: {why} [may arrive]"
+        )]
+    };
+    let why = "the card is about version \"2.0\", spec.version is \"3.0\"";
+    assert_eq!(judged("3.0", DIGEST, &card), said(why));
+    let unreadable = Err("2 components of type \"machine-learning-model\" are in it".to_owned());
+    assert_eq!(
+        judged("2.0", DIGEST, &unreadable),
+        said("2 components of type \"machine-learning-model\" are in it")
+    );
+    // The card of another artifact is about another model.
+    assert_eq!(judged("3.0", &DIGEST.replace("aaaa", "bbbb"), &card), [""; 0]);
+}

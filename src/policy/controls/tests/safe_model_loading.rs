@@ -201,3 +201,38 @@ fn a_pod_that_reaches_a_hub_is_told_not_to_fetch() {
     );
     assert_fixed(&bench, &CONTROL, &pod, &json!({}));
 }
+
+#[test]
+fn what_the_operator_saw_in_the_files_counts_more_than_the_declaration() {
+    let judged = |spec: &Value, digest: &str, formats: &str, bytes: &str| {
+        let mut spec = spec.clone();
+        (spec["source"], spec["digest"]) = (json!({"kind": "pvc", "claimName": "c"}), json!(DIGEST));
+        let mut bench = Bench::new("production", "internal").model("m", &spec);
+        let model = std::sync::Arc::make_mut(bench.namespace.models.get_mut("m").unwrap());
+        model.status = Some(crate::policy::testing::read(json!({"verification": {
+            "digest": digest, "formatsVerified": formats, "bytesVerified": bytes,
+            "message": "bytes: x; formats: \"a.bin\" can run code when it is loaded: pickle",
+        }})));
+        lines(&bench.judge(&CONTROL, Subject::Model(&bench.namespace.models["m"])))
+    };
+    let stated = json!({"format": "safetensors"});
+    assert_eq!(judged(&stated, DIGEST, "Verified", "Verified"), [""; 0]);
+    // Nobody needs to declare what was seen.
+    assert_eq!(judged(&json!({}), DIGEST, "Verified", "Verified"), [""; 0]);
+    let at = format!("AIModel chat-prod/m spec.digest {DIGEST:?}: ");
+    assert_eq!(
+        judged(&stated, DIGEST, "Failed", "Verified"),
+        [format!(
+            "{at}has files that can run code when they are loaded: \"a.bin\" can run code when it is loaded: pickle"
+        )]
+    );
+    assert_eq!(
+        judged(&stated, DIGEST, "Unknown", "Verified"),
+        [format!(
+            "{at}has files of which nobody can tell what loading them runs: \"a.bin\" can run code when it is loaded: \
+             pickle [unknown]"
+        )]
+    );
+    assert_eq!(judged(&stated, DIGEST, "Unknown", "Unknown"), [""; 0]);
+    assert_eq!(judged(&stated, &DIGEST.replace("aaaa", "bbbb"), "Failed", "Verified"), [""; 0]);
+}
