@@ -310,7 +310,7 @@ pub struct ModelSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::identifier")]
     pub revision: Option<String>,
-    /// Name of the `PersistentVolumeClaim`.
+    /// Name of the `PersistentVolumeClaim` with the files; of a copy where `kind` is `s3` or `huggingface`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::name")]
     pub claim_name: Option<String>,
@@ -318,6 +318,16 @@ pub struct ModelSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::path")]
     pub path: Option<String>,
+}
+
+impl ModelSource {
+    /// The claim on which the files are: the source itself, or a copy of what was fetched from elsewhere.
+    #[must_use]
+    pub fn claim(&self) -> Option<&str> {
+        let holds_files =
+            matches!(self.kind, ModelSourceKind::Pvc | ModelSourceKind::S3 | ModelSourceKind::HuggingFace);
+        self.claim_name.as_deref().filter(|_| holds_files)
+    }
 }
 
 /// How an asset is signed.

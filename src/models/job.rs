@@ -11,7 +11,6 @@ use sha2::{Digest as _, Sha256};
 
 use crate::api::AIModel;
 use crate::api::common::{LABEL_MANAGED_BY, MANAGER, VerificationState};
-use crate::api::model::ModelSourceKind;
 
 /// The label of a Job of ours that names what it verifies, by a hash.
 pub const LABEL_VERIFIES: &str = "portcullis.dev/verifies";
@@ -82,8 +81,8 @@ pub struct Settings {
 #[must_use]
 pub fn build(model: &AIModel, settings: &Settings) -> Option<PodSpec> {
     let namespace = model.metadata.namespace.as_deref()?;
-    let source = model.spec.source.as_ref().filter(|source| source.kind == ModelSourceKind::Pvc)?;
-    let (claim, digest) = (source.claim_name.as_deref()?, model.spec.digest.as_deref()?);
+    let source = model.spec.source.as_ref()?;
+    let (claim, digest) = (source.claim()?, model.spec.digest.as_deref()?);
     let mut arguments = vec!["verify-model".to_owned(), format!("--digest={digest}")];
     arguments.push(format!("--namespace={namespace}"));
     arguments.push(format!("--root={ROOT}"));

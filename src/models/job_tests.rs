@@ -77,9 +77,19 @@ fn only_models_on_volumes_with_a_digest_are_read() {
     let mut other = model();
     other.spec.digest = None;
     assert_eq!(build(&other, &settings()), None);
-    let mut other = model();
-    other.spec.source.as_mut().unwrap().kind = ModelSourceKind::S3;
-    assert_eq!(build(&other, &settings()), None);
+    for (kind, read) in [
+        (ModelSourceKind::S3, true),
+        (ModelSourceKind::HuggingFace, true),
+        (ModelSourceKind::Oci, false),
+        (ModelSourceKind::Image, false),
+        (ModelSourceKind::Api, false),
+    ] {
+        let mut other = model();
+        other.spec.source.as_mut().unwrap().kind = kind;
+        assert_eq!(build(&other, &settings()).is_some(), read, "the claim is that of a copy: {kind}");
+        other.spec.source.as_mut().unwrap().claim_name = None;
+        assert_eq!(build(&other, &settings()), None);
+    }
 }
 
 #[test]

@@ -173,7 +173,7 @@ pub fn plan(world: &World, running: &[Running], now: Timestamp) -> Vec<Step> {
 
 fn is_on_volume(model: &AIModel) -> bool {
     let source = model.spec.source.as_ref();
-    source.is_some_and(|source| source.kind == crate::api::model::ModelSourceKind::Pvc)
+    source.is_some_and(|source| source.claim().is_some())
 }
 
 fn former(model: &AIModel) -> Option<&Verification> {

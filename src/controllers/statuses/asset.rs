@@ -147,7 +147,7 @@ fn verified(model: &AIModel) -> Vec<Said> {
     let Some(source) = source else { return Vec::new() };
     let known = model.status.as_ref().and_then(|status| status.verification.as_ref());
     let known = known.filter(|known| known.digest.is_some() && known.digest == model.spec.digest);
-    let on_volume = source.kind == ModelSourceKind::Pvc;
+    let on_volume = source.claim().is_some();
     let in_registry = matches!(source.kind, ModelSourceKind::Oci | ModelSourceKind::Image);
     let unread = if on_volume || in_registry {
         "nobody has looked yet"
@@ -287,6 +287,8 @@ mod tests {
             (said(oci.clone(), other)[0].1, said(oci, json!({}))[0].2.as_str()),
             (Holds::Unknown, "Pending")
         );
+        let kept = json!({"kind": "huggingface", "reference": "acme/m", "revision": "a".repeat(40), "claimName": "c"});
+        assert_eq!(said(kept, json!({}))[1].2, "Pending");
         let hub = said(
             json!({"kind": "huggingface", "reference": "acme/m", "revision": "a".repeat(40)}),
             json!({}),

@@ -21,7 +21,8 @@ pub(super) const CONTROL: Control = Control {
     why: "whoever can change the weights can change every answer, and nobody sees it in the manifest",
     remedy: "give the AIModel a source by digest or commit and its spec.digest, and mount its volume with readOnly: true",
     gaps: &[
-        "the bytes on volumes, in buckets and in repositories are not hashed again; a failed verification in the status counts",
+        "bytes that are fetched from a bucket or a model hub when a pod starts are not read: only the revision is compared",
+        "bytes on a claim count as they were when the operator read them last; the status says when",
         "what an image loads by its own default, without an argument or a variable of the pod, is not seen",
         "models behind an outside interface have no bytes that could be pinned",
     ],

@@ -22,7 +22,7 @@ pub(super) const CONTROL: Control = Control {
     remedy: "sign the model manifest with a key of the AITrustPolicy and set spec.signature of the AIModel",
     gaps: &[
         "the signature of a model on a claim counts as stated until the operator has read the files",
-        "the signature of a model that is fetched from a bucket or a model hub when a pod starts counts as stated",
+        "the signature of a model that is fetched from a bucket or a model hub when a pod starts counts as stated; name a claim that holds the files",
     ],
     check: Check::Rule(check),
 };

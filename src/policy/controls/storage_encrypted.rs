@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Volume;
 
 use crate::api::common::Sensitivity;
-use crate::api::model::ModelSourceKind;
+use crate::api::model::ModelSource;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data;
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
@@ -51,10 +51,10 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             else {
                 continue;
             };
-            let model = facts.namespace.models.iter().find(|(_, model)| {
-                let from = model.spec.source.as_ref().filter(|from| from.kind == ModelSourceKind::Pvc);
-                from.and_then(|from| from.claim_name.as_deref()) == Some(source)
-            });
+            let model =
+                facts.namespace.models.iter().find(|(_, model)| {
+                    model.spec.source.as_ref().and_then(ModelSource::claim) == Some(source)
+                });
             if let Some((name, _)) = model {
                 sensitive = sensitive.max(Some(sensitivity));
                 let object = format!("AIModel {}/{name}", facts.namespace.name);
