@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::api::model::ModelSourceKind;
 
 fn model() -> AIModel {
     serde_json::from_value(json!({

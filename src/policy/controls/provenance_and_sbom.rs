@@ -2,6 +2,7 @@
 
 use crate::api;
 use crate::api::model::ModelSourceKind;
+use crate::policy::containers::ImageUse;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{Attested, Facts, Place, PodFacts, Signature, Subject};
 use crate::policy::fix::Fix;
@@ -83,7 +84,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
 fn card(facts: &Facts<'_>, pod: &PodFacts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
     let Some(digest) = model.spec.digest.as_deref() else { return };
     let of_model = |reference: &&str| reference.rsplit_once('@').is_some_and(|(_, own)| own == digest);
-    let volumes = pod.images().filter(|image| image.is_volume()).map(|image| image.reference);
+    let volumes = pod.images().filter(ImageUse::is_volume).map(|image| image.reference);
     for reference in volumes.filter(of_model) {
         for read in pod.attestations(reference).iter().filter_map(|stated| stated.card.as_deref()) {
             let said = match read {

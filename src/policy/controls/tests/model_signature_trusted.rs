@@ -113,7 +113,10 @@ fn what_a_pod_mounts_is_looked_up_for_it_and_the_status_counts_elsewhere() {
     let line = format!(
         "AIModel chat-prod/m spec.digest {DIGEST:?}: is not signed as it has to be: no signature by authority \"acme\""
     );
-    assert_eq!(lines(&bench.judge(&CONTROL, Subject::Model(&bench.namespace.models["m"]))), [line.clone()]);
+    assert_eq!(
+        lines(&bench.judge(&CONTROL, Subject::Model(&bench.namespace.models["m"]))),
+        std::slice::from_ref(&line)
+    );
     let mounts = json!({"containers": [], "volumes": [{"name": "v", "image": {"reference": reference}}]});
     assert_lines(&bench.of_pod(&CONTROL, &mounts), &[]);
     assert_lines(&bench.of_pod(&CONTROL, &json!({"containers": []})), &[&format!("{line} [may arrive]")]);
