@@ -227,9 +227,10 @@ impl World {
             grants: self.rbac.grants(&namespace.name, account_name),
             shared_with: namespace
                 .workloads
-                .keys()
-                .map(String::as_str)
-                .filter(|name| *name == account_name && Some(*name) != own)
+                .get_key_value(account_name)
+                .map(|(name, _)| name.as_str())
+                .filter(|name| Some(*name) != own)
+                .into_iter()
                 .collect(),
         }
     }

@@ -23,6 +23,9 @@ mod ncsc_design;
 mod ncsc_development;
 mod ncsc_operation;
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// One demand, recommendation or possibility of the Code or of a source beside it.
 #[derive(Clone, Copy, Debug)]
 pub struct Provision {
@@ -309,7 +312,9 @@ pub static PROVISIONS: &[Provision] = &JOINED;
 /// The provision of this id.
 #[must_use]
 pub fn provision(id: &str) -> Option<&'static Provision> {
-    PROVISIONS.iter().find(|provision| provision.id == id)
+    static BY_ID: LazyLock<HashMap<&str, &Provision>> =
+        LazyLock::new(|| PROVISIONS.iter().map(|provision| (provision.id, provision)).collect());
+    BY_ID.get(id).copied()
 }
 
 #[expect(clippy::large_stack_arrays, reason = "evaluated by the compiler into a static, never on a stack")]

@@ -113,6 +113,10 @@ impl<'a> Enforcement<'a> {
     /// What happens on `finding`: the weaker of its control's mode and its provisions' effect.
     #[must_use]
     pub fn effect(&self, finding: &Finding) -> Mode {
+        let mode = self.mode(finding.control);
+        if mode == Mode::Audit {
+            return mode;
+        }
         let strict = self.strict();
         let demanded = finding
             .provisions
@@ -126,7 +130,7 @@ impl<'a> Enforcement<'a> {
             Scope::Namespace if strict => demanded,
             Scope::Namespace => demanded.min(Mode::Audit),
         };
-        self.mode(finding.control).min(capped)
+        mode.min(capped)
     }
 
     fn exemption_for(&self, finding: &Finding, workload: Option<&str>) -> Option<&'a api::AIExemption> {

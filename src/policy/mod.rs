@@ -25,6 +25,6 @@ pub(crate) mod testing;
 pub use control::{Check, Control, Finding, Mode, Modes, Report, Room, Scope, Verdict};
 pub use controls::ALL;
 pub use decide::{Decision, Enforcement, decide};
-pub use evaluate::evaluate;
+pub use evaluate::{evaluate, evaluate_where};
 pub use facts::{Facts, Place};
 pub use fix::Fix;

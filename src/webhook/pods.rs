@@ -15,7 +15,7 @@ use crate::gather::objects::{self, Meta, Owner, PodObject};
 use crate::gather::signatures::{ImageQuestion, questions};
 use crate::gather::world::{self, World};
 use crate::policy::facts::{Labels, Matched, Namespace, Settings, Signature, Stage, Subject};
-use crate::policy::{Decision, Enforcement, decide, evaluate};
+use crate::policy::{Decision, Enforcement, Mode, decide, evaluate_where};
 use crate::render::words;
 
 /// What decides whether an update of a pod changes anything that is judged.
@@ -225,8 +225,8 @@ pub(super) fn decide_pod<'a>(
         _ => None,
     };
     let facts = world.facts(now, Subject::Pod(pod), namespace, settings);
-    let findings = evaluate(&facts);
     let enforcement = Enforcement::of(namespace, &world.cluster, declared.map(AsRef::as_ref), now);
+    let findings = evaluate_where(&facts, |control| enforcement.mode(control) > Mode::Audit);
     let name = declared.and_then(|w| w.metadata.name.as_deref());
     (decide(findings, &enforcement, name, asked.stage == Stage::Carried), name)
 }
