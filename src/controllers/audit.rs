@@ -290,6 +290,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_of_a_blocked_workload_is_what_its_verdict_comes_from() {
+        let mut states = States::judged();
+        let all = states.by_control.len();
+        states.by_control.insert("pod-hardened", State::Fail);
+        states.by_control.insert("metrics-exposed", State::Warn);
+        let kept = states.clone().gravest();
+        assert_eq!(kept.by_control.into_iter().collect::<Vec<_>>(), [("pod-hardened", State::Fail)]);
+        assert_eq!(States::judged().gravest().by_control.len(), all);
+    }
+
+    #[test]
     fn a_verdict_outlives_the_last_pods_until_their_successors_were_looked_at() {
         let failing = || {
             let mut states = States::judged();

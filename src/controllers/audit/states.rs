@@ -56,6 +56,15 @@ impl States {
         }
     }
 
+    /// What is left when everything goes that is less grave than its verdict.
+    #[must_use]
+    pub fn gravest(mut self) -> Self {
+        let gravest = self.by_control.values().map(|state| gravity(*state)).max();
+        self.by_control.retain(|_, state| Some(gravity(*state)) == gravest);
+        self.worst.retain(|id, _| self.by_control.contains_key(id));
+        self
+    }
+
     /// How many controls are in each state.
     #[must_use]
     pub fn counters(&self) -> Counters {
