@@ -8,7 +8,6 @@ pub mod plan;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -28,8 +27,6 @@ use crate::gather::world::World;
 use crate::models::job::{self, Answer, LABEL_VERIFIES};
 use crate::telemetry::metrics::Metrics;
 
-/// How long the controller rests between two looks.
-const REST: Duration = Duration::from_secs(10);
 /// The field manager of what is verified; conditions belong to another.
 const VERIFIER: &str = "portcullis-verifier";
 
@@ -90,7 +87,7 @@ impl Assets {
                 self.metrics.reconcile_failed(error.label());
                 tracing::warn!(error = &error as &dyn std::error::Error, "a model could not be verified");
             }
-            tokio::time::sleep(REST).await;
+            self.agenda.rest(&self.signatures).await;
         }
     }
 

@@ -17,7 +17,9 @@ use crate::policy::facts::{Namespace, Signature};
 /// How long the look-ups of one round may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a round rests before the next.
-pub const REST: Duration = Duration::from_secs(10);
+const REST: Duration = Duration::from_secs(10);
+/// How soon a changed trust policy ends the rest.
+const NOTICE: Duration = Duration::from_secs(1);
 /// Asked in one round; the others wait for the next.
 const AT_ONCE: usize = 64;
 /// Models that are looked after; more than these are looked up when a pod names them.
@@ -27,7 +29,7 @@ const ACCOUNTS: usize = 4;
 /// When a model that is not signed is looked up again.
 const UNSIGNED: Duration = Duration::from_mins(2);
 /// When a registry that could not be asked is asked again.
-const UNANSWERED: Duration = Duration::from_secs(30);
+const UNANSWERED: Duration = Duration::from_secs(15);
 
 /// A declared model that lies in a registry.
 #[derive(Clone, Debug)]
@@ -143,12 +145,22 @@ impl Agenda {
     }
 }
 
+impl Agenda {
+    /// Rests until the next round: shorter where trust policies change meanwhile.
+    pub async fn rest(&self, signatures: &Signatures) {
+        let end = Instant::now() + REST;
+        while Instant::now() < end && signatures.generation() == self.generation {
+            tokio::time::sleep(NOTICE).await;
+        }
+    }
+}
+
 /// Keeps what is declared in the memory of `signatures`, for as long as it is polled.
 pub async fn keep(world: Arc<RwLock<World>>, signatures: Arc<Signatures>) {
     let mut agenda = Agenda::default();
     loop {
         agenda.round(&world, &signatures).await;
-        tokio::time::sleep(REST).await;
+        agenda.rest(&signatures).await;
     }
 }
 

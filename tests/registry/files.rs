@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
 use portcullis::gather::registry::{
-    Artifact, AttestationSpec, AuthoritySpec, CompiledTrust, ImageRef, PolicySpec, Question, RevokedKind,
-    RevokedSpec, Verification,
+    Artifact, AttestationSpec, AuthoritySpec, Cause, CompiledTrust, ImageRef, PolicySpec, Question,
+    RevokedKind, RevokedSpec, Verification,
 };
 use serde_json::{Value, json};
 
@@ -341,4 +341,39 @@ fn files_are_signed_soon_enough_after_the_training_or_not_at_all() {
     assert!(late.contains("later than signWithin allows after"), "{late}");
     let early = untrusted(&judged(Some(24), Some(now + SignedDuration::from_hours(48))));
     assert!(early.contains("before the artifact was at"), "{early}");
+}
+
+#[tokio::test]
+async fn abuse_054_a_list_of_files_is_bounded_and_so_are_its_lies_about_its_length() {
+    let registry = Registry::start(true).await;
+    let digest = registry.load("model-files");
+    let judged = || ask_as_owned(model(&registry, "model-files", &digest), of_models(&registry.host()));
+    let unknown = |verification: Verification| {
+        let Verification::Unknown { cause, reason } = verification else { panic!("{verification:?}") };
+        (cause, reason.replace(&registry.host(), "HOST"))
+    };
+    // What its descriptor announces is believed as far as it refuses.
+    let layer = json!({ "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "digest": format!("sha256:{}", "a".repeat(64)), "size": 5 << 20 });
+    let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "layers": [layer] });
+    let put = |manifest: &Value| {
+        let bytes = serde_json::to_vec(manifest).unwrap();
+        let referrer = registry.put_manifest("team/model-files", None, MANIFEST, &bytes);
+        registry.put_referrers("team/model-files", &digest, &[referrer]);
+    };
+    put(&manifest);
+    let too_long = "an attestation of registry \"HOST\" is longer than 4194304 bytes".to_owned();
+    assert_eq!(unknown(judged().await), (Cause::LimitExceeded, too_long.clone()));
+    // What is announced as short is cut where it is not.
+    let mut short = manifest.clone();
+    short["layers"][0]["size"] = json!(10);
+    put(&short);
+    registry.twist(|seen| {
+        use axum::response::IntoResponse as _;
+        static CHUNK: [u8; 65_536] = [b' '; 65_536];
+        seen.path
+            .contains("/blobs/")
+            .then(|| super::server::endless(&CHUNK, std::time::Duration::ZERO).into_response())
+    });
+    assert_eq!(unknown(judged().await), (Cause::LimitExceeded, too_long));
 }

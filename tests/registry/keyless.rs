@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use portcullis::gather::registry::{
-    AuthoritySpec, CompiledTrust, IdentitySpec, MatchSpec, PolicySpec, ProofSpec, RevokedKind, RevokedSpec,
-    RootSpec, SignatureFormat, Verification,
+    Artifact, AuthoritySpec, CompiledTrust, IdentitySpec, MatchSpec, PolicySpec, ProofSpec, Question,
+    RevokedKind, RevokedSpec, RootSpec, SignatureFormat, Verification,
 };
 use serde_json::json;
 
@@ -206,4 +206,64 @@ async fn abuse_050_a_logged_statement_of_another_type_is_no_signature() {
     let wanted =
         "a signature does not count: it states \"https://slsa.dev/provenance/v1\", which is no signature";
     assert_eq!(reason(&verdict(&registry, &subject, spec).await), wanted);
+}
+
+/// Long after the certificate has ended, the log's time still proves that it was signed in time. The layout is also what
+/// the walk on a real cluster mounts; `PORTCULLIS_BLESS=1` makes it anew.
+#[tokio::test]
+async fn a_committed_keyless_signature_counts_after_its_certificate_has_ended() {
+    let signed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/signed");
+    if std::env::var_os("PORTCULLIS_BLESS").is_some() {
+        write_keyless_layout(&signed);
+    }
+    let registry = Registry::start(true).await;
+    let digest = registry.load("model-keyless");
+    let root = std::fs::read_to_string(signed.join("keyless-root.json")).unwrap();
+    let mut spec = policy(&registry.host(), vec![keyless(root, exact())]);
+    spec.rules[0].artifact = Artifact::Model;
+    let trust = Arc::new(CompiledTrust::compile(&[spec]));
+    let image = image(&registry, "model-keyless", &digest);
+    let question = Question { image: &image, artifact: Artifact::Model, namespace: None };
+    let answer = super::verifier().verify(question, &trust, None, super::soon()).await;
+    let Verification::Verified(proof) = answer.as_ref() else { panic!("{answer:?}") };
+    assert!(proof.signed_at.is_some_and(|at| at < jiff::Timestamp::now()));
+}
+
+/// The model of `model-image`, signed by a certificate and log of a moment.
+fn write_keyless_layout(signed: &std::path::Path) {
+    let (from, to) = (signed.join("model-image"), signed.join("model-keyless"));
+    let read = |path: std::path::PathBuf| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    let own = read(from.join("index.json"))["manifests"][0].clone();
+    let subject = own["digest"].as_str().unwrap().to_owned();
+    let _ = std::fs::remove_dir_all(&to);
+    std::fs::create_dir_all(to.join("blobs/sha256")).unwrap();
+    let put = |bytes: &[u8], kind: &str| {
+        let digest = super::server::digest(bytes);
+        std::fs::write(to.join("blobs").join(digest.replace(':', "/")), bytes).unwrap();
+        json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
+    };
+    let blob = |descriptor: &serde_json::Value| {
+        std::fs::read(from.join("blobs").join(descriptor["digest"].as_str().unwrap().replace(':', "/")))
+            .unwrap()
+    };
+    let manifest: serde_json::Value = serde_json::from_slice(&blob(&own)).unwrap();
+    for part in [&own, &manifest["config"], &manifest["layers"][0]] {
+        put(&blob(part), part["mediaType"].as_str().unwrap());
+    }
+    let sigstore = Sigstore::new();
+    let bundle = sigstore.bundle(&sigstore.certify(SUBJECT, ISSUER), &subject, SIGN, Flaw::None);
+    let layer = put(&bundle, "application/vnd.dev.sigstore.bundle.v0.3+json");
+    let empty = put(b"{}", "application/vnd.oci.empty.v1+json");
+    let referrer = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": empty, "layers": [layer], "subject": own });
+    let referrer = put(referrer.to_string().as_bytes(), MANIFEST);
+    let list = json!({ "schemaVersion": 2, "mediaType": super::server::INDEX, "manifests": [referrer] });
+    let mut listed = put(list.to_string().as_bytes(), super::server::INDEX);
+    let tag = "org.opencontainers.image.ref.name";
+    listed["annotations"] = json!({ tag: subject.replace(':', "-") });
+    let index = json!({ "schemaVersion": 2, "mediaType": super::server::INDEX, "manifests": [own, listed] });
+    std::fs::write(to.join("index.json"), index.to_string()).unwrap();
+    std::fs::write(to.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    std::fs::write(signed.join("keyless-root.json"), sigstore.root()).unwrap();
 }
