@@ -107,15 +107,21 @@ fn all_signed() -> tempfile::NamedTempFile {
 
 /// Judges a sample on the day it was written for: documents age.
 fn check_sample(folders: &[&str], profile: &str, output: &str) -> (i32, String) {
-    let file = all_signed();
+    let (file, own) = (all_signed(), tempfile::tempdir().unwrap());
     let mut arguments = vec!["check".to_owned(), "-f".to_owned()];
     for folder in folders {
         for file in std::fs::read_dir(sample(folder)).unwrap() {
             let path = file.unwrap().path();
-            // A profile in the files would be the stricter one.
-            if profile == "strict" || !path.ends_with("common/5-profile.yaml") {
-                arguments.push(path.to_str().unwrap().to_owned());
-            }
+            // A profile in the files would be the stricter one; what it says of the cluster still counts.
+            let path = if path.ends_with("common/5-profile.yaml") {
+                let text = std::fs::read_to_string(path).unwrap();
+                let other = own.path().join("profile.yaml");
+                std::fs::write(&other, text.replace("base: strict", &format!("base: {profile}"))).unwrap();
+                other
+            } else {
+                path
+            };
+            arguments.push(path.to_str().unwrap().to_owned());
         }
     }
     let rest = [

@@ -56,7 +56,10 @@ fn what_would_be_refused_is_listed_with_its_controls() {
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     let row: Vec<&str> = said.lines().nth(1).unwrap().split("   ").map(str::trim).collect();
-    assert_eq!(row, ["chat-prod", "Deployment/chat", "next rollout or run", "1 of 1", "image-digest-pinned"]);
+    assert_eq!(
+        row,
+        ["chat-prod", "Deployment/chat", "next rollout or run", "1 of 1", "0", "image-digest-pinned"]
+    );
     assert!(
         said.contains("1 of 1 pods, templates and revisions would not come back under profile core"),
         "{said}"

@@ -22,7 +22,7 @@ for sample in "${samples[@]}"; do
     [ ! -d "$filled/$sample/by-$person" ] || kubectl --as "$person" apply -f "$filled/$sample/by-$person" >/dev/null
   done
 done
-PATIENCE=40
+export PATIENCE=40
 for sample in support-chat/chat ops-agent/agent ops-agent/tickets translation/translate; do
   expect "$sample runs" "successfully rolled out" kubectl -n "${sample%/*}" rollout status "deployment/${sample#*/}" --timeout 40s
 done
@@ -51,6 +51,3 @@ refused "a dataset in use does not go" 'is still declared by AIWorkload score' k
 kubectl apply -f "$filled/support-chat" >/dev/null
 expect "what is recorded again turns it back" "pass: " eventually_says "pass: " verdict support-chat chat
 unset PATIENCE
-kubectl delete namespace "${samples[@]}" --wait=false >/dev/null
-kubectl delete -f "$filled/common" --wait=false >/dev/null
-kubectl delete -f "$walk_work/storage.yaml" --wait=false >/dev/null

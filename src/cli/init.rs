@@ -122,7 +122,10 @@ fn of_cluster(object: &str, namespace: &str) -> Result<Found, String> {
                 Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
                 None => Api::all_with(client.clone(), &resource),
             };
-            let object = api.get(name).await.map_err(|error| format!("{kind} {name:?}: {error}\n"))?;
+            let object = api.get(name).await.map_err(|error| match error {
+                kube::Error::Api(status) => format!("{kind} {name:?}: {}\n", status.message),
+                other => format!("{kind} {name:?}: {other}\n"),
+            })?;
             let mut value = serde_json::to_value(&object).unwrap_or_default();
             value["kind"] = kind.into();
             value["apiVersion"] =

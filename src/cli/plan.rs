@@ -118,6 +118,9 @@ fn relabel(documents: &mut Documents, namespace: &str, arguments: &Arguments) {
     }
 }
 
+/// Controls named in a cell before the rest is counted: a table is for an overview, the messages say all.
+const CONTROLS_SHOWN: usize = 4;
+
 /// What would happen, by the objects that people wrote.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -139,6 +142,8 @@ struct Row {
     when: &'static str,
     /// Pods, templates or revisions that would be refused.
     refused: usize,
+    /// Those of which it cannot be told.
+    unknown: usize,
     /// Those that were judged.
     of: usize,
     outcome: Outcome,
@@ -169,8 +174,10 @@ impl Report {
         for ((namespace, about), judgements) in grouped {
             let not_back: Vec<_> = judgements.iter().filter(|j| j.denial.is_some()).collect();
             out.judged += judgements.len();
-            out.refused += not_back.iter().filter(|j| j.outcome == Outcome::Refused).count();
-            out.unknown += not_back.iter().filter(|j| j.outcome == Outcome::Unknown).count();
+            let refused = not_back.iter().filter(|j| j.outcome == Outcome::Refused).count();
+            let unknown = not_back.len() - refused;
+            out.refused += refused;
+            out.unknown += unknown;
             let Some(first) = not_back.first() else { continue };
             let mut controls: Vec<_> =
                 not_back.iter().flat_map(|j| j.decision.refused.iter().map(|f| f.control.id)).collect();
@@ -180,7 +187,8 @@ impl Report {
                 namespace: namespace.to_owned(),
                 object: about.owner,
                 when: about.when.as_str(),
-                refused: not_back.len(),
+                refused,
+                unknown,
                 of: judgements.len(),
                 outcome: not_back.iter().map(|j| j.outcome).max().unwrap_or(Outcome::Pass),
                 controls,
@@ -203,10 +211,15 @@ impl Report {
         if !self.rows.is_empty() {
             let rows = self.rows.iter().map(|row| {
                 let share = format!("{} of {}", row.refused, row.of);
-                let controls = row.controls.join(",");
-                vec![row.namespace.clone(), row.object.clone(), row.when.to_owned(), share, controls]
+                let open = row.unknown.to_string();
+                let mut controls = row.controls[..row.controls.len().min(CONTROLS_SHOWN)].join(",");
+                if row.controls.len() > CONTROLS_SHOWN {
+                    let _ = write!(controls, " and {} more", row.controls.len() - CONTROLS_SHOWN);
+                }
+                vec![row.namespace.clone(), row.object.clone(), row.when.to_owned(), share, open, controls]
             });
-            columns(&mut out, &["NAMESPACE", "OBJECT", "WHEN", "REFUSED", "CONTROLS"], rows.collect());
+            let head = ["NAMESPACE", "OBJECT", "WHEN", "REFUSED", "CANNOT-TELL", "CONTROLS"];
+            columns(&mut out, &head, rows.collect());
             out.push('\n');
         }
         if arguments.messages {
@@ -220,9 +233,9 @@ impl Report {
         let under = arguments.profile.map_or("the profiles in force".to_owned(), |profile| {
             format!("profile {}", profile.base().as_str())
         });
-        let _ = match (self.judged, self.refused + self.unknown) {
+        let _ = match (self.judged, self.refused) {
             (0, _) => writeln!(out, "no governed pod, template or revision was found"),
-            (judged, 0) => {
+            (judged, 0) if self.unknown == 0 => {
                 writeln!(
                     out,
                     "{judged} of {judged} pods, templates and revisions would come back under {under}"
@@ -235,6 +248,9 @@ impl Report {
                 )
             }
         };
+        if self.unknown > 0 {
+            let _ = writeln!(out, "of {} of them it cannot be told", self.unknown);
+        }
         if !arguments.messages && !self.rows.is_empty() {
             out.push_str("why and how to fix it: the same command with --messages\n");
         }

@@ -17,7 +17,7 @@ use crate::gather::files::{Assumptions, Content, Manifests};
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Manifest, directory of manifests, or - for standard input (may be repeated)
-    #[arg(short, long = "file", required = true, value_name = "PATH", num_args = 1..)]
+    #[arg(short, long = "file", required = true, value_name = "PATH")]
     file: Vec<PathBuf>,
     /// Only the AIWorkload of this name
     name: Option<String>,

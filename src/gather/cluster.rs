@@ -60,7 +60,7 @@ impl Feed {
     /// error; what was known stays known meanwhile.
     pub fn start(&self, client: &Client) {
         // Counted before any watch can finish, so that an early one cannot declare the whole synced.
-        self.synced.waiting.store(24, Ordering::SeqCst);
+        self.synced.waiting.store(27, Ordering::SeqCst);
         self.metadata::<Namespace>(client, Kind::Namespace, |meta| {
             Object::Namespace(Box::new(Namespace { metadata: meta.metadata, ..Namespace::default() }))
         });
@@ -95,7 +95,13 @@ impl Feed {
         self.whole::<ClusterRoleBinding>(client, Kind::ClusterRoleBinding, |o| {
             Object::ClusterRoleBinding(Box::new(o))
         });
-        self.pod_monitors(client);
+        let monitor = ("monitoring.coreos.com", "v1", "PodMonitor");
+        self.optional(client, Kind::PodMonitor, monitor, |o| Object::PodMonitor(Box::new(o)));
+        let route = |kind| ("gateway.networking.k8s.io", "v1", kind);
+        self.optional(client, Kind::HttpRoute, route("HTTPRoute"), |o| Object::HttpRoute(Box::new(o)));
+        self.optional(client, Kind::GrpcRoute, route("GRPCRoute"), |o| Object::GrpcRoute(Box::new(o)));
+        let policy = ("gateway.envoyproxy.io", "v1alpha1", "BackendTrafficPolicy");
+        self.optional(client, Kind::TrafficPolicy, policy, |o| Object::TrafficPolicy(Box::new(o)));
     }
 
     fn metadata<K>(&self, client: &Client, kind: Kind, wrap: fn(PartialObjectMeta<K>) -> Object)
@@ -128,14 +134,18 @@ impl Feed {
         self.spawn(Kind::ConfigMap, events.default_backoff(), |o| Object::ConfigMap(Box::new(o)));
     }
 
-    /// `PodMonitors` exist only where the Prometheus operator is installed; their absence is an answer too.
-    fn pod_monitors(&self, client: &Client) {
+    /// A kind that exists only where its maker is installed; its absence is an answer too.
+    fn optional(
+        &self,
+        client: &Client,
+        kind: Kind,
+        (group, version, name): (&str, &str, &str),
+        wrap: fn(DynamicObject) -> Object,
+    ) {
         let resource =
-            ApiResource::from_gvk(&GroupVersionKind::gvk("monitoring.coreos.com", "v1", "PodMonitor"));
+            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, name), kind.resource());
         let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-        self.spawn(Kind::PodMonitor, watch(api, watcher::Config::default()).default_backoff(), |o| {
-            Object::PodMonitor(Box::new(o))
-        });
+        self.spawn(kind, watch(api, watcher::Config::default()).default_backoff(), wrap);
     }
 
     fn spawn<K>(
@@ -167,11 +177,13 @@ impl Feed {
     }
 
     fn exists(&self, kind: Kind, exists: bool) {
-        if kind != Kind::PodMonitor {
-            return;
-        }
         let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = std::mem::replace(&mut world.cluster.has_pod_monitors, exists) != exists;
+        let known = match kind {
+            Kind::PodMonitor => &mut world.cluster.has_pod_monitors,
+            Kind::TrafficPolicy => &mut world.cluster.has_traffic_policies,
+            _ => return,
+        };
+        let changed = std::mem::replace(known, exists) != exists;
         drop(world);
         if changed {
             (self.listener)(Touched::everything());
@@ -218,7 +230,7 @@ impl<K: ResourceExt> Keeps<K> for Fed<K> {
     }
 
     fn failed(&mut self, error: &watcher::Error) {
-        if absent(error) && self.kind == Kind::PodMonitor {
+        if absent(error) && self.kind.optional() {
             for (namespace, name) in self.known.drain() {
                 self.feed.remove(self.kind, namespace.as_deref(), &name);
             }
@@ -237,6 +249,11 @@ fn absent(error: &watcher::Error) -> bool {
 }
 
 impl Kind {
+    /// Whether a cluster may lack it.
+    fn optional(self) -> bool {
+        matches!(self, Self::PodMonitor | Self::HttpRoute | Self::GrpcRoute | Self::TrafficPolicy)
+    }
+
     /// The plural resource name, as metrics label it.
     #[must_use]
     pub fn resource(self) -> &'static str {
@@ -259,6 +276,9 @@ impl Kind {
             Self::PodMonitor => "podmonitors",
             Self::Service => "services",
             Self::Ingress => "ingresses",
+            Self::HttpRoute => "httproutes",
+            Self::GrpcRoute => "grpcroutes",
+            Self::TrafficPolicy => "backendtrafficpolicies",
             Self::ResourceQuota => "resourcequotas",
             Self::LimitRange => "limitranges",
             Self::Role => "roles",

@@ -247,6 +247,12 @@ impl Manifests {
             ("", "ServiceAccount") => return keep(world, Object::ServiceAccount, value, kind),
             ("", "Service") => return keep(world, Object::Service, value, kind),
             ("networking.k8s.io", "Ingress") => return keep(world, Object::Ingress, value, kind),
+            ("gateway.networking.k8s.io", "HTTPRoute") => return keep(world, Object::HttpRoute, value, kind),
+            ("gateway.networking.k8s.io", _) => return keep(world, Object::GrpcRoute, value, kind),
+            ("gateway.envoyproxy.io", _) => {
+                world.cluster.has_traffic_policies = true;
+                return keep(world, Object::TrafficPolicy, value, kind);
+            }
             ("", "PersistentVolumeClaim") => return keep(world, Object::Claim, value, kind),
             ("", "ConfigMap") if value["metadata"]["labels"][api::common::LABEL_PROMPT].is_string() => {
                 return keep(world, Object::ConfigMap, value, kind);
@@ -264,6 +270,8 @@ impl Manifests {
             ("apiextensions.k8s.io", _) => {
                 world.cluster.has_pod_monitors |=
                     value["metadata"]["name"] == "podmonitors.monitoring.coreos.com";
+                world.cluster.has_traffic_policies |=
+                    value["metadata"]["name"] == "backendtrafficpolicies.gateway.envoyproxy.io";
                 self.skip(kind);
                 return Ok(None);
             }
@@ -446,6 +454,8 @@ fn scope(group: &str, kind: &str) -> Option<Scope> {
             | "ConfigMap",
         )
         | ("networking.k8s.io", "NetworkPolicy" | "Ingress")
+        | ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute")
+        | ("gateway.envoyproxy.io", "BackendTrafficPolicy")
         | ("rbac.authorization.k8s.io", "Role" | "RoleBinding")
         | ("monitoring.coreos.com", "PodMonitor") => Some(Scope::Namespaced),
         (api::common::GROUP, kind) => {

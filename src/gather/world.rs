@@ -1,7 +1,7 @@
 //! The world as far as it is known: one mutable picture, fed by watches or by files, from which facts are taken.
 
 mod kinds;
-mod read;
+pub(crate) mod read;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace as CoreNamespace;
-use kube::core::ObjectMeta;
+use kube::core::{DynamicObject, ObjectMeta};
 
 use super::objects::PodObject;
 use super::rbac::{RbacIndex, Reach};
@@ -113,6 +113,12 @@ impl World {
                 let known = read::ingress(&ingress);
                 self.put(ingress.metadata, |ns| &mut ns.ingresses, known)
             }
+            Object::HttpRoute(route) => self.put_route("HTTPRoute", &route),
+            Object::GrpcRoute(route) => self.put_route("GRPCRoute", &route),
+            Object::TrafficPolicy(policy) => {
+                let known = read::traffic_policy(&policy);
+                self.put(policy.metadata, |ns| &mut ns.traffic_policies, known)
+            }
             Object::Claim(volume) => {
                 let known = claim(&volume);
                 self.put(volume.metadata, |ns| &mut ns.claims, known)
@@ -123,6 +129,13 @@ impl World {
             },
             Object::ResourceQuota(quota) => self.put_name(&quota.metadata, |ns| &mut ns.resource_quotas),
             Object::LimitRange(range) => self.put_name(&range.metadata, |ns| &mut ns.limit_ranges),
+            rights => self.apply_rights(rights),
+        }
+    }
+
+    /// Takes in what gives identities rights.
+    fn apply_rights(&mut self, object: Object) -> Touched {
+        match object {
             Object::Role(role) => Touched::reached(self.rbac.set_role(
                 role.metadata.namespace.as_deref(),
                 name_of(&role.metadata),
@@ -145,6 +158,7 @@ impl World {
                 &binding.role_ref,
                 binding.subjects.as_deref().unwrap_or_default(),
             )),
+            _ => Touched::nothing(),
         }
     }
 
@@ -177,6 +191,9 @@ impl World {
             Kind::PodMonitor => self.take(namespace, |ns| ns.pod_monitors.remove(name).is_some()),
             Kind::Service => self.take(namespace, |ns| ns.services.remove(name).is_some()),
             Kind::Ingress => self.take(namespace, |ns| ns.ingresses.remove(name).is_some()),
+            Kind::HttpRoute => self.take_route(namespace, &format!("HTTPRoute/{name}")),
+            Kind::GrpcRoute => self.take_route(namespace, &format!("GRPCRoute/{name}")),
+            Kind::TrafficPolicy => self.take(namespace, |ns| ns.traffic_policies.remove(name).is_some()),
             Kind::ResourceQuota => self.take(namespace, |ns| ns.resource_quotas.remove(name)),
             Kind::LimitRange => self.take(namespace, |ns| ns.limit_ranges.remove(name)),
         }
@@ -336,6 +353,37 @@ impl World {
         }
         map.insert(name, value);
         Touched::namespace(&namespace)
+    }
+
+    /// A route stands in its own namespace and, where it leads into others, for these too.
+    fn put_route(&mut self, kind: &str, route: &DynamicObject) -> Touched {
+        let (Some(namespace), Some(name)) = (&route.metadata.namespace, &route.metadata.name) else {
+            return Touched::nothing();
+        };
+        let (known, key) = (read::route(route), format!("{kind}/{name}"));
+        if self.entry(namespace).routes.get(&key) == Some(&known) {
+            return Touched::nothing();
+        }
+        let mut touched = self.take_route(Some(namespace), &key);
+        touched.namespaces.insert(namespace.clone());
+        let across =
+            known.backends.iter().filter_map(|(home, _)| home.clone()).filter(|home| home != namespace);
+        let others: Vec<String> = across.collect();
+        if !others.is_empty() {
+            self.cluster.routes_across.insert(format!("{namespace}/{key}"), known.clone());
+        }
+        touched.namespaces.extend(others);
+        self.entry(namespace).routes.insert(key, known);
+        touched
+    }
+
+    fn take_route(&mut self, namespace: Option<&str>, key: &str) -> Touched {
+        let mut touched = self.take(namespace, |ns| ns.routes.remove(key).is_some());
+        let across = self.cluster.routes_across.remove(&format!("{}/{key}", namespace.unwrap_or_default()));
+        touched
+            .namespaces
+            .extend(across.into_iter().flat_map(|route| route.backends).filter_map(|(home, _)| home));
+        touched
     }
 
     /// Evidence of the governance namespace speaks for everything; any other only for its own namespace.

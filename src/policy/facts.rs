@@ -16,8 +16,8 @@ use crate::api;
 use crate::models::bom::Card;
 
 pub use known::{
-    Claim, Cluster, ConfigMap, EnforcementFault, Ingress, Namespace, NetworkPolicy, PodMonitor, Service,
-    ServiceAccount, ServicePort, Settings,
+    Claim, Cluster, ConfigMap, EnforcementFault, Ingress, Namespace, NetworkPolicy, PodMonitor, Route,
+    Service, ServiceAccount, ServicePort, Settings, TrafficPolicy,
 };
 
 /// Labels as Kubernetes keeps them.
@@ -38,6 +38,17 @@ pub struct Facts<'a> {
     pub settings: &'a Settings,
     /// The composition of the declaration, computed when first asked for: start with an empty cell.
     pub composition: OnceCell<String>,
+}
+
+/// A way to pods: a Service, or what leads to one from outside; each with its name, a route with `Kind/name`.
+#[derive(Clone, Copy, Debug)]
+pub enum Way<'a> {
+    /// A Service.
+    Service(&'a str, &'a Service),
+    /// An Ingress.
+    Ingress(&'a str, &'a Ingress),
+    /// A route of the Gateway API.
+    Route(&'a str, &'a Route),
 }
 
 /// What is judged.
@@ -78,6 +89,8 @@ pub enum Subject<'a> {
         /// True when the operator generated it.
         generated: bool,
     },
+    /// A way to pods that somebody opens.
+    Way(Way<'a>),
     /// Somebody who wants to enter a running pod.
     Entry(EntryFacts<'a>),
     /// An asset that is to be deleted.

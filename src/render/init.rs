@@ -385,14 +385,23 @@ fn secrets(spec: &PodSpec) -> BTreeSet<String> {
 fn notes(out: &mut String, running: &Running<'_>) {
     let account = PodFacts::new(running.spec, running.labels, running.annotations);
     let account = account.spec.service_account_name.as_deref().unwrap_or("default");
+    let fits = account == running.name && running.spec.automount_service_account_token == Some(false);
+    if !fits {
+        let _ = writeln!(
+            out,
+            "# The {} has to run under the identity that the declaration makes: set serviceAccountName: {} and\n\
+             # automountServiceAccountToken: false in its pod template (it names {account:?} now).",
+            running.kind,
+            q(running.name),
+        );
+    }
+    let known = |key: &str| running.namespace_labels.and_then(|labels| labels.get(key)).map(String::as_str);
     let _ = writeln!(
         out,
-        "# The {} has to run under the identity that the declaration makes: set serviceAccountName: {} and\n\
-         # automountServiceAccountToken: false in its pod template (it names {account:?} now).\n\
-         # What else would be refused:  portcullis plan -n {} --environment production --sensitivity internal --messages",
-        running.kind,
-        q(running.name),
-        running.namespace
+        "# What else would be refused:  portcullis plan -n {} --environment {} --sensitivity {} --messages",
+        running.namespace,
+        known(crate::api::common::LABEL_ENVIRONMENT).unwrap_or("production"),
+        known(crate::api::common::LABEL_SENSITIVITY).unwrap_or("internal"),
     );
 }
 

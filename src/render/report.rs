@@ -220,14 +220,19 @@ impl Report {
                 rows.collect(),
             );
         }
-        out.push_str("\nPROVISIONS THAT ARE NOT KEPT\n");
         let broken =
             self.provisions.iter().filter(|p| matches!(p.state, State::Fail | State::Warn | State::Exempt));
         let rows = broken.map(|p| {
             let who = p.workloads.join(",");
             vec![p.id.to_owned(), p.state.to_string(), p.strength.to_owned(), p.controls.join(","), who]
         });
-        columns(&mut out, &["ID", "STATE", "STRENGTH", "CONTROLS", "WORKLOADS"], rows.collect());
+        let rows: Vec<_> = rows.collect();
+        if rows.is_empty() {
+            out.push_str("\nno provision is known to be broken\n");
+        } else {
+            out.push_str("\nPROVISIONS THAT ARE NOT KEPT\n");
+            columns(&mut out, &["ID", "STATE", "STRENGTH", "CONTROLS", "WORKLOADS"], rows);
+        }
         for note in &self.notes {
             let _ = writeln!(out, "\nnote: {note}");
         }
@@ -315,7 +320,8 @@ fn notes(cluster: Option<&AIComplianceStatus>, namespaces: &[Row], provisions: &
     let unknown = provisions.iter().filter(|provision| provision.state == State::Unknown).count();
     if unknown > 0 {
         out.push(format!(
-            "{unknown} of {} provisions are unknown: they could not be judged, and nothing here says that they are kept",
+            "{unknown} of {} provisions are unknown: they could not be judged, or only in part (docs/coverage.md says \
+             what is missing), and nothing here says that they are kept",
             provisions.len()
         ));
     }

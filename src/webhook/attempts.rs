@@ -26,6 +26,8 @@ const QUEUE: usize = 256;
 const QUIET: Duration = Duration::from_secs(20);
 /// Longest note of an Event, in bytes (events.k8s.io allows 1 KiB).
 const NOTE: usize = 1000;
+/// Longest action of an Event, which the API server takes up to 128 characters of.
+const ACTION: usize = 120;
 
 /// Hears of refused requests: Events, counters, the ring of attempts. Never called for dry runs.
 pub trait RefusalSink: Send + Sync {
@@ -53,6 +55,15 @@ pub struct Refusal {
     pub owner: Option<Owner>,
     /// What was found: control id, its reason word, and the line a person reads.
     pub findings: Vec<(&'static str, String)>,
+}
+
+/// What is to become an Event.
+#[derive(Debug)]
+pub enum Told {
+    /// A request was refused.
+    Refused(Refusal),
+    /// Somebody entered a pod.
+    Entered(Refusal),
 }
 
 /// One refused request, as the leader collects it.
@@ -90,13 +101,13 @@ pub struct Attempts {
 pub struct Sink {
     replica: String,
     ring: Mutex<(u64, VecDeque<Attempt>)>,
-    events: mpsc::Sender<Refusal>,
+    events: mpsc::Sender<Told>,
 }
 
 impl Sink {
     /// A sink of the replica `replica`, and the refusals that wait for [`tell`].
     #[must_use]
-    pub fn new(replica: String) -> (Arc<Self>, mpsc::Receiver<Refusal>) {
+    pub fn new(replica: String) -> (Arc<Self>, mpsc::Receiver<Told>) {
         let (events, waiting) = mpsc::channel(QUEUE);
         (Arc::new(Self { replica, ring: Mutex::default(), events }), waiting)
     }
@@ -112,7 +123,7 @@ impl Sink {
 
 impl RefusalSink for Sink {
     fn recorded(&self, access: Refusal) {
-        let _ = self.events.try_send(access);
+        let _ = self.events.try_send(Told::Entered(access));
     }
 
     fn refused(&self, refusal: Refusal) {
@@ -134,7 +145,7 @@ impl RefusalSink for Sink {
             ring.1.push_back(attempt);
         }
         // A full queue means that Events are behind already: more of them would not help anybody.
-        let _ = self.events.try_send(refusal);
+        let _ = self.events.try_send(Told::Refused(refusal));
     }
 }
 
@@ -146,12 +157,19 @@ pub async fn tell(
     client: Client,
     world: Arc<RwLock<World>>,
     instance: String,
-    mut waiting: mpsc::Receiver<Refusal>,
+    mut waiting: mpsc::Receiver<Told>,
 ) {
     let reporter = Reporter { controller: "portcullis".to_owned(), instance: Some(instance) };
     let recorder = Recorder::new(client.clone(), reporter);
     let mut recent: HashMap<(String, &'static str), Instant> = HashMap::new();
-    while let Some(refusal) = waiting.recv().await {
+    while let Some(told) = waiting.recv().await {
+        let refusal = match told {
+            Told::Refused(refusal) => refusal,
+            Told::Entered(access) => {
+                entered(&recorder, &world, &access).await;
+                continue;
+            }
+        };
         let mut regarding: Vec<ObjectReference> = Vec::with_capacity(2);
         regarding.extend(workload_reference(&world, &refusal));
         if let Some(owner) = &refusal.owner {
@@ -183,6 +201,25 @@ pub async fn tell(
                 }
             }
         }
+    }
+}
+
+/// Each access is told, however soon after another: who broke the glass must not be hidden behind who tried.
+async fn entered(recorder: &Recorder, world: &RwLock<World>, access: &Refusal) {
+    let (Some(reference), Some((_, line))) = (workload_reference(world, access), access.findings.first())
+    else {
+        return;
+    };
+    let event = Event {
+        type_: EventType::Warning,
+        reason: "BreakGlass".to_owned(),
+        note: Some(cut(line.clone(), NOTE)),
+        // Events of one action are counted under the note of the first, so the action tells users and pods apart.
+        action: cut(line.clone(), ACTION),
+        secondary: None,
+    };
+    if let Err(error) = recorder.publish(&event, &reference).await {
+        tracing::warn!(%error, "an Event could not be written");
     }
 }
 

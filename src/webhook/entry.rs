@@ -76,7 +76,8 @@ impl Judge {
         let mut findings: Vec<(&'static str, String)> =
             decision.refused.iter().map(|finding| (finding.control.id, words::one_line(finding))).collect();
         if findings.is_empty() {
-            let because = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+            let by = decision.exempted.first().map(|(_, exemption)| format!("AIExemption {exemption}"));
+            let because = reason.map(str::to_owned).or(by).map_or_else(String::new, |why| format!(": {why}"));
             findings.push((
                 "interactive-access-blocked",
                 words::cut(

@@ -68,11 +68,15 @@ fn operation(name: &str) -> &'static str {
 }
 
 fn kind(name: &str) -> &'static str {
-    const OTHERS: [&str; 17] = [
+    const OTHERS: [&str; 21] = [
         "Pod",
         "Namespace",
         "Binding",
         "NetworkPolicy",
+        "Service",
+        "Ingress",
+        "HTTPRoute",
+        "GRPCRoute",
         "RoleBinding",
         "ClusterRoleBinding",
         "AIWorkload",

@@ -76,6 +76,9 @@ impl Judge {
             ("", "pods", "binding") => binding(request),
             ("", "namespaces", _) => self.namespace_labels(request, deadline).await,
             ("networking.k8s.io", "networkpolicies", "") => self.network_policy(request),
+            ("", "services", "")
+            | ("networking.k8s.io", "ingresses", "")
+            | ("gateway.networking.k8s.io", "httproutes" | "grpcroutes", "") => self.way(request),
             ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings", "") => {
                 self.role_binding(request)
             }

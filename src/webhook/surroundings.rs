@@ -1,12 +1,14 @@
 //! Judging what surrounds pods: bindings of roles to their identities, and network policies.
 
-use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use kube::core::DynamicObject;
 
 use super::judge::{Judge, concluded, read, unreadable};
 use super::wire::{Answer, Request};
 use crate::gather::rbac::{AnyBinding, Reach, reaches};
-use crate::gather::world::generated;
-use crate::policy::facts::{BindingFacts, BindingRef, Subject};
+use crate::gather::world::{generated, read as kept};
+use crate::policy::facts::{BindingFacts, BindingRef, Subject, Way};
 use crate::policy::{Enforcement, decide, evaluate};
 
 impl Judge {
@@ -49,6 +51,41 @@ impl Judge {
         let facts = world.facts(now, subject, home, &settings);
         let decision = decide(evaluate(&facts), &enforcement, workload.as_deref(), false);
         concluded(&format!("{} {name}", request.kind.kind), &request.kind.kind, &decision)
+    }
+
+    /// A Service, an Ingress or a route in a governed namespace: a way in that nobody declared is not opened at all.
+    pub(super) fn way(&self, request: &Request<'_>) -> Answer {
+        let Some(raw) = request.object else { return Answer::allow() };
+        let kind = request.kind.kind.as_ref();
+        let name = request.name.as_ref();
+        match kind {
+            "Service" => match read::<Service>(raw) {
+                Ok(service) => self.opened(request, &Way::Service(name, &kept::service(&service))),
+                Err(error) => unreadable(request, &error),
+            },
+            "Ingress" => match read::<Ingress>(raw) {
+                Ok(ingress) => self.opened(request, &Way::Ingress(name, &kept::ingress(&ingress))),
+                Err(error) => unreadable(request, &error),
+            },
+            _ => match read::<DynamicObject>(raw) {
+                Ok(route) => {
+                    self.opened(request, &Way::Route(&format!("{kind}/{name}"), &kept::route(&route)))
+                }
+                Err(error) => unreadable(request, &error),
+            },
+        }
+    }
+
+    fn opened(&self, request: &Request<'_>, way: &Way<'_>) -> Answer {
+        let world = self.world();
+        let namespace = world.namespace(&request.namespace);
+        let settings = world.settings(namespace);
+        let now = (self.clock)();
+        let facts = world.facts(now, Subject::Way(*way), namespace, &settings);
+        let enforcement = Enforcement::of(namespace, &world.cluster, None, now);
+        let decision = decide(evaluate(&facts), &enforcement, None, false);
+        let kind = request.kind.kind.as_ref();
+        concluded(&format!("{kind} {}/{}", request.namespace, request.name), kind, &decision)
     }
 
     /// A network policy in a governed namespace.

@@ -26,6 +26,12 @@
 - apiGroups: [monitoring.coreos.com]
   resources: [podmonitors]
   verbs: [get, list, watch]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [grpcroutes, httproutes]
+  verbs: [get, list, watch]
+- apiGroups: [gateway.envoyproxy.io]
+  resources: [backendtrafficpolicies]
+  verbs: [get, list, watch]
 # the owner of a refused pod, who gets the Event: one object at a time, by name
 - apiGroups: [apps]
   resources: [daemonsets, deployments, replicasets, statefulsets]

@@ -48,6 +48,12 @@ pub enum Object {
     Service(Box<Service>),
     /// An Ingress.
     Ingress(Box<Ingress>),
+    /// An `HTTPRoute` of the Gateway API.
+    HttpRoute(Box<DynamicObject>),
+    /// A `GRPCRoute` of the Gateway API.
+    GrpcRoute(Box<DynamicObject>),
+    /// A `BackendTrafficPolicy` of Envoy Gateway.
+    TrafficPolicy(Box<DynamicObject>),
     /// A claim of a volume.
     Claim(Box<PersistentVolumeClaim>),
     /// A `ConfigMap` with prompts.
@@ -101,6 +107,12 @@ pub enum Kind {
     Service,
     /// Ingress.
     Ingress,
+    /// `HTTPRoute`.
+    HttpRoute,
+    /// `GRPCRoute`.
+    GrpcRoute,
+    /// `BackendTrafficPolicy`.
+    TrafficPolicy,
     /// `PersistentVolumeClaim`.
     Claim,
     /// `ConfigMap`.

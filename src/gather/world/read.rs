@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, Serv
 use k8s_openapi::api::networking::v1::{Ingress, IngressBackend, IngressRule};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::{DynamicObject, ObjectMeta};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::api::{self, common::AssetStatus};
@@ -131,6 +132,73 @@ pub(crate) fn ingress(ingress: &Ingress) -> facts::Ingress {
     }
 }
 
+/// What is kept of a route.
+pub(crate) fn route(route: &DynamicObject) -> facts::Route {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let spec = &route.data["spec"];
+    let rules = spec["rules"].as_array().into_iter().flatten();
+    // A mirror gets what callers send as well.
+    let mirrors = |rule: &Value| -> Vec<Value> {
+        let filters = rule["filters"].as_array().into_iter().flatten();
+        filters.map(|filter| filter["requestMirror"]["backendRef"].clone()).collect()
+    };
+    let references = rules.flat_map(|rule| {
+        [rule["backendRefs"].as_array().cloned().unwrap_or_default(), mirrors(rule)].concat()
+    });
+    let mut backends: Vec<(Option<String>, String)> = references
+        .filter(|reference| reference["kind"].as_str().unwrap_or("Service") == "Service")
+        .filter_map(|reference| Some((text(&reference["namespace"]), text(&reference["name"])?)))
+        .collect();
+    backends.sort_unstable();
+    backends.dedup();
+    let own = route.metadata.namespace.as_deref();
+    let parents = spec["parentRefs"].as_array().into_iter().flatten();
+    let gateways = parents
+        .filter(|parent| parent["kind"].as_str().unwrap_or("Gateway") == "Gateway")
+        .filter(|parent| parent["namespace"].as_str().is_none_or(|home| Some(home) == own))
+        .filter_map(|parent| text(&parent["name"]));
+    facts::Route { backends, gateways: gateways.collect() }
+}
+
+/// What is kept of a policy on traffic.
+pub(super) fn traffic_policy(policy: &DynamicObject) -> facts::TrafficPolicy {
+    let spec = &policy.data["spec"];
+    let one = std::iter::once(&spec["targetRef"]);
+    let targets = one.chain(spec["targetRefs"].as_array().into_iter().flatten());
+    let named = |target: &Value| Some(format!("{}/{}", target["kind"].as_str()?, target["name"].as_str()?));
+    let limits = &spec["rateLimit"];
+    let rules =
+        ["global", "local"].map(|scope| limits[scope]["rules"].as_array().cloned().unwrap_or_default());
+    facts::TrafficPolicy {
+        targets: targets.filter_map(named).collect(),
+        rates: rules.concat().iter().filter(|rule| for_everybody(rule)).filter_map(rate).collect(),
+    }
+}
+
+/// Whether a rule holds every caller: it selects none, or tells each from the others.
+fn for_everybody(rule: &Value) -> bool {
+    rule["clientSelectors"].as_array().into_iter().flatten().all(|selector| {
+        let headers = selector["headers"].as_array().into_iter().flatten();
+        let distinct = |by: &Value| by["type"] == "Distinct";
+        selector["path"].is_null()
+            && selector["methods"].is_null()
+            && headers.into_iter().all(distinct)
+            && (selector["sourceCIDR"].is_null() || distinct(&selector["sourceCIDR"]))
+    })
+}
+
+/// Requests, and in how many seconds.
+fn rate(rule: &Value) -> Option<(i64, i64)> {
+    let seconds = match rule["limit"]["unit"].as_str()? {
+        "Second" => 1,
+        "Minute" => 60,
+        "Hour" => 3600,
+        "Day" => 86_400,
+        _ => return None,
+    };
+    Some((rule["limit"]["requests"].as_i64()?, seconds))
+}
+
 pub(super) fn pod_monitor(monitor: &DynamicObject) -> facts::PodMonitor {
     let spec = &monitor.data["spec"];
     let names = |key: &str| {
@@ -145,8 +213,8 @@ pub(super) fn pod_monitor(monitor: &DynamicObject) -> facts::PodMonitor {
     };
     let ports = spec["podMetricsEndpoints"].as_array().into_iter().flatten().filter_map(|endpoint| {
         ["port", "portNumber", "targetPort"].iter().find_map(|key| match &endpoint[*key] {
-            serde_json::Value::String(text) => Some(text.clone()),
-            serde_json::Value::Number(number) => Some(number.to_string()),
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
             _ => None,
         })
     });
@@ -154,5 +222,45 @@ pub(super) fn pod_monitor(monitor: &DynamicObject) -> facts::PodMonitor {
         selector: serde_json::from_value(spec["selector"].clone()).unwrap_or_default(),
         namespaces,
         ports: ports.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(spec: &Value) -> DynamicObject {
+        let text = json!({"apiVersion": "a/v1", "kind": "K", "metadata": {"name": "a", "namespace": "own"}, "spec": spec});
+        serde_json::from_value(text).unwrap()
+    }
+
+    #[test]
+    fn a_route_leads_to_backends_and_mirrors() {
+        let kept = route(&object(&json!({
+            "parentRefs": [{"name": "front"}, {"name": "edge", "namespace": "gateways"}, {"kind": "Service", "name": "mesh"}],
+            "rules": [{"backendRefs": [{"name": "chat"}, {"name": "search", "namespace": "other"}, {"kind": "InferencePool", "name": "x"}],
+                       "filters": [{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "copy"}}}]}, {}]})));
+        let names: Vec<&str> = kept.backends.iter().map(|(_, name)| name.as_str()).collect();
+        assert_eq!((names, kept.gateways), (vec!["chat", "copy", "search"], vec!["front".to_owned()]));
+        assert!(kept.backends.contains(&(Some("other".to_owned()), "search".to_owned())));
+        assert_eq!(route(&object(&json!("nonsense"))), facts::Route::default());
+    }
+
+    #[test]
+    fn a_limit_that_some_escape_is_none() {
+        let rates = |rule: Value| {
+            traffic_policy(&object(&json!({"targetRef": {"kind": "HTTPRoute", "name": "chat"},
+                                          "rateLimit": {"local": {"rules": [rule]}}})))
+        };
+        let limit = json!({"requests": 5, "unit": "Minute"});
+        let all = rates(json!({"limit": limit}));
+        assert_eq!((all.rates, all.targets), (vec![(5, 60)], vec!["HTTPRoute/chat".to_owned()]));
+        let each = json!({"limit": limit, "clientSelectors": [{"headers": [{"type": "Distinct", "name": "x-user"}]}]});
+        assert_eq!(rates(each).rates, [(5, 60)]);
+        let some = json!({"limit": limit, "clientSelectors": [{"headers": [{"type": "Exact", "name": "x", "value": "y"}]}]});
+        assert!(rates(some).rates.is_empty());
+        assert!(rates(json!({"limit": {"requests": 5, "unit": "Year"}})).rates.is_empty());
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::api;
 use crate::api::common::Audience;
-use crate::api::workload::{Authentication, Exposure, Tls};
+use crate::api::workload::{Authentication, Exposure, Tls, WorkloadType};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
-use crate::policy::facts::{Facts, Labels, Place, PodFacts, Service, ServicePort, Subject};
+use crate::policy::facts::{Facts, Ingress, Labels, Place, PodFacts, Service, ServicePort, Subject, Way};
 use crate::policy::fix::Fix;
 use crate::policy::selector;
 
@@ -20,16 +20,19 @@ pub(super) const CONTROL: Control = Control {
     remedy: "declare the Service under spec.exposure with audience, authentication, TLS and version, or \
         delete the object that opens it",
     gaps: &[
-        "routes of the Gateway API and the listeners behind them are not read",
-        "whether an Ingress asks callers to sign in is taken from spec.exposure",
-        "a Service is judged with the pods behind it, not when it is applied",
+        "routes of the Gateway API are read, the listeners of their Gateways and routes of other kinds than HTTPRoute and \
+         GRPCRoute are not, so their TLS is taken from spec.exposure",
+        "whether an Ingress or a route asks callers to sign in is taken from spec.exposure",
+        "a Service whose port is a name is judged with the pods behind it, not when it is applied",
     ],
     check: Check::Rule(check),
 };
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
-    if !matches!(facts.subject, Subject::Pod(_) | Subject::Workload(_)) {
-        return;
+    match &facts.subject {
+        Subject::Pod(_) | Subject::Workload(_) => {}
+        Subject::Way(way) if facts.namespace.governed() => return written(facts, way, report),
+        _ => return,
     }
     let Some(workload) = facts.ai_workload() else { return };
     for (index, exposure) in workload.spec.exposure.iter().enumerate() {
@@ -42,6 +45,56 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             opens(facts, workload, pod, (name, service), report);
         }
     }
+}
+
+/// A way that somebody writes leads to declared exposures only; without its Service it leads nowhere yet.
+fn written(facts: &Facts<'_>, way: &Way<'_>, report: &mut Report<'_>) {
+    let all = facts.namespace.workloads.values().filter(|w| w.spec.type_ != WorkloadType::Supporting);
+    for workload in all {
+        let labels = &workload.spec.selector.match_labels;
+        match *way {
+            Way::Service(name, service) => {
+                if selector::contains(&service.selector, labels) {
+                    opens(facts, workload, None, (name, service), report);
+                }
+            }
+            Way::Ingress(..) | Way::Route(..) => {
+                for (name, service) in &facts.namespace.services {
+                    let leads = match *way {
+                        Way::Ingress(_, ingress) => ingress.backends.contains(name),
+                        Way::Route(_, route) => route.leads_to(&facts.namespace.name, name, true),
+                        Way::Service(..) => false,
+                    };
+                    if leads && selector::contains(&service.selector, labels) {
+                        let led = match *way {
+                            Way::Ingress(ingress, known) => vec![of_ingress(facts, ingress, known)],
+                            Way::Route(route, _) => vec![of_route(&facts.namespace.name, route)],
+                            Way::Service(..) => Vec::new(),
+                        };
+                        led_to(facts, workload, None, (name, service), &led, report);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What leads to a Service from outside.
+struct Led {
+    /// The object, as a message names it.
+    object: String,
+    /// Whether callers may come in the clear.
+    clear: bool,
+}
+
+fn of_ingress(facts: &Facts<'_>, name: &str, ingress: &Ingress) -> Led {
+    Led { object: format!("Ingress {}/{name}", facts.namespace.name), clear: !ingress.tls }
+}
+
+/// A route, by `Kind/name`. Whether callers may come in the clear is said by the Gateway, which is not read.
+fn of_route(namespace: &str, key: &str) -> Led {
+    let (kind, name) = key.split_once('/').unwrap_or(("route", key));
+    Led { object: format!("{kind} {namespace}/{name}"), clear: false }
 }
 
 fn at(workload: &api::AIWorkload, index: usize, field: &str) -> Place {
@@ -88,26 +141,58 @@ fn opens(
     (name, service): (&str, &Service),
     report: &mut Report<'_>,
 ) {
+    let home = &facts.namespace;
+    let ingresses = home.ingresses.iter().filter(|(_, known)| known.backends.iter().any(|b| b == name));
+    let own = home.routes.iter().filter(|(_, route)| route.leads_to(&home.name, name, true));
+    let across =
+        facts.cluster.routes_across.iter().filter(|(_, route)| route.leads_to(&home.name, name, false));
+    let led: Vec<Led> = ingresses
+        .map(|(ingress, known)| of_ingress(facts, ingress, known))
+        .chain(own.map(|(key, _)| of_route(&home.name, key)))
+        .chain(across.filter_map(|(key, _)| {
+            let (namespace, key) = key.split_once('/')?;
+            (namespace != home.name).then(|| of_route(namespace, key))
+        }))
+        .collect();
+    led_to(facts, workload, pod, (name, service), &led, report);
+}
+
+/// Each port of a Service is a declared exposure, and what leads to it from outside fits that exposure.
+fn led_to(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    pod: Option<&PodFacts<'_>>,
+    (name, service): (&str, &Service),
+    led: &[Led],
+    report: &mut Report<'_>,
+) {
     let object = format!("Service {}/{name}", facts.namespace.name);
     for (index, port) in service.ports.iter().enumerate() {
         let Some(target) = number(port, pod) else { continue };
         if service.outside.is_none() && is_metrics(workload, port, target, pod) {
             continue;
         }
-        let exposure = workload.spec.exposure.iter().enumerate().find(|(_, exposure)| {
-            i32::from(exposure.port) == target && exposure.service.as_ref().is_none_or(|named| named == name)
-        });
+        let of_port =
+            || workload.spec.exposure.iter().enumerate().filter(|(_, e)| i32::from(e.port) == target);
+        let exposure = of_port().find(|(_, e)| e.service.as_ref().is_none_or(|named| named == name));
         let Some((number, exposure)) = exposure else {
+            let place = Place::field(&object, format!("spec.ports[{index}]")).value(target.to_string());
+            let owner = Facts::name_of(workload);
+            let other = of_port().find_map(|(number, e)| Some((number, e.service.as_deref()?)));
+            let what = match other {
+                Some((number, other)) => {
+                    format!(
+                        "leads to a port that spec.exposure[{number}] of {owner} declares for Service {other:?} only"
+                    )
+                }
+                None => format!("leads to a port of the pods that {owner} does not declare in spec.exposure"),
+            };
             report
-                .violated(
-                    Place::field(&object, format!("spec.ports[{index}]")).value(target.to_string()),
-                    format!("leads to a port of the pods that {} does not declare in spec.exposure", Facts::name_of(workload)),
-                )
+                .violated(place, what)
                 .under(&["CoP-6.1"])
                 .fix(Fix::Text(format!(
-                    "add {{name: NAME, service: {name}, port: {target}, audience: AUDIENCE}} to spec.exposure of {}, or: \
+                    "add {{name: NAME, service: {name}, port: {target}, audience: AUDIENCE}} to spec.exposure of {owner}, or: \
                      kubectl delete service {name} -n {}",
-                    Facts::name_of(workload),
                     facts.namespace.name
                 )))
                 .may_arrive();
@@ -122,16 +207,12 @@ fn opens(
                 report,
             );
         }
-        for (ingress, known) in &facts.namespace.ingresses {
-            if !known.backends.iter().any(|backend| backend == name) {
-                continue;
-            }
-            let way = format!("Ingress {}/{ingress}", facts.namespace.name);
-            outward(facts, workload, (number, exposure), &format!("{way} leads to it"), report);
-            if !known.tls {
+        for way in led {
+            outward(facts, workload, (number, exposure), &format!("{} leads to it", way.object), report);
+            if way.clear {
                 report
                     .violated(
-                        Place::field(&way, "spec.tls"),
+                        Place::field(&way.object, "spec.tls"),
                         "does not cover every host, so callers can come in the clear",
                     )
                     .under(&["CoP-4.6"])

@@ -5,7 +5,7 @@ use crate::api::common::Audience;
 use crate::api::model::ModelKind;
 use crate::api::workload::{Exposure, RateKey, RatePeriod};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
-use crate::policy::facts::{Facts, Place, Subject};
+use crate::policy::facts::{Facts, Place, Subject, TrafficPolicy};
 use crate::policy::fix::Fix;
 
 /// Exposures limit rate, size, tokens and time of requests.
@@ -20,7 +20,8 @@ pub(super) const CONTROL: Control = Control {
     remedy: "set rateLimit, maxRequestBytes, maxTokens and timeoutSeconds on the exposure and the same in \
         the gateway object it names",
     gaps: &[
-        "limits of the objects that spec.exposure[].configuredBy names are compared for annotations of an Ingress only",
+        "limits of the object that spec.exposure[].configuredBy names are compared for annotations of an Ingress and for \
+         BackendTrafficPolicies of Envoy Gateway on a route or its Gateway; other objects are taken as declared",
         "limits that a server keeps by itself are taken as declared",
     ],
     check: Check::Rule(check),
@@ -120,12 +121,7 @@ fn ingress(
         return;
     };
     let Some(declared) = &exposure.rate_limit else { return };
-    let seconds = match declared.per {
-        RatePeriod::Second => 1,
-        RatePeriod::Minute => 60,
-        RatePeriod::Hour => 3600,
-        RatePeriod::Day => 86_400,
-    };
+    let seconds = seconds(declared.per);
     let rates = known.limits.iter().filter_map(|(key, value)| {
         let per = if key.ends_with("limit-rps") {
             1
@@ -169,6 +165,140 @@ fn ingress(
     }
 }
 
+/// The route that was named, and the limits that its gateway keeps for it where that can be read.
+fn route(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    exposure: &Exposure,
+    key: &str,
+    report: &mut Report<'_>,
+) {
+    let Some(known) = facts.namespace.routes.get(key) else {
+        // Where no route of any kind is known the kind itself may be missing, or the route lives elsewhere.
+        if !facts.namespace.routes.is_empty() {
+            not_there(facts, workload, exposure, key, report);
+        }
+        return;
+    };
+    if !facts.cluster.has_traffic_policies || exposure.rate_limit.is_none() {
+        return;
+    }
+    let gateways: Vec<String> = known.gateways.iter().map(|name| format!("Gateway/{name}")).collect();
+    let all = &facts.namespace.traffic_policies;
+    let about = |wanted: &dyn Fn(&String) -> bool| {
+        all.iter().filter(|(_, policy)| policy.targets.iter().any(wanted)).collect::<Vec<_>>()
+    };
+    // The policy of the route itself takes the place of that of its Gateway.
+    let mut policies = about(&|target| target == key);
+    if policies.is_empty() {
+        policies = about(&|target| gateways.contains(target));
+    }
+    if policies.is_empty() {
+        report
+            .violated(
+                Place::object(named(facts, key)),
+                format!(
+                    "has no BackendTrafficPolicy, so nothing keeps the limits that {} declares",
+                    Facts::name_of(workload)
+                ),
+            )
+            .under(provisions(exposure))
+            .fix(Fix::Text(format!(
+                "apply a BackendTrafficPolicy whose targetRefs name the route and whose rateLimit is {}",
+                exposure.rate_limit.as_ref().map_or(String::new(), |rate| format!(
+                    "{} per {}",
+                    rate.requests,
+                    rate.per.as_str()
+                ))
+            )))
+            .may_arrive();
+        return;
+    }
+    for (name, policy) in policies {
+        limited(facts, workload, exposure, (name, policy), report);
+    }
+}
+
+/// `Kind namespace/name` of an object named as `Kind/name`.
+fn named(facts: &Facts<'_>, key: &str) -> String {
+    let (kind, name) = key.split_once('/').unwrap_or(("object", key));
+    format!("{kind} {}/{name}", facts.namespace.name)
+}
+
+fn not_there(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    exposure: &Exposure,
+    key: &str,
+    report: &mut Report<'_>,
+) {
+    let kind = key.split('/').next().unwrap_or_default();
+    report
+        .violated(
+            Place::object(named(facts, key)),
+            format!("does not exist, though {} names it", Facts::name_of(workload)),
+        )
+        .under(provisions(exposure))
+        .fix(Fix::Text(format!("create the {kind}, or correct spec.exposure[].configuredBy")))
+        .may_arrive();
+}
+
+/// A policy lets no more through than was declared.
+fn limited(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    exposure: &Exposure,
+    (name, policy): (&str, &TrafficPolicy),
+    report: &mut Report<'_>,
+) {
+    let Some(declared) = &exposure.rate_limit else { return };
+    let seconds = seconds(declared.per);
+    let keeps = |(requests, span): &(i64, i64)| {
+        requests.saturating_mul(seconds) <= declared.requests.saturating_mul(*span)
+    };
+    if policy.rates.iter().any(keeps) {
+        return;
+    }
+    let place =
+        Place::field(format!("BackendTrafficPolicy {}/{name}", facts.namespace.name), "spec.rateLimit");
+    let what = if policy.rates.is_empty() {
+        "limits no rate for every caller".to_owned()
+    } else {
+        "lets more through".to_owned()
+    };
+    report
+        .violated(
+            place,
+            format!(
+                "{what}, while {} declares {} a {}",
+                Facts::name_of(workload),
+                declared.requests,
+                declared.per.as_str()
+            ),
+        )
+        .under(provisions(exposure))
+        .fix(Fix::Text(format!(
+            "add a rule with limit {{requests: {}, unit: {}}} for all callers or for each",
+            declared.requests,
+            match declared.per {
+                RatePeriod::Second => "Second",
+                RatePeriod::Minute => "Minute",
+                RatePeriod::Hour => "Hour",
+                RatePeriod::Day => "Day",
+            }
+        )))
+        .may_arrive();
+}
+
+const fn seconds(per: RatePeriod) -> i64 {
+    match per {
+        RatePeriod::Second => 1,
+        RatePeriod::Minute => 60,
+        RatePeriod::Hour => 3600,
+        RatePeriod::Day => 86_400,
+    }
+}
+
 /// Who outside is held back by what: the declaration names it, and it says the same.
 fn configured(
     facts: &Facts<'_>,
@@ -189,8 +319,16 @@ fn configured(
         }
         return;
     };
-    if let Some(("Ingress", name)) = by.split_once('/') {
-        ingress(facts, workload, exposure, name, report);
+    match by.split_once('/') {
+        Some(("Ingress", name)) => ingress(facts, workload, exposure, name, report),
+        Some(("HTTPRoute" | "GRPCRoute", _)) => route(facts, workload, exposure, by, report),
+        Some(("BackendTrafficPolicy", name)) if facts.cluster.has_traffic_policies => {
+            match facts.namespace.traffic_policies.get(name) {
+                Some(policy) => limited(facts, workload, exposure, (name, policy), report),
+                None => not_there(facts, workload, exposure, by, report),
+            }
+        }
+        _ => {}
     }
     if let (Some(("Container", name)), Some((pod, _))) = (by.split_once('/'), facts.ai_pod())
         && !pod.containers.iter().any(|container| container.name == name)

@@ -34,6 +34,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let (Some(pod), Some(workload)) = (facts.governed_pod(), facts.declaration()) else { return };
     let own = facts.namespace.sensitivity();
     let mut sensitive = None;
+    let mut told: Vec<&str> = Vec::new();
     if !facts.namespace.datasets.is_empty() || !workload.spec.datasets.is_empty() {
         for mounted in data::mounted(facts, pod) {
             let Some(sensitivity) = mounted.data.sensitivity().filter(|s| *s >= Sensitivity::Confidential)
@@ -41,6 +42,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                 continue;
             };
             sensitive = sensitive.max(Some(sensitivity));
+            told.push(mounted.source);
             claim(facts, pod, &mounted.path, mounted.source, &mounted.data.object(), sensitivity, report);
         }
     }
@@ -57,6 +59,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                 });
             if let Some((name, _)) = model {
                 sensitive = sensitive.max(Some(sensitivity));
+                told.push(source);
                 let object = format!("AIModel {}/{name}", facts.namespace.name);
                 claim(facts, pod, &format!("spec.volumes[{index}]"), source, &object, sensitivity, report);
             }
@@ -65,8 +68,26 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     if let Some(sensitivity) = sensitive {
         for (index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
             scratch(pod, index, volume, sensitivity, report);
+            if let Some(name) = written(facts, pod, volume).filter(|name| !told.contains(name)) {
+                claim(facts, pod, &format!("spec.volumes[{index}]"), name, RESULTS, sensitivity, report);
+            }
         }
     }
+}
+
+/// What a claim holds that is written beside sensitive data.
+const RESULTS: &str = "what is written beside sensitive data";
+
+/// The claim behind a volume that a container can write to.
+fn written<'a>(facts: &Facts<'_>, pod: &PodFacts<'_>, volume: &'a Volume) -> Option<&'a str> {
+    let claim = volume.persistent_volume_claim.as_ref().filter(|claim| claim.read_only != Some(true))?;
+    let writes = pod.containers.iter().any(|container| {
+        let mut mounts = container.mounts.iter().filter(|mount| mount.name == volume.name);
+        mounts.any(|mount| mount.read_only != Some(true))
+            || container.devices.iter().any(|device| device.name == volume.name)
+    });
+    // Where the claim does not exist yet, the pod does not start.
+    (writes && facts.namespace.claims.contains_key(&claim.claim_name)).then_some(claim.claim_name.as_str())
 }
 
 /// The class of a claim that holds something sensitive.

@@ -24,6 +24,10 @@ pub struct Cluster {
     pub governances: BTreeMap<String, Arc<api::AIGovernance>>,
     /// Kinds that this cluster may lack and that change what is demanded.
     pub has_pod_monitors: bool,
+    /// Whether the kind `BackendTrafficPolicy` of Envoy Gateway exists, which sets the limits of routes.
+    pub has_traffic_policies: bool,
+    /// Routes that lead to a Service of another namespace than their own, by `namespace/Kind/name`.
+    pub routes_across: BTreeMap<String, Route>,
     /// Drift of the webhook configuration and other faults of the enforcement itself, as sentences.
     pub enforcement_faults: Vec<EnforcementFault>,
     /// AI outside governed namespaces, as `namespace/pod: reason`, bounded.
@@ -76,6 +80,10 @@ pub struct Namespace {
     pub services: BTreeMap<String, Service>,
     /// Ingresses by name.
     pub ingresses: BTreeMap<String, Ingress>,
+    /// Routes of the Gateway API by `Kind/name`.
+    pub routes: BTreeMap<String, Route>,
+    /// Policies of Envoy Gateway on the traffic of routes and gateways, by name.
+    pub traffic_policies: BTreeMap<String, TrafficPolicy>,
     /// Names of `ResourceQuotas`.
     pub resource_quotas: BTreeSet<String>,
     /// Names of `LimitRanges`.
@@ -188,6 +196,34 @@ pub struct Ingress {
     pub tls: bool,
     /// What its controller is told of limits, by annotation.
     pub limits: Labels,
+}
+
+/// What is known of a route of the Gateway API (`HTTPRoute`, `GRPCRoute`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Route {
+    /// The Services that it leads to: namespace, `None` for its own, and name.
+    pub backends: Vec<(Option<String>, String)>,
+    /// The Gateways of its own namespace that it hangs on.
+    pub gateways: Vec<String>,
+}
+
+impl Route {
+    /// Whether it leads to a Service; `own` says whether the route lives in the Service's namespace.
+    #[must_use]
+    pub fn leads_to(&self, namespace: &str, service: &str, own: bool) -> bool {
+        self.backends
+            .iter()
+            .any(|(home, name)| name == service && home.as_deref().map_or(own, |home| home == namespace))
+    }
+}
+
+/// What is known of a `BackendTrafficPolicy` of Envoy Gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrafficPolicy {
+    /// What it is about, as `Kind/name` of its own namespace.
+    pub targets: Vec<String>,
+    /// The limits that hold for every caller: requests, and in how many seconds.
+    pub rates: Vec<(i64, i64)>,
 }
 
 /// Settings of the profiles that apply to a namespace.

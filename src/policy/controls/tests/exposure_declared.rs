@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::CONTROL;
-use crate::policy::facts::{Ingress, Service, ServicePort};
+use crate::policy::facts::{Ingress, Route, Service, ServicePort, Subject, Way};
 use crate::policy::testing::{Bench, assert_lines, read};
 
 fn served(exposure: &Value, change: impl FnOnce(&mut Service)) -> Bench {
@@ -80,6 +80,67 @@ fn an_ingress_takes_tls() {
         &bench.of_workload(&CONTROL),
         &[
             "Ingress chat-prod/chat spec.tls: does not cover every host, so callers can come in the clear [may arrive]",
+        ],
+    );
+}
+
+#[test]
+fn a_route_leads_to_those_who_sign_in() {
+    let route = |home: Option<&str>| Route {
+        backends: vec![(home.map(str::to_owned), "chat".to_owned())],
+        gateways: vec!["front".to_owned()],
+    };
+    let mut bench = served(&api(), |_| {});
+    bench.namespace.routes.insert("HTTPRoute/chat".to_owned(), route(None));
+    let said = "AIWorkload chat-prod/chat spec.exposure[0].authn: asks nobody who he is, though HTTPRoute chat-prod/chat leads to it";
+    assert_lines(&bench.of_workload(&CONTROL), &[said]);
+    // One that leads to a Service of this name in another namespace does not concern us.
+    bench.namespace.routes.insert("HTTPRoute/chat".to_owned(), route(Some("other")));
+    assert_lines(&bench.of_workload(&CONTROL), &[]);
+    // One of another namespace does where it names ours.
+    bench.cluster.routes_across.insert("front/GRPCRoute/in".to_owned(), route(Some("chat-prod")));
+    assert_lines(
+        &bench.of_workload(&CONTROL),
+        &[
+            "AIWorkload chat-prod/chat spec.exposure[0].authn: asks nobody who he is, though GRPCRoute front/in leads to it",
+        ],
+    );
+    let mut signed = api();
+    signed["authn"] = json!("oidc");
+    let mut bench = served(&signed, |_| {});
+    bench.namespace.routes.insert("HTTPRoute/chat".to_owned(), route(None));
+    assert_lines(&bench.of_workload(&CONTROL), &[]);
+}
+
+#[test]
+fn a_way_is_judged_when_it_is_written() {
+    let bench = served(&api(), |_| {});
+    let open = Service { outside: Some("LoadBalancer"), ..bench.namespace.services["chat"].clone() };
+    let written = |name, service: &Service| bench.judge(&CONTROL, Subject::Way(Way::Service(name, service)));
+    assert_lines(&written("chat", &bench.namespace.services["chat"]), &[]);
+    assert_lines(
+        &written("open", &open),
+        &[
+            "AIWorkload chat-prod/chat spec.exposure[0].authn: asks nobody who he is, though Service chat-prod/open is reached \
+           from outside by LoadBalancer",
+        ],
+    );
+    let ingress = Ingress { backends: vec!["chat".to_owned()], tls: true, ..Ingress::default() };
+    assert_eq!(bench.judge(&CONTROL, Subject::Way(Way::Ingress("in", &ingress))).len(), 1);
+    let elsewhere = Ingress { backends: vec!["search".to_owned()], ..Ingress::default() };
+    assert_lines(&bench.judge(&CONTROL, Subject::Way(Way::Ingress("in", &elsewhere))), &[]);
+    let route = Route { backends: vec![(None, "chat".to_owned())], ..Route::default() };
+    assert_eq!(bench.judge(&CONTROL, Subject::Way(Way::Route("HTTPRoute/in", &route))).len(), 1);
+    // A port that is declared for another Service is said to be so.
+    let mut other = api();
+    other["service"] = json!("chat");
+    let bench = served(&other, |_| {});
+    let second = bench.namespace.services["chat"].clone();
+    assert_lines(
+        &bench.judge(&CONTROL, Subject::Way(Way::Service("second", &second))),
+        &[
+            "Service chat-prod/second spec.ports[0] \"8080\": leads to a port that spec.exposure[0] of AIWorkload chat-prod/chat \
+           declares for Service \"chat\" only [may arrive]",
         ],
     );
 }

@@ -82,3 +82,43 @@ fn an_ingress_says_no_more_than_the_declaration() {
         ],
     );
 }
+
+#[test]
+fn a_gateway_keeps_what_was_declared() {
+    use crate::policy::facts::{Route, TrafficPolicy};
+    let limited = |rates: &[(i64, i64)], target: &str| {
+        let mut bench = bench(
+            &json!({"exposure": [{"name": "api", "port": 1, "audience": "internal", "maxRequestBytes": 1,
+            "timeoutSeconds": 1, "rateLimit": {"requests": 60, "per": "minute"}, "configuredBy": "HTTPRoute/chat"}]}),
+        );
+        bench.cluster.has_traffic_policies = true;
+        let route = Route { gateways: vec!["front".to_owned()], ..Route::default() };
+        bench.namespace.routes.insert("HTTPRoute/chat".to_owned(), route);
+        let policy = TrafficPolicy { targets: vec![target.to_owned()], rates: rates.to_vec() };
+        bench.namespace.traffic_policies.insert("limits".to_owned(), policy);
+        bench.of_workload(&CONTROL)
+    };
+    assert_lines(&limited(&[(60, 60)], "HTTPRoute/chat"), &[]);
+    assert_lines(&limited(&[(1000, 1), (3600, 3600)], "Gateway/front"), &[]);
+    assert_lines(
+        &limited(&[(2, 1)], "HTTPRoute/chat"),
+        &[
+            "BackendTrafficPolicy chat-prod/limits spec.rateLimit: lets more through, while AIWorkload chat-prod/chat declares 60 a \
+           minute [may arrive]",
+        ],
+    );
+    assert_lines(
+        &limited(&[], "HTTPRoute/chat"),
+        &[
+            "BackendTrafficPolicy chat-prod/limits spec.rateLimit: limits no rate for every caller, while AIWorkload \
+           chat-prod/chat declares 60 a minute [may arrive]",
+        ],
+    );
+    assert_lines(
+        &limited(&[(60, 60)], "HTTPRoute/search"),
+        &[
+            "HTTPRoute chat-prod/chat: has no BackendTrafficPolicy, so nothing keeps the limits that AIWorkload chat-prod/chat \
+           declares [may arrive]",
+        ],
+    );
+}

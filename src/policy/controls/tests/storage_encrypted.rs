@@ -59,3 +59,24 @@ fn what_is_written_beside_it_stays_in_memory() {
     let alone = json!({"containers": [], "volumes": [{"name": "s", "emptyDir": {}}]});
     assert_lines(&bench.of_pod(&CONTROL, &alone), &[]);
 }
+
+#[test]
+fn results_written_beside_it_lie_in_such_a_class_too() {
+    let mut bench = bench("fast", "fast");
+    let standard = Claim { storage_class: Some("standard".to_owned()), ..Claim::default() };
+    bench.namespace.claims.insert("results".into(), standard);
+    let pod = |read_only: bool| {
+        json!({"containers": [{"name": "a", "volumeMounts": [{"name": "v", "mountPath": "/d", "readOnly": true},
+                                                             {"name": "r", "mountPath": "/r", "readOnly": read_only}]}],
+               "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}},
+                           {"name": "r", "persistentVolumeClaim": {"claimName": "results"}}]})
+    };
+    assert_lines(
+        &bench.of_pod(&CONTROL, &pod(false)),
+        &[
+            "PersistentVolumeClaim chat-prod/results spec.storageClassName \"standard\": holds what is written beside sensitive \
+           data, which is confidential, and is not listed as encrypting: fast [may arrive]",
+        ],
+    );
+    assert_lines(&bench.of_pod(&CONTROL, &pod(true)), &[]);
+}
