@@ -20,7 +20,7 @@ use portcullis::gather::world::{Object, World};
 use portcullis::policy::facts::Signature;
 use portcullis::webhook::access::{Access, Authorizer};
 use portcullis::webhook::arrivals::Arrivals;
-use portcullis::webhook::attempts::{Refusal, RefusalSink};
+use portcullis::webhook::attempts::{Change, Refusal, RefusalSink};
 use portcullis::webhook::judge::Judge;
 use portcullis::webhook::running::ClusterPods;
 use portcullis::webhook::wire::{Answer, UserInfo};
@@ -61,6 +61,8 @@ impl RefusalSink for Nobody {
     }
 
     fn recorded(&self, _: Refusal) {}
+
+    fn changed(&self, _: Change) {}
 }
 
 /// An API server that lists pods.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     common::{Environment, OverallVerdict, Sensitivity, State, choices},
-    outcome::{Blocked, Counters},
+    outcome::{Blocked, Counters, History},
     schema,
 };
 
@@ -109,6 +109,10 @@ pub struct AIComplianceStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
     pub tombstones: Vec<Tombstone>,
+    /// What became of the assets and exemptions of the namespace, newest last; each entry carries the hash of the one
+    /// before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
     /// What holds of the audit at present.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]

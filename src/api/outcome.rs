@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::schema;
+use super::{common::choices, schema};
 
 /// How many controls or provisions are in each state.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -100,4 +100,64 @@ pub struct RecordStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
+}
+
+/// What became of an object: the newest entries of a chain, and where the chain stands.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct History {
+    /// How many entries the chain has, those that are only in the export included.
+    pub length: u64,
+    /// SHA-256 of the newest entry, in hexadecimal digits.
+    #[schemars(schema_with = "schema::sha256")]
+    pub head: String,
+    /// The parts of the composition with the first digits of a digest of each, by which a change is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::line")]
+    pub parts: Option<String>,
+    /// The newest entries, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub entries: Vec<HistoryEntry>,
+}
+
+choices! {
+    /// What an entry of a history tells of.
+    pub enum HistoryKind {
+        /// What a workload is made of became another.
+        Composition = "composition",
+        /// The verdict turned.
+        Verdict = "verdict",
+        /// An exemption began or ceased to count.
+        Exemption = "exemption",
+        /// Somebody entered a running pod.
+        BreakGlass = "breakGlass",
+        /// A model, dataset or prompt was written or deleted.
+        Asset = "asset",
+        /// The state in the life of a workload changed.
+        Lifecycle = "lifecycle",
+    }
+}
+
+/// One entry of a history.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntry {
+    /// Its place in the chain, from 1.
+    pub sequence: u64,
+    /// When, by the operator's clock.
+    #[schemars(schema_with = "schema::date")]
+    pub at: String,
+    /// What it tells of.
+    pub kind: HistoryKind,
+    /// What changed, in a few words.
+    #[schemars(schema_with = "schema::line")]
+    pub change: String,
+    /// The digest of the composition or asset afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::digest")]
+    pub digest: Option<String>,
+    /// SHA-256 of the entry before it, in hexadecimal digits; zeros before the first.
+    #[schemars(schema_with = "schema::sha256")]
+    pub previous: String,
 }

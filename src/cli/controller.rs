@@ -17,6 +17,7 @@ use crate::controllers::collect::{Replicas, collect};
 use crate::controllers::dirty::Dirty;
 use crate::controllers::leader;
 use crate::controllers::pods::Pods;
+use crate::controllers::trail::{Export, Target};
 use crate::controllers::wake::{Lookout, Waker};
 use crate::controllers::watch_pods::watch_pods;
 use crate::controllers::webhooks::{self, Drifts, Webhooks};
@@ -45,6 +46,9 @@ pub(super) struct Arguments {
     /// Wake owners of refused pods, by an annotation, when what was missing has come
     #[arg(long, env = "PORTCULLIS_WAKE", default_value = "true", action = clap::ArgAction::Set)]
     wake: bool,
+    /// Where the audit trail is exported to, as lines of JSON: none, stdout, or the absolute path of a file
+    #[arg(long, env = "PORTCULLIS_AUDIT_EXPORT", default_value = "none", value_name = "none|stdout|FILE")]
+    audit_export: Target,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -222,6 +226,7 @@ impl Known {
             drifts: gate.drifts.subscribe(),
             recorder: recorder.clone(),
             metrics: Arc::clone(metrics),
+            trail: Arc::new(Export::new(arguments.audit_export.clone())),
         };
         let waker = Waker {
             client: client.clone(),

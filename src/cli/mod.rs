@@ -1,5 +1,6 @@
 //! The command line: arguments in, one subcommand a file.
 
+mod audit;
 pub mod check;
 mod controller;
 mod crds;
@@ -43,6 +44,8 @@ enum Command {
     Init(init::Arguments),
     /// Print the least Role of each declared workload
     Role(role::Arguments),
+    /// Check the exported audit trail
+    Audit(audit::Arguments),
     /// Verify one artifact against the trust policies of a file
     Verify(verify::Arguments),
     /// Verify a model on a volume, in the pod of a Job that the controller made
@@ -69,6 +72,7 @@ pub fn run() -> ExitCode {
         Command::Report(arguments) => report::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Role(arguments) => role::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::VerifyModel(arguments) => verify_model::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

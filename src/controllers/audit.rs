@@ -13,7 +13,7 @@ use super::wake::Waiting;
 use crate::api::common::State;
 use crate::gather::objects::PodObject;
 use crate::gather::signatures::{ImageQuestion, questions};
-use crate::gather::world::World;
+use crate::gather::world::{World, matched};
 use crate::policy::facts::{
     BindingFacts, EvidenceFacts, ExemptionFacts, Facts, Matched, Namespace, Signature, Stage, Subject,
 };
@@ -35,6 +35,16 @@ pub struct AuditedWorkload {
     pub blocked: bool,
     /// Since when its verdict is the one that its last pods left behind.
     pub held: Option<Timestamp>,
+}
+
+impl AuditedWorkload {
+    /// Whether its pods run and keep all that is enforced: a composition to go back to. That there is none yet, which is
+    /// for recovery to say, must not keep the first one from counting.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        let broken = |(id, state): (&&str, &State)| *state == State::Fail && *id != "known-good-recovery";
+        self.pods > 0 && self.held.is_none() && !self.states.by_control.iter().any(broken)
+    }
 }
 
 /// How long the verdict that the last pods left behind is kept: until their successors were refused, that was collected,
@@ -230,6 +240,20 @@ fn note_all(
         own.note(state, finding.clone());
         findings.push((object.to_owned(), state, finding));
     }
+}
+
+/// The images of the running pods of each workload of a namespace.
+#[must_use]
+pub fn images_by_workload(pods: &Pods, namespace: &Namespace) -> BTreeMap<String, BTreeSet<String>> {
+    let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (_, sample) in groups(pods, &namespace.name) {
+        let Matched::One(workload) = matched(namespace, &sample.object.labels) else { continue };
+        let Some(name) = workload.metadata.name.clone() else { continue };
+        let containers = crate::policy::containers::containers(&sample.object.spec);
+        let images = crate::policy::containers::images(&containers, &sample.object.spec);
+        out.entry(name).or_default().extend(images.map(|image| image.reference.to_owned()));
+    }
+    out
 }
 
 /// Every image that the pods and declarations of a namespace name.

@@ -19,23 +19,26 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::pulse::Pulse;
-use super::audit::{AuditedNamespace, AuditedWorkload, audit_namespace, images_of};
+use super::audit::{AuditedNamespace, AuditedWorkload, audit_namespace, images_by_workload, images_of};
 use super::blocked::Book;
 use super::compliance::Summed;
 use super::compliance::rows::namespace_status;
-use super::compliance::workload::workload_status;
+use super::compliance::workload::{Beside, workload_status};
 use super::conditions::{GOVERNED, Said, seconds};
 use super::dirty::Dirty;
 use super::pods::Pods;
 use super::status::said;
 use super::statuses::Statuses;
+use super::trail::{self, Export};
 use super::wake::{FRESH as FRESH_REFUSAL, Lookout};
 use super::webhooks::Drifts;
 use crate::api::OverallVerdict;
 use crate::api::compliance::AIComplianceStatus;
-use crate::api::workload::{AIWorkload, AIWorkloadStatus};
+use crate::api::outcome::History;
+use crate::api::workload::{AIWorkload, AIWorkloadStatus, KnownGood};
 use crate::gather::signatures::{ImageQuestion, SignatureSource};
 use crate::gather::world::{Touched, World};
+use crate::policy::trail as chains;
 use crate::telemetry::metrics::Metrics;
 
 /// How long the audit rests when nothing changes: then expiries are looked at.
@@ -71,6 +74,8 @@ pub struct Auditor {
     pub recorder: Recorder,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// Where the entries of histories go.
+    pub trail: Arc<Export>,
 }
 
 /// What is kept of one governed namespace between two looks.
@@ -91,6 +96,8 @@ struct Stored {
     /// Without their words: only since when each holds.
     conditions: Vec<Condition>,
     verdict: Option<OverallVerdict>,
+    history: Option<History>,
+    known_good: Option<KnownGood>,
 }
 
 impl Stored {
@@ -98,7 +105,8 @@ impl Stored {
         let digest = digest(&status);
         let wordless = |condition: Condition| Condition { message: String::new(), ..condition };
         let conditions = status.conditions.into_iter().map(wordless).collect();
-        Self { uid, digest, conditions, verdict: status.verdict }
+        let AIWorkloadStatus { verdict, history, known_good, .. } = status;
+        Self { uid, digest, conditions, verdict, history, known_good }
     }
 
     fn is(&self, uid: Option<&String>, status: &AIWorkloadStatus) -> bool {
@@ -248,6 +256,7 @@ impl Auditor {
         for name in &gone {
             self.forget(name, written).await;
         }
+        lock(&self.book).note_only(|name| governed.contains(name));
         let now = Timestamp::now();
         let mut changed = !gone.is_empty() || touched.all || drifted;
         for name in &governed {
@@ -259,6 +268,7 @@ impl Auditor {
             }
         }
         let stale = written.cluster_at.is_none_or(|at| at.elapsed() > Duration::from_mins(1));
+        self.trail.flush().await;
         if changed || stale {
             self.cluster(now, pulse, written, stale).await;
         }
@@ -291,6 +301,7 @@ impl Auditor {
             }
             let namespace = world.namespace(name);
             let book = lock(&self.book);
+            let images = images_by_workload(&lock(&self.pods), namespace);
             let statuses: Vec<(Arc<AIWorkload>, AIWorkloadStatus)> = audited
                 .workloads
                 .iter()
@@ -298,21 +309,50 @@ impl Auditor {
                     let workload = namespace.workloads.get(workload_name)?;
                     let key = (name.to_owned(), workload_name.clone());
                     let stored = written.workloads.get(&key).filter(|s| s.uid == workload.metadata.uid);
-                    let status = workload_status(
-                        result,
-                        workload.metadata.generation,
-                        crate::policy::composition::digest(workload, namespace, &world.cluster),
-                        written.faults.get(&key).map_or(Ok(()), |why| Err(why.clone())),
-                        book.of(name, Some(workload_name), now),
-                        stored.map_or(&[], |stored| &stored.conditions),
+                    let former = stored.and_then(|stored| stored.history.as_ref());
+                    let composition = crate::policy::composition::digest(workload, namespace, &world.cluster);
+                    let reason = result.states.top_reason();
+                    let look = trail::Look {
+                        workload,
+                        namespace,
+                        cluster: &world.cluster,
+                        composition: &composition,
+                        verdict: result.states.verdict(),
+                        former: stored.and_then(|stored| stored.verdict),
+                        reason: reason.as_deref(),
+                        noted: &book.noted(name, Some(workload_name)),
+                    };
+                    let uid = workload.metadata.uid.as_deref().unwrap_or_default();
+                    let chain = chains::of_workload(name, workload_name, uid);
+                    let history = trail::of_workload(former, &chain, &look, now);
+                    let known_good = trail::known_good(
+                        stored.and_then(|stored| stored.known_good.as_ref()),
+                        workload,
+                        namespace,
+                        &composition,
+                        result.is_good(),
+                        images.get(workload_name).into_iter().flatten().map(String::as_str),
                         now,
                     );
-                    Some((Arc::clone(workload), status))
+                    let beside = Beside {
+                        generation: workload.metadata.generation,
+                        composition,
+                        generated: written.faults.get(&key).map_or(Ok(()), |why| Err(why.clone())),
+                        blocked: book.of(name, Some(workload_name), now),
+                        fresh: trail::fresh(Some(&history), former).len(),
+                        history: Some(history),
+                        known_good,
+                        former: stored.map_or(&[], |stored| &stored.conditions),
+                    };
+                    Some((Arc::clone(workload), workload_status(result, beside, now)))
                 })
                 .collect();
             let summed = Summed::of(name, &audited);
             let blocked = book.of_namespace(name, now);
             let mut row = namespace_status(namespace, &audited, &summed, blocked, &former.row, now);
+            let chain = chains::of_namespace(name, namespace.uid.as_deref().unwrap_or_default());
+            let noted = book.noted(name, None);
+            row.history = trail::of_namespace(former.row.history.as_ref(), &chain, namespace, &noted, now);
             let message = format!("governed since {since}");
             row.conditions = vec![Said::new(GOVERNED, true, "Labelled", message).condition(&[], None, since)];
             (Kept { summed, row, blocked: audited.into_blocked() }, statuses, namespace.uid.clone())

@@ -1,9 +1,10 @@
 //! Refused attempts, collected from the replicas: grouped, by the hour, bounded.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use jiff::{Timestamp, ToSpan};
 
+use super::trail::{NOTES, Noted};
 use crate::api::outcome::{Attempt as Group, Blocked, HourlyCount};
 use crate::render::words::cut;
 use crate::webhook::attempts::{Attempt, Attempts};
@@ -19,7 +20,11 @@ pub type Whose = (String, Option<String>);
 pub struct Book {
     seen: HashMap<String, u64>,
     of: BTreeMap<Whose, Blocked>,
+    noted: BTreeMap<Whose, VecDeque<Noted>>,
 }
+
+/// What was noted of one and waits to stand in its history.
+const NOTED: usize = 64;
 
 impl Book {
     /// Starts from what the status of an object says.
@@ -39,6 +44,15 @@ impl Book {
         let mut namespaces = Vec::new();
         for attempt in fresh {
             let whose = (attempt.namespace.clone(), attempt.workload.clone());
+            if let Some(kind) = attempt.noted {
+                let noted = self.noted.entry(whose).or_default();
+                if noted.len() < NOTED {
+                    let change = attempt.message.clone();
+                    noted.push_back(Noted { at: attempt.at, kind, change, digest: attempt.digest.clone() });
+                }
+                namespaces.push(attempt.namespace.clone());
+                continue;
+            }
             note(self.of.entry(whose).or_default(), attempt);
             namespaces.push(attempt.namespace.clone());
         }
@@ -75,6 +89,25 @@ impl Book {
         out
     }
 
+    /// The oldest things that were noted of one and are not yet told.
+    #[must_use]
+    pub fn noted(&self, namespace: &str, workload: Option<&str>) -> Vec<Noted> {
+        let whose = (namespace.to_owned(), workload.map(str::to_owned));
+        self.noted.get(&whose).into_iter().flatten().take(NOTES).cloned().collect()
+    }
+
+    /// Forgets the oldest `count` things that were noted of one: they stand in its history now. Returns whether more wait.
+    pub fn told(&mut self, namespace: &str, workload: Option<&str>, count: usize) -> bool {
+        let whose = (namespace.to_owned(), workload.map(str::to_owned));
+        let Some(noted) = self.noted.get_mut(&whose) else { return false };
+        noted.drain(..count.min(noted.len()));
+        let more = !noted.is_empty();
+        if !more {
+            self.noted.remove(&whose);
+        }
+        more
+    }
+
     /// Namespaces with a refusal in the last `seconds` seconds.
     #[must_use]
     pub fn fresh(&self, now: Timestamp, seconds: i64) -> Vec<String> {
@@ -96,9 +129,15 @@ impl Book {
         out
     }
 
+    /// Forgets what was noted of namespaces that nobody audits.
+    pub fn note_only(&mut self, audited: impl Fn(&str) -> bool) {
+        self.noted.retain(|(namespace, _), _| audited(namespace));
+    }
+
     /// Forgets a namespace.
     pub fn forget(&mut self, namespace: &str) {
         self.of.retain(|(ns, _), _| ns != namespace);
+        self.noted.retain(|(ns, _), _| ns != namespace);
     }
 }
 
@@ -162,6 +201,8 @@ mod tests {
             object: object.into(),
             control: "pod-hardened".into(),
             message: "m".into(),
+            noted: None,
+            digest: None,
         }
     }
 

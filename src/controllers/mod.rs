@@ -15,6 +15,7 @@ pub mod leader;
 pub mod pods;
 pub mod status;
 pub mod statuses;
+pub mod trail;
 pub mod wake;
 pub mod watch_pods;
 pub mod webhooks;

@@ -124,8 +124,14 @@ impl Pods {
             key != "apps.kubernetes.io/pod-index" && key != "statefulset.kubernetes.io/pod-name"
         });
         let annotations = pod.metadata.annotations.unwrap_or_default();
-        let object =
-            PodObject { prefix: String::new(), labels, annotations, spec, unknown_fields: Vec::new() };
+        let object = PodObject {
+            prefix: String::new(),
+            labels,
+            annotations,
+            spec,
+            unknown_fields: Vec::new(),
+            revisions: None,
+        };
         let mut hasher = DefaultHasher::new();
         // The typed form has no maps without order, so equal pods have equal texts.
         serde_json::to_string(&object.spec).unwrap_or_default().hash(&mut hasher);

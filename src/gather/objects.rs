@@ -91,6 +91,8 @@ pub struct PodObject {
     pub spec: PodSpec,
     /// Paths of fields that this version does not know.
     pub unknown_fields: Vec<String>,
+    /// How many former revisions its carrier keeps, where it says so.
+    pub revisions: Option<i64>,
 }
 
 /// Who an object is, and whose.
@@ -151,7 +153,10 @@ pub fn pod_from_json(text: &str) -> Result<(Meta, PodObject), serde_json::Error>
     let (spec, unknown_fields) = spec_from(&mut deserializer)?;
     deserializer.end()?;
     let (meta, labels, annotations) = split(raw.metadata);
-    Ok((meta, PodObject { prefix: String::new(), labels, annotations, spec, unknown_fields }))
+    Ok((
+        meta,
+        PodObject { prefix: String::new(), labels, annotations, spec, unknown_fields, revisions: None },
+    ))
 }
 
 /// Who an object of any kind is.
@@ -172,7 +177,7 @@ fn template_from(prefix: String, template: &Value) -> Result<PodObject, serde_js
     let spec = template.get("spec").ok_or_else(|| serde_json::Error::missing_field("spec"))?;
     let (spec, unknown_fields) = spec_from(spec)?;
     let (_, labels, annotations) = split(metadata.unwrap_or_default());
-    Ok(PodObject { prefix, labels, annotations, spec, unknown_fields })
+    Ok(PodObject { prefix, labels, annotations, spec, unknown_fields, revisions: None })
 }
 
 /// Reads a specification, and the paths of fields that are not known.
@@ -213,7 +218,9 @@ pub fn templates(carrier: &Carrier, object: &Value) -> Result<Vec<PodObject>, St
         walk(object, path, String::new(), &mut found);
         for (prefix, value) in found {
             let prefix = format!("{prefix}.");
-            let pod = template_from(prefix.clone(), value).map_err(|error| format!("{prefix}: {error}"))?;
+            let mut pod =
+                template_from(prefix.clone(), value).map_err(|error| format!("{prefix}: {error}"))?;
+            pod.revisions = object.pointer("/spec/revisionHistoryLimit").and_then(Value::as_i64);
             out.push(pod);
         }
     }

@@ -22,7 +22,7 @@ use crate::policy::{ALL, decide, selector};
 
 pub use kinds::{Kind, Object, Touched};
 pub use read::generated;
-use read::{claim, config_map, pod_monitor, service_account, slim, slim_asset};
+use read::{claim, config_map, pod_monitor, service_account, slim, slim_asset, slim_workload};
 
 /// Everything known.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl World {
         match object {
             Object::Namespace(ns) => self.apply_namespace(*ns),
             Object::Workload(mut workload) => {
-                slim(&mut workload.metadata, &mut workload.status);
+                slim_workload(&mut workload.metadata, &mut workload.status);
                 self.put(workload.metadata.clone(), |ns| &mut ns.workloads, Arc::new(*workload))
             }
             Object::Model(mut model) => {
@@ -216,6 +216,7 @@ impl World {
         let mut pod = PodFacts::new(&object.spec, &object.labels, &object.annotations);
         pod.prefix = &object.prefix;
         pod.unknown_fields = &object.unknown_fields;
+        pod.revisions = object.revisions;
         pod.stage = stage;
         pod.matched = matched(namespace, &object.labels);
         pod.identity = self.identity(namespace, &object.spec, &pod.matched);

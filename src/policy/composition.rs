@@ -5,7 +5,7 @@
 //! the order of lists are cosmetic to it. Images are not in it, because a declaration does not name those of its
 //! pods: evidence about an image names the digest of that image.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -19,7 +19,29 @@ use crate::api::{self, AIWorkload};
 /// arrival is a change.
 #[must_use]
 pub fn digest(workload: &AIWorkload, namespace: &Namespace, cluster: &Cluster) -> String {
-    let mut parts = Parts(Vec::with_capacity(1024));
+    format!("sha256:{}", hex::encode(Sha256::digest(parts(workload, namespace, cluster).bytes)))
+}
+
+/// Each named part with the first digits of its digest, as `model=0123abcd`, in an order of its own: two such lists tell
+/// which parts changed.
+#[must_use]
+pub fn fingerprint(
+    workload: &AIWorkload,
+    namespace: &Namespace,
+    cluster: &Cluster,
+) -> Vec<(&'static str, String)> {
+    let parts = parts(workload, namespace, cluster);
+    let mut hashers: BTreeMap<&'static str, Sha256> = BTreeMap::new();
+    let mut start = 0;
+    for (name, end) in parts.ends {
+        hashers.entry(name).or_default().update(&parts.bytes[start..end]);
+        start = end;
+    }
+    hashers.into_iter().map(|(name, hasher)| (name, hex::encode(&hasher.finalize()[..4]))).collect()
+}
+
+fn parts(workload: &AIWorkload, namespace: &Namespace, cluster: &Cluster) -> Parts {
+    let mut parts = Parts::new();
     let spec = &workload.spec;
     parts.one("type", &spec.type_);
     parts.all(
@@ -70,7 +92,7 @@ pub fn digest(workload: &AIWorkload, namespace: &Namespace, cluster: &Cluster) -
         parts.one("token", &identity.token);
         parts.all("cloud", &identity.cloud_identities);
     }
-    format!("sha256:{}", hex::encode(Sha256::digest(parts.0)))
+    parts
 }
 
 fn prompt<'a>(name: &'a str, namespace: &'a Namespace) -> (&'a str, Option<&'a Option<String>>) {
@@ -113,33 +135,43 @@ pub fn shape(workload: &AIWorkload) -> Vec<String> {
 /// secrets and maps that values come from and not their values.
 #[must_use]
 pub fn configuration(containers: &[ContainerView<'_>]) -> String {
-    let mut parts = Parts(Vec::with_capacity(1024));
+    let mut parts = Parts::new();
     parts.all("container", containers.iter().map(|c| (c.name, c.command, c.args, c.env, c.env_from)));
-    format!("sha256:{}", hex::encode(Sha256::digest(parts.0)))
+    format!("sha256:{}", hex::encode(Sha256::digest(parts.bytes)))
 }
 
 /// Named parts, one after another, each as JSON between marks that cannot occur in JSON.
-struct Parts(Vec<u8>);
+struct Parts {
+    bytes: Vec<u8>,
+    /// Whose part ends where.
+    ends: Vec<(&'static str, usize)>,
+}
 
 impl Parts {
-    fn one(&mut self, name: &str, value: &impl Serialize) {
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.push(0);
+    fn new() -> Self {
+        Self { bytes: Vec::with_capacity(1024), ends: Vec::new() }
+    }
+
+    fn one(&mut self, name: &'static str, value: &impl Serialize) {
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.push(0);
         // Writing plain values to memory does not fail; were it to, the part would count as empty.
-        let _ = serde_json::to_writer(&mut self.0, value);
-        self.0.push(1);
+        let _ = serde_json::to_writer(&mut self.bytes, value);
+        self.bytes.push(1);
+        self.ends.push((name, self.bytes.len()));
     }
 
     /// The values in an order of their own, because the order of a list is cosmetic.
-    fn all<T: Serialize>(&mut self, name: &str, values: impl IntoIterator<Item = T>) {
+    fn all<T: Serialize>(&mut self, name: &'static str, values: impl IntoIterator<Item = T>) {
         let mut values: Vec<Vec<u8>> =
             values.into_iter().map(|value| serde_json::to_vec(&value).unwrap_or_default()).collect();
         values.sort_unstable();
         for value in values {
-            self.0.extend_from_slice(name.as_bytes());
-            self.0.push(0);
-            self.0.extend_from_slice(&value);
-            self.0.push(1);
+            self.bytes.extend_from_slice(name.as_bytes());
+            self.bytes.push(0);
+            self.bytes.extend_from_slice(&value);
+            self.bytes.push(1);
+            self.ends.push((name, self.bytes.len()));
         }
     }
 }

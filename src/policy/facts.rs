@@ -157,6 +157,8 @@ pub struct PodFacts<'a> {
     pub spec: &'a PodSpec,
     /// Fields that this version does not know, by path inside the pod.
     pub unknown_fields: &'a [String],
+    /// How many former revisions its carrier keeps, where it says so.
+    pub revisions: Option<i64>,
     /// Every container of every kind, in one list.
     pub containers: Vec<ContainerView<'a>>,
     /// The declarations whose selector matches the pod.
@@ -181,6 +183,7 @@ impl<'a> PodFacts<'a> {
             annotations,
             spec,
             unknown_fields: &[],
+            revisions: None,
             containers: containers(spec),
             matched: Matched::None,
             identity: Identity::default(),

@@ -21,6 +21,7 @@ pub mod servers;
 pub mod signing;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod trail;
 
 pub use control::{Check, Control, Finding, Mode, Modes, Report, Room, Scope, Verdict};
 pub use controls::ALL;

@@ -13,6 +13,7 @@ use kube::{Api, Client};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use crate::api::outcome::HistoryKind;
 use crate::gather::objects::Owner;
 use crate::gather::world::World;
 use crate::policy::ALL;
@@ -36,6 +37,9 @@ pub trait RefusalSink: Send + Sync {
 
     /// A request was let in that somebody will want to know of: an Event tells of it, and nothing counts it.
     fn recorded(&self, access: Refusal);
+
+    /// An asset was written or deleted.
+    fn changed(&self, change: Change);
 }
 
 /// A refused request.
@@ -84,6 +88,27 @@ pub struct Attempt {
     pub control: String,
     /// The line a person reads.
     pub message: String,
+    /// What it is in a history, where the request was let in; nothing where it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noted: Option<HistoryKind>,
+    /// The digest of an asset afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+/// A request that was let in and belongs into a history: an asset was written or deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// When.
+    pub at: Timestamp,
+    /// Namespace of the asset.
+    pub namespace: String,
+    /// Its kind and name.
+    pub object: String,
+    /// Who did what, in words.
+    pub message: String,
+    /// Its digest afterwards.
+    pub digest: Option<String>,
 }
 
 /// What one replica remembers.
@@ -119,30 +144,63 @@ impl Sink {
         let attempts = Attempts { replica: self.replica.clone(), attempts: ring.1.iter().cloned().collect() };
         serde_json::to_vec(&attempts).unwrap_or_else(|_| b"{}".to_vec())
     }
+
+    fn remember(&self, attempt: Attempt) {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.0 += 1;
+        if ring.1.len() == RING {
+            ring.1.pop_front();
+        }
+        let sequence = ring.0;
+        ring.1.push_back(Attempt { sequence, ..attempt });
+    }
 }
 
 impl RefusalSink for Sink {
     fn recorded(&self, access: Refusal) {
+        if let Some((control, message)) = access.findings.first() {
+            self.remember(Attempt {
+                sequence: 0,
+                at: access.at,
+                namespace: access.namespace.clone(),
+                workload: access.workload.clone(),
+                object: format!("{}/{}", access.kind, access.name),
+                control: (*control).to_owned(),
+                message: cut(message.clone(), 300),
+                noted: Some(HistoryKind::BreakGlass),
+                digest: None,
+            });
+        }
         let _ = self.events.try_send(Told::Entered(access));
+    }
+
+    fn changed(&self, change: Change) {
+        self.remember(Attempt {
+            sequence: 0,
+            at: change.at,
+            namespace: change.namespace,
+            workload: None,
+            object: change.object,
+            control: "audit-trail-kept".to_owned(),
+            message: cut(change.message, 300),
+            noted: Some(HistoryKind::Asset),
+            digest: change.digest,
+        });
     }
 
     fn refused(&self, refusal: Refusal) {
         if let Some((control, message)) = refusal.findings.first() {
-            let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-            ring.0 += 1;
-            let attempt = Attempt {
-                sequence: ring.0,
+            self.remember(Attempt {
+                sequence: 0,
                 at: refusal.at,
                 namespace: refusal.namespace.clone(),
                 workload: refusal.workload.clone(),
                 object: format!("{}/{}", refusal.kind, refusal.name),
                 control: (*control).to_owned(),
                 message: cut(message.clone(), 300),
-            };
-            if ring.1.len() == RING {
-                ring.1.pop_front();
-            }
-            ring.1.push_back(attempt);
+                noted: None,
+                digest: None,
+            });
         }
         // A full queue means that Events are behind already: more of them would not help anybody.
         let _ = self.events.try_send(Told::Refused(refusal));

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::access::Access;
+use super::attempts::Change;
 use super::judge::{Judge, concluded, read, unreadable};
 use super::namespaces::SPARE;
 use super::wire::{Answer, Request};
@@ -17,6 +18,65 @@ use crate::render::words;
 impl Judge {
     /// Our own kinds: what they say is judged on CREATE and UPDATE; who deletes a declaration hears what it leaves behind.
     pub(super) async fn own_kind(&self, request: &Request<'_>, deadline: Instant) -> Answer {
+        let answer = self.own_kind_judged(request, deadline).await;
+        if answer.allowed() && request.real() {
+            self.note_asset(request);
+        }
+        answer
+    }
+
+    /// An asset that is written or deleted stands in the history of its namespace, with who did it.
+    fn note_asset(&self, request: &Request<'_>) {
+        #[derive(Default, serde::Deserialize)]
+        struct Asset {
+            #[serde(default)]
+            spec: Spec,
+        }
+        #[derive(Default, PartialEq, serde::Deserialize)]
+        struct Spec {
+            #[serde(default)]
+            digest: Option<String>,
+            #[serde(default)]
+            version: Option<String>,
+            #[serde(default)]
+            stage: Option<String>,
+        }
+        let kind = request.kind.kind.as_ref();
+        if !matches!(kind, "AIModel" | "AIDataset" | "AIPrompt") {
+            return;
+        }
+        let spec =
+            |raw: Option<&RawValue>| raw.and_then(|raw| read::<Asset>(raw).ok()).map(|asset| asset.spec);
+        let (new, old) = (spec(request.object), spec(request.old_object));
+        if new == old {
+            return;
+        }
+        let said = |spec: &Spec| {
+            let short = spec.digest.as_deref().and_then(|digest| digest.get(..19)).unwrap_or("no digest");
+            let version = spec.version.as_deref().unwrap_or("no version");
+            match &spec.stage {
+                Some(stage) => format!("version {version} {short} {stage}"),
+                None => format!("version {version} {short}"),
+            }
+        };
+        let object = format!("{kind}/{}", request.name);
+        let user = words::cut(request.user_info.username.clone(), 60);
+        let did = match (&old, &new) {
+            (None, Some(new)) => format!("created {object}: {}", said(new)),
+            (Some(old), Some(new)) => format!("changed {object}: {} -> {}", said(old), said(new)),
+            (Some(old), None) => format!("deleted {object}: {}", said(old)),
+            (None, None) => return,
+        };
+        self.sink.changed(Change {
+            at: (self.clock)(),
+            namespace: request.namespace.to_string(),
+            object,
+            message: format!("{user} {did}"),
+            digest: new.or(old).and_then(|spec| spec.digest),
+        });
+    }
+
+    async fn own_kind_judged(&self, request: &Request<'_>, deadline: Instant) -> Answer {
         if request.operation == "DELETE" {
             let warnings = self.left_behind(request, deadline).await;
             let gone = self.deleted(request);

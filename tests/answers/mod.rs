@@ -8,7 +8,7 @@ use portcullis::gather::signatures::{ImageQuestion, SignatureSource};
 use portcullis::policy::Finding;
 use portcullis::policy::facts::{Labels, Signature};
 use portcullis::render::words;
-use portcullis::webhook::attempts::{Refusal, RefusalSink};
+use portcullis::webhook::attempts::{Change, Refusal, RefusalSink};
 use portcullis::webhook::running::{RunningPods, Visitor};
 use portcullis::webhook::wire::Answer;
 use tokio::time::Instant;
@@ -43,6 +43,8 @@ impl RefusalSink for Nobody {
     fn refused(&self, _: Refusal) {}
 
     fn recorded(&self, _: Refusal) {}
+
+    fn changed(&self, _: Change) {}
 }
 
 impl RunningPods for Nobody {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{
     common::{OverallVerdict, State},
-    outcome::{Blocked, Counters},
+    outcome::{Blocked, Counters, History},
     schema,
 };
 
@@ -41,6 +41,12 @@ pub struct AIWorkloadStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::digest")]
     pub composition_digest: Option<String>,
+    /// What became of the workload, newest last; each entry carries the hash of the one before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
+    /// The newest composition that ran and kept every enforced control: what to go back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_good: Option<KnownGood>,
     /// Objects that remain while the workload retires, as `Kind/name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::paths")]
@@ -84,4 +90,20 @@ pub struct Row {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::line")]
     pub object: Option<String>,
+}
+
+/// A composition that ran and kept every enforced control.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KnownGood {
+    /// Digest of the composition.
+    #[schemars(schema_with = "schema::digest")]
+    pub composition_digest: String,
+    /// Since when it is known to be good.
+    #[schemars(schema_with = "schema::date")]
+    pub since: String,
+    /// What it was made of, as `AIModel/name@digest`, `AIPrompt/name@digest` and `image@digest`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::few_objects")]
+    pub parts: Vec<String>,
 }

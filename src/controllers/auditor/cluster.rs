@@ -43,8 +43,12 @@ impl Auditor {
     /// What is found on the cluster itself: its enforcement, its trust policies and profiles.
     fn own(&self, now: Timestamp) -> States {
         // The newest speaks for all.
-        let faults: Vec<EnforcementFault> =
+        let mut faults: Vec<EnforcementFault> =
             self.drifts.borrow().iter().rev().filter(|drift| recent(drift, now)).map(fault).collect();
+        if let Some(why) = self.trail.fault() {
+            let detail = format!("cannot be exported, entries wait: {why}");
+            faults.push(EnforcementFault { object: "audit trail".to_owned(), detail });
+        }
         let undeclared: Vec<String> = {
             let world = self.world();
             let pods = lock(&self.pods);
@@ -54,14 +58,18 @@ impl Auditor {
                 .take(UNDECLARED)
                 .collect()
         };
+        let exported = Some(self.trail.is_on());
         let told = {
-            let world = self.world();
-            world.cluster.enforcement_faults == faults && world.cluster.undeclared == undeclared
+            let known = &self.world().cluster;
+            known.enforcement_faults == faults
+                && known.undeclared == undeclared
+                && known.trail_exported == exported
         };
         if !told {
             let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
             world.cluster.enforcement_faults = faults;
             world.cluster.undeclared = undeclared;
+            world.cluster.trail_exported = exported;
         }
         let world = self.world();
         let nowhere = world.namespace("");

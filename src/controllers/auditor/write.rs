@@ -12,11 +12,15 @@ use serde_json::{Value, json};
 use super::{AuditError, Auditor, Kept, Pulse, Stored, Written, lock};
 use crate::api::common::{LABEL_MANAGED_BY, MANAGER};
 use crate::api::compliance::AIComplianceStatus;
+use crate::api::outcome::{HistoryEntry, HistoryKind};
 use crate::api::workload::{AIWorkload, AIWorkloadStatus};
 use crate::api::{AICompliance, OverallVerdict};
 use crate::controllers::audit::states::control;
 use crate::controllers::generate::{self, Desired};
 use crate::controllers::status::put_status;
+use crate::controllers::trail;
+use crate::gather::world::Touched;
+use crate::policy::trail as chains;
 use crate::render::words;
 
 /// Writes to the API server at the same time.
@@ -82,6 +86,10 @@ impl Auditor {
                     let uid = workload.uid();
                     let former = written.workloads.get(&key).filter(|stored| stored.uid == uid);
                     self.tell(&workload, former, &status).await;
+                    let known = former.and_then(|stored| stored.history.as_ref());
+                    let fresh = trail::fresh(status.history.as_ref(), known);
+                    let chain = chains::of_workload(&key.0, &key.1, uid.as_deref().unwrap_or_default());
+                    self.export(&chain, &fresh, namespace, Some(&key.1));
                     written.workloads.insert(key, Stored::of(uid, status));
                 }
                 Ok(false) => {}
@@ -90,6 +98,20 @@ impl Auditor {
                     self.not_written(namespace, &error, written);
                 }
             }
+        }
+    }
+
+    /// Exports entries that stand in a status now. What was noted and waited for them is forgotten.
+    fn export(&self, chain: &str, fresh: &[HistoryEntry], namespace: &str, workload: Option<&str>) {
+        if fresh.is_empty() {
+            return;
+        }
+        self.trail.add(chain, fresh);
+        let noted =
+            |entry: &&HistoryEntry| matches!(entry.kind, HistoryKind::BreakGlass | HistoryKind::Asset);
+        let told = fresh.iter().filter(noted).count();
+        if lock(&self.book).told(namespace, workload, told) {
+            self.dirty.add(Touched::namespace(namespace));
         }
     }
 
@@ -147,12 +169,16 @@ impl Auditor {
         let differs = kept.row != former;
         if differs {
             kept.row.last_audit_time = at;
+            let chain = chains::of_namespace(name, uid.as_deref().unwrap_or_default());
             let owner =
                 uid.map(|uid| json!([{"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": uid}]));
             if let Err(error) = self.put_row(name, "Namespace", owner, &kept.row).await {
                 self.not_written(name, &AuditError::Row(name.to_owned(), error), written);
                 // What was found counts for the row of the cluster; what is compared with next is what is stored.
                 kept.row = former;
+            } else {
+                let fresh = trail::fresh(kept.row.history.as_ref(), former.history.as_ref());
+                self.export(&chain, &fresh, name, None);
             }
         }
         written.namespaces.insert(name.to_owned(), kept);

@@ -3,24 +3,37 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::outcome::Blocked;
-use crate::api::workload::{AIWorkloadStatus, PodCounts};
+use crate::api::outcome::{Blocked, History};
+use crate::api::workload::{AIWorkloadStatus, KnownGood, PodCounts};
 use crate::controllers::audit::AuditedWorkload;
 use crate::controllers::audit::states::control;
 use crate::controllers::conditions::{COMPLIANT, GENERATED, PODS_SELECTED, Said, conditions};
 use crate::render::words;
 
+/// What a status says beside the states of controls.
+pub struct Beside<'a> {
+    /// The generation of the declaration.
+    pub generation: Option<i64>,
+    /// Digest of its composition.
+    pub composition: String,
+    /// Whether what it asks for was brought about; why not.
+    pub generated: Result<(), String>,
+    /// Pods that were refused.
+    pub blocked: Option<Blocked>,
+    /// What became of it.
+    pub history: Option<History>,
+    /// What to go back to.
+    pub known_good: Option<KnownGood>,
+    /// How many entries of the history are new: they are not dropped.
+    pub fresh: usize,
+    /// The conditions before.
+    pub former: &'a [Condition],
+}
+
 /// The status of one workload.
 #[must_use]
-pub fn workload_status(
-    audited: &AuditedWorkload,
-    generation: Option<i64>,
-    composition: String,
-    generated: Result<(), String>,
-    blocked: Option<Blocked>,
-    former: &[Condition],
-    now: Timestamp,
-) -> AIWorkloadStatus {
+pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Timestamp) -> AIWorkloadStatus {
+    let Beside { generation, composition, generated, blocked, history, known_good, fresh, former } = beside;
     let states = &audited.states;
     let verdict = states.verdict();
     let compliant = Said::new(
@@ -61,21 +74,27 @@ pub fn workload_status(
         rows: states.rows().into_iter().take(16).collect(),
         blocked,
         composition_digest: Some(composition),
+        history,
+        known_good,
         residue: Vec::new(),
         conditions: conditions([compliant, generated, selects], former, generation, now),
     };
-    bound(&mut status);
+    bound(&mut status, fresh);
     status
 }
 
 /// A status of at most this many bytes, however much went wrong.
 const LARGEST_STATUS: usize = 4096;
 
-/// Shortens a status to its bound: first the oldest attempts go, then words, then the least grave rows.
-fn bound(status: &mut AIWorkloadStatus) {
+/// Shortens a status to its bound: first the oldest entries of the history go, which stand in the export, then the oldest
+/// attempts, then words, then the least grave rows.
+fn bound(status: &mut AIWorkloadStatus, fresh: usize) {
     let size = |status: &AIWorkloadStatus| serde_json::to_vec(status).map_or(0, |bytes| bytes.len());
     while size(status) > LARGEST_STATUS {
-        if let Some(blocked) = status.blocked.as_mut().filter(|blocked| blocked.attempts.len() > 4) {
+        if let Some(history) = status.history.as_mut().filter(|history| history.entries.len() > fresh.max(2))
+        {
+            history.entries.remove(0);
+        } else if let Some(blocked) = status.blocked.as_mut().filter(|blocked| blocked.attempts.len() > 4) {
             blocked.attempts.sort_by(|a, b| b.last_seen.cmp(&a.last_seen));
             blocked.attempts.pop();
         } else if let Some(attempt) = status
@@ -123,7 +142,7 @@ mod tests {
             blocked: Some(Blocked { attempts: (0..20).map(attempt).collect(), ..Blocked::default() }),
             ..AIWorkloadStatus::default()
         };
-        bound(&mut status);
+        bound(&mut status, 1);
         assert!(serde_json::to_vec(&status).unwrap().len() <= LARGEST_STATUS);
         assert_eq!(status.rows.len(), 16);
         assert_eq!(status.blocked.unwrap().attempts[0].object, "Pod/chat-19");

@@ -7,7 +7,7 @@ use kube::core::{DynamicObject, ObjectMeta};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::api::{self, common::AssetStatus};
+use crate::api::{self, common::AssetStatus, workload::AIWorkloadStatus};
 use crate::policy::facts;
 
 /// Drops what no rule asks for and what changes at every write.
@@ -24,6 +24,17 @@ pub(super) fn slim_asset(metadata: &mut ObjectMeta, status: &mut Option<AssetSta
     slim(metadata, status);
     *status = verification
         .map(|verification| AssetStatus { verification: Some(verification), ..AssetStatus::default() });
+}
+
+/// The same for a declaration: of what the operator itself says of it, rules look at what ran and was good, and at what
+/// was seen of its figures.
+pub(super) fn slim_workload(metadata: &mut ObjectMeta, status: &mut Option<AIWorkloadStatus>) {
+    let known = status.take();
+    slim(metadata, status);
+    *status = known.and_then(|known| {
+        let known_good = known.known_good?;
+        Some(AIWorkloadStatus { known_good: Some(known_good), ..AIWorkloadStatus::default() })
+    });
 }
 
 /// What is kept of a claim.

@@ -14,10 +14,7 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-2.2", "CoP-8.1", "CoP-6.1-n3", "LTR-1"],
     why: "a trail that its subjects can edit proves nothing",
     remedy: "keep one digest per version: publish a new version instead of changing an old one",
-    gaps: &[
-        "the history of assets is not yet written to their status and chained",
-        "the trail is not yet exported",
-    ],
+    gaps: &["that assets are handled outside office hours is recorded with the time, and not flagged"],
     check: Check::Rule(check),
 };
 
@@ -26,6 +23,20 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         Subject::Model(model) => (Asset::Model(model), &model.spec.digest, &model.spec.version),
         Subject::Dataset(dataset) => (Asset::Dataset(dataset), &dataset.spec.digest, &dataset.spec.version),
         Subject::Prompt(prompt) => (Asset::Prompt(prompt), &prompt.spec.digest, &prompt.spec.version),
+        Subject::Cluster => {
+            if facts.cluster.trail_exported == Some(false) {
+                report
+                    .violated(
+                        Place::object("audit trail"),
+                        "is exported nowhere: statuses keep its newest entries only",
+                    )
+                    .under(&["CoP-2.2"])
+                    .fix(Fix::Text(
+                        "set controller.auditExport of the chart to stdout or to a file".to_owned(),
+                    ));
+            }
+            return;
+        }
         Subject::Deletion(asset) => {
             in_use(facts, *asset, report);
             return;

@@ -3,11 +3,13 @@
 
 use crate::api;
 use crate::api::common::Criticality;
+use crate::api::trust::RevokedKind;
 use crate::api::workload::LifecycleState;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data::Data;
 use crate::policy::dates;
-use crate::policy::facts::{Facts, Place, Subject};
+use crate::policy::evidence::{About, Question, Shortfall};
+use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::selector;
 
@@ -22,12 +24,7 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-5.3", "NCSC-P3.3"],
     why: "without a way back every compromise is an outage or a blackmail",
     remedy: "keep revisionHistoryLimit at 2 or more, declare spec.recovery and record BackupRestoreTest",
-    gaps: &[
-        "tests of restoring are not asked for",
-        "the last composition that kept every control is not recorded",
-        "whether its digests can still be fetched is not probed",
-        "revisionHistoryLimit of a Deployment is not judged",
-    ],
+    gaps: &["whether the digests of the known good composition can still be fetched is not probed"],
     check: Check::Rule(check),
 };
 
@@ -35,7 +32,14 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     if !matches!(facts.subject, Subject::Pod(_) | Subject::Workload(_)) {
         return;
     }
+    if let Some(pod) = facts.governed_pod() {
+        revisions(pod, report);
+    }
     let Some(workload) = facts.ai_workload() else { return };
+    tried(facts, workload, report);
+    if matches!(facts.subject, Subject::Workload(_)) {
+        revoked(facts, workload, report);
+    }
     if workload.spec.criticality == Criticality::Critical {
         offline(facts, workload, report);
     }
@@ -47,6 +51,55 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
 
 fn at(workload: &api::AIWorkload, path: &str) -> Place {
     Place::field(Facts::name_of(workload), path)
+}
+
+/// A rollback needs something to roll back to.
+fn revisions(pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    if !matches!(pod.kind, "Deployment" | "StatefulSet" | "DaemonSet") {
+        return;
+    }
+    if let Some(kept) = pod.revisions.filter(|kept| *kept < 2) {
+        report
+            .violated(
+                Place { object: None, path: Some("spec.revisionHistoryLimit".to_owned()), value: None }
+                    .value(kept.to_string()),
+                "keeps too few former revisions to go back to",
+            )
+            .under(&["CoP-5.3"])
+            .fix(Fix::set("spec.revisionHistoryLimit", "10"));
+    }
+}
+
+/// Restoring was tried. Only where people rely on the workload: elsewhere it is built anew.
+fn tried(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    if facts.namespace.environment() != Some(api::Environment::Production) {
+        return;
+    }
+    let mut short = Shortfall::new(facts);
+    short.ask(Question::of("BackupRestoreTest", About::Workload(workload)).passed());
+    short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-5.3"]);
+}
+
+/// What one would go back to is still trusted.
+fn revoked(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let Some(known) = workload.status.as_ref().and_then(|status| status.known_good.as_ref()) else { return };
+    let revocations = facts.cluster.trust_policies.values().flat_map(|policy| &policy.spec.revoked);
+    for revocation in revocations.filter(|revocation| revocation.kind == RevokedKind::Digest) {
+        let part = known
+            .parts
+            .iter()
+            .find(|part| part.rsplit_once('@').is_some_and(|(_, digest)| digest == revocation.value));
+        if let Some(part) = part {
+            report
+                .violated(
+                    Place::field(Facts::name_of(workload), "status.knownGood").value(part),
+                    "is what one would go back to, and it is revoked",
+                )
+                .under(&["CoP-5.3"])
+                .fix(Fix::Text("let a composition without it run and keep every control".to_owned()))
+                .may_arrive();
+        }
+    }
 }
 
 /// What must come back lies out of reach of whoever breaks in.

@@ -30,6 +30,8 @@ pub struct Cluster {
     pub routes_across: BTreeMap<String, Route>,
     /// Drift of the webhook configuration and other faults of the enforcement itself, as sentences.
     pub enforcement_faults: Vec<EnforcementFault>,
+    /// Whether the audit trail is exported; `None` where nobody knows, as in files.
+    pub trail_exported: Option<bool>,
     /// AI outside governed namespaces, as `namespace/pod: reason`, bounded.
     pub undeclared: Vec<String>,
 }

@@ -6,7 +6,7 @@ use super::CONTROL;
 use crate::policy::testing::{Bench, assert_lines};
 
 fn critical(recovery: &Value) -> Vec<crate::policy::Finding> {
-    Bench::new("production", "internal")
+    Bench::new("staging", "internal")
         .workload(&json!({"criticality": "critical", "models": [{"name": "m"}], "recovery": recovery}))
         .model("m", &json!({"digest": "sha256:1"}))
         .of_workload(&CONTROL)
@@ -37,8 +37,7 @@ fn what_is_critical_lies_offline() {
 
 #[test]
 fn a_quarantine_has_no_way_out() {
-    let bench =
-        Bench::new("production", "internal").workload(&json!({"lifecycle": {"state": "Quarantined"}}));
+    let bench = Bench::new("staging", "internal").workload(&json!({"lifecycle": {"state": "Quarantined"}}));
     assert_lines(&bench.of_workload(&CONTROL), &[]);
     let open = json!({"podSelector": {"matchLabels": {"app": "chat"}}, "policyTypes": ["Egress"],
                       "egress": [{"to": [{"podSelector": {"matchLabels": {"app": "db"}}}]}]});
@@ -48,5 +47,36 @@ fn a_quarantine_has_no_way_out() {
         &[
             "NetworkPolicy chat-prod/extra: keeps a way open for AIWorkload chat-prod/chat, which is quarantined [may arrive]",
         ],
+    );
+}
+
+#[test]
+fn restoring_was_tried_in_production() {
+    let bench = Bench::new("production", "internal").workload(&json!({}));
+    let found = bench.of_workload(&CONTROL);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].detail.contains("BackupRestoreTest"), "{}", found[0].detail);
+}
+
+#[test]
+fn what_one_would_go_back_to_is_not_revoked() {
+    let digest = format!("sha256:{}", "b".repeat(64));
+    let mut bench = Bench::new("staging", "internal").workload(&json!({}));
+    let workload = std::sync::Arc::make_mut(bench.namespace.workloads.get_mut("chat").unwrap());
+    workload.status = Some(crate::policy::testing::read(json!({"knownGood": {"compositionDigest": digest,
+        "since": "2026-01-01", "parts": [format!("registry.example/m@{digest}")]}})));
+    assert_lines(&bench.of_workload(&CONTROL), &[]);
+    let policy =
+        json!({"metadata": {"name": "t"}, "spec": {"revoked": [{"kind": "digest", "value": digest}]}});
+    bench
+        .cluster
+        .trust_policies
+        .insert("t".to_owned(), std::sync::Arc::new(crate::policy::testing::read(policy)));
+    assert_lines(
+        &bench.of_workload(&CONTROL),
+        &[&format!(
+            "AIWorkload chat-prod/chat status.knownGood \"registry.example/m@{digest}\": is what one would go back to, and \
+             it is revoked [may arrive]"
+        )],
     );
 }

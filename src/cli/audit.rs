@@ -1,0 +1,236 @@
+//! `portcullis audit verify`: whether an exported audit trail is whole, as far as its lines and the statuses prove it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use kube::{Client, ResourceExt as _};
+use serde_json::Value;
+
+use super::out;
+use crate::api::{AICompliance, AIWorkload};
+use crate::controllers::status::list_all;
+use crate::policy::trail::{Checked, Checker, Head, of_namespace, of_workload};
+
+/// Longest line that is looked at; the longest entry takes about 1 KiB.
+const LONGEST: u64 = 64 * 1024;
+
+/// Works with the audit trail that the controller exports.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check that no entry of an exported trail is missing, altered or out of place. Ends with 0 when the trail is whole,
+    /// 1 when it is broken, 2 when the input cannot be used, and 3 when its beginning is missing
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+struct Verify {
+    /// File with the exported lines, or - for standard input; other log lines between them do no harm
+    file: PathBuf,
+    /// Statuses to compare the ends of chains with: a file of `kubectl get aiworkloads,aicompliances -A -o json`
+    #[arg(long, value_name = "FILE", conflicts_with = "cluster")]
+    status: Option<PathBuf>,
+    /// Compare the ends of chains with the statuses in the cluster of the current context
+    #[arg(long)]
+    cluster: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let Command::Verify(arguments) = &arguments.command;
+    out::finish(verify(arguments))
+}
+
+fn verify(arguments: &Verify) -> Result<(String, u8), String> {
+    let heads = match &arguments.status {
+        Some(file) => Some(heads_of_file(file)?),
+        None if arguments.cluster => {
+            Some(out::ask_cluster("give --status FILE", async |client| heads_of_cluster(&client).await)?)
+        }
+        None => None,
+    };
+    let checked = if arguments.file == Path::new("-") {
+        checked(std::io::stdin().lock(), heads.as_ref())
+    } else {
+        let file = std::fs::File::open(&arguments.file);
+        let file =
+            file.map_err(|error| format!("{}: cannot be read: {error}\n", arguments.file.display()))?;
+        checked(file, heads.as_ref())
+    };
+    let checked =
+        checked.map_err(|error| format!("{}: cannot be read: {error}\n", arguments.file.display()))?;
+    told(&arguments.file, &checked, heads.is_some())
+}
+
+fn checked(input: impl Read, heads: Option<&BTreeMap<String, Head>>) -> std::io::Result<Checked> {
+    let mut checker = Checker::default();
+    let mut input = BufReader::new(input);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.by_ref().take(LONGEST).read_until(b'\n', &mut line)? == 0 {
+            return Ok(checker.finish(heads));
+        }
+        if !line.ends_with(b"\n") {
+            // The rest of a line that is too long for an entry, or the last one.
+            let mut rest = Vec::new();
+            while input.by_ref().take(LONGEST).read_until(b'\n', &mut rest)? > 0 && !rest.ends_with(b"\n") {
+                rest.clear();
+            }
+        }
+        checker.line(&String::from_utf8_lossy(&line));
+    }
+}
+
+fn told(file: &Path, checked: &Checked, compared: bool) -> Result<(String, u8), String> {
+    let file = file.display();
+    if checked.chains == 0 && checked.faults.is_empty() {
+        return Err(format!(
+            "{file}: holds no entry of an audit trail\n  fix: give what the controller wrote with --audit-export\n"
+        ));
+    }
+    let mut text = String::new();
+    for (line, fault) in &checked.faults {
+        let _ = match line {
+            0 => writeln!(text, "{file}: {fault}"),
+            line => writeln!(text, "{file}:{line}: {fault}"),
+        };
+    }
+    for open in &checked.open {
+        let _ = writeln!(text, "{file}: {open}");
+    }
+    let (verdict, code) = match (checked.faults.len(), checked.open.len()) {
+        (0, 0) => ("is whole".to_owned(), 0),
+        (0, open) => (format!("is whole as far as it goes; the beginning of {open} chains is not in it"), 3),
+        (1, _) => ("is broken at 1 place".to_owned(), 1),
+        (faults, _) => (format!("is broken at {faults} places"), 1),
+    };
+    let _ = writeln!(text, "the trail {verdict}: {} entries in {} chains", checked.entries, checked.chains);
+    if !compared {
+        let _ = writeln!(
+            text,
+            "entries cut off at the end show only beside statuses: --cluster or --status FILE"
+        );
+    }
+    Ok((text, code))
+}
+
+fn heads_of_file(file: &Path) -> Result<BTreeMap<String, Head>, String> {
+    let unusable = |why: String| format!("{}: {why}\n", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| unusable(format!("cannot be read: {error}")))?;
+    let value: Value =
+        serde_json::from_str(&text).map_err(|error| unusable(format!("is no JSON: {error}")))?;
+    let objects = match value.get("items").and_then(Value::as_array) {
+        Some(items) => items.iter().collect(),
+        None => vec![&value],
+    };
+    let mut heads = BTreeMap::new();
+    for object in objects {
+        let meta = &object["metadata"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let history = &object["status"]["history"];
+        let (Some(length), Some(hash)) = (history["length"].as_u64(), history["head"].as_str()) else {
+            continue;
+        };
+        let chain = match object["kind"].as_str() {
+            Some("AIWorkload") => {
+                of_workload(&text(&meta["namespace"]), &text(&meta["name"]), &text(&meta["uid"]))
+            }
+            Some("AICompliance") => {
+                of_namespace(&text(&meta["name"]), &text(&meta["ownerReferences"][0]["uid"]))
+            }
+            _ => continue,
+        };
+        heads.insert(chain, Head { length, hash: hash.to_owned() });
+    }
+    if heads.is_empty() {
+        return Err(unusable("holds no AIWorkload or AICompliance with a history in its status".to_owned()));
+    }
+    Ok(heads)
+}
+
+async fn heads_of_cluster(client: &Client) -> Result<BTreeMap<String, Head>, String> {
+    let mut heads = BTreeMap::new();
+    let failed = |error: kube::Error| format!("the statuses cannot be read: {error}\n");
+    list_all(client, |workload: AIWorkload| {
+        let chain = of_workload(
+            &workload.namespace().unwrap_or_default(),
+            &workload.name_any(),
+            &workload.uid().unwrap_or_default(),
+        );
+        if let Some(history) = workload.status.and_then(|status| status.history) {
+            heads.insert(chain, Head { length: history.length, hash: history.head });
+        }
+    })
+    .await
+    .map_err(failed)?;
+    list_all(client, |row: AICompliance| {
+        let owner = row.owner_references().first().map(|owner| owner.uid.clone()).unwrap_or_default();
+        let chain = of_namespace(&row.name_any(), &owner);
+        if let Some(history) = row.status.and_then(|status| status.history) {
+            heads.insert(chain, Head { length: history.length, hash: history.head });
+        }
+    })
+    .await
+    .map_err(failed)?;
+    Ok(heads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::outcome::{History, HistoryKind};
+    use crate::policy::trail::{Line, append};
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    fn exported(folder: &Path) -> (PathBuf, Vec<String>, History) {
+        let (mut history, chain) = (History::default(), of_workload("a", "chat", "u"));
+        for n in 0..4 {
+            append(&mut history, &chain, Timestamp::UNIX_EPOCH, HistoryKind::Verdict, format!("{n}"), None);
+        }
+        let lines = history.entries.iter().map(|e| serde_json::to_string(&Line::new(&chain, e)).unwrap());
+        (folder.join("trail.jsonl"), lines.collect(), history)
+    }
+
+    fn asked(file: &Path, lines: &[String], status: Option<&Path>) -> Result<(String, u8), String> {
+        std::fs::write(file, lines.join("\n")).unwrap();
+        verify(&Verify { file: file.to_owned(), status: status.map(Path::to_owned), cluster: false })
+    }
+
+    #[test]
+    fn a_trail_ends_with_the_code_of_what_it_proves() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, lines, history) = exported(folder.path());
+        let status = folder.path().join("status.json");
+        let object = json!({"kind": "List", "items": [{"kind": "AIWorkload",
+            "metadata": {"namespace": "a", "name": "chat", "uid": "u"},
+            "status": {"history": {"length": history.length, "head": history.head}}}]});
+        std::fs::write(&status, object.to_string()).unwrap();
+        let (text, code) = asked(&file, &lines, Some(&status)).unwrap();
+        assert_eq!((text.as_str(), code), ("the trail is whole: 4 entries in 1 chains\n", 0));
+        let (text, code) = asked(&file, &lines[..3], Some(&status)).unwrap();
+        assert!(
+            code == 1 && text.contains("ends with entry 3 on line 3, and by its status there are 4"),
+            "{text}"
+        );
+        let (text, code) = asked(&file, &[lines[0].clone(), lines[2].clone()], None).unwrap();
+        assert!(code == 1 && text.contains("trail.jsonl:2: entry 3 of"), "{text}");
+        assert_eq!(asked(&file, &lines[1..], None).unwrap().1, 3);
+        let long = format!("{{\"chain\":\"{}\"}}", "x".repeat(200_000));
+        let (text, code) = asked(&file, &[long, lines[0].clone()], None).unwrap();
+        assert!(code == 1 && text.contains("trail.jsonl:1: is no entry that can be read"), "{text}");
+        assert!(asked(&file, &[], None).unwrap_err().contains("holds no entry of an audit trail"));
+        assert!(
+            asked(&file, &lines, Some(&folder.path().join("none"))).unwrap_err().contains("cannot be read")
+        );
+    }
+}
