@@ -82,7 +82,10 @@ pub(crate) async fn fill(client: &Client, size: Size, until: Instant) -> Result<
         object["metadata"]["namespace"] = json!(space(ns));
         object["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");
         let workload = serde_json::from_value::<AIWorkload>(object);
-        workload.iter().flat_map(|workload| generate::build(workload, false)).collect::<Vec<_>>()
+        workload
+            .iter()
+            .flat_map(|workload| generate::build(workload, generate::Kinds::default()))
+            .collect::<Vec<_>>()
     });
     let generated = generated.filter_map(|desired| {
         let (api, plural) = match desired.resource {

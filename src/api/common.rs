@@ -118,6 +118,11 @@ pub(crate) fn known<T: Copy>(
     })
 }
 
+/// Condition of a declaration: its figures are served by running pods, and move.
+pub const MONITORING_OBSERVED: &str = "MonitoringObserved";
+/// Condition of a declaration: the place that inputs and outputs are logged to takes them, as far as that can be seen.
+pub const LOG_SINK_OBSERVED: &str = "LogSinkObserved";
+
 choices! {
     /// What a governed namespace is for.
     pub enum Environment {
@@ -387,6 +392,10 @@ pub struct AssetStatus {
     /// What was verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
+    /// The last warning of a day that comes, of a review or of the end of retention: 30, 7 or 1 days before, 0 when it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 30))]
+    pub warned_days: Option<u8>,
     /// Workloads that use the asset, as `namespace/name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::paths")]

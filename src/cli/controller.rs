@@ -17,6 +17,7 @@ use crate::controllers::collect::{Replicas, collect};
 use crate::controllers::dirty::Dirty;
 use crate::controllers::leader;
 use crate::controllers::pods::Pods;
+use crate::controllers::probe::Prober;
 use crate::controllers::trail::{Export, Target};
 use crate::controllers::wake::{Lookout, Waker};
 use crate::controllers::watch_pods::watch_pods;
@@ -49,6 +50,9 @@ pub(super) struct Arguments {
     /// Where the audit trail is exported to, as lines of JSON: none, stdout, or the absolute path of a file
     #[arg(long, env = "PORTCULLIS_AUDIT_EXPORT", default_value = "none", value_name = "none|stdout|FILE")]
     audit_export: Target,
+    /// Read the declared figures of running pods, to see that they are there and move
+    #[arg(long, env = "PORTCULLIS_PROBE_METRICS", default_value = "true", action = clap::ArgAction::Set)]
+    probe_metrics: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -100,6 +104,13 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
                 Arc::clone(&known.signatures),
                 Arc::clone(&metrics),
             );
+            let prober = Prober {
+                world: Arc::clone(&known.world),
+                pods: Arc::clone(&known.pods),
+                dirty: Arc::clone(&known.dirty),
+                observations: Arc::clone(&auditor.observations),
+            };
+            let probes = arguments.probe_metrics;
             let wakes_owners = arguments.wake;
             Box::pin(async move {
                 tokio::join!(
@@ -108,6 +119,11 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
                     auditor.run(),
                     assets.run(),
                     collecting,
+                    async {
+                        if probes {
+                            prober.run().await;
+                        }
+                    },
                     async {
                         if wakes_owners {
                             waker.run().await;
@@ -227,6 +243,7 @@ impl Known {
             recorder: recorder.clone(),
             metrics: Arc::clone(metrics),
             trail: Arc::new(Export::new(arguments.audit_export.clone())),
+            observations: Arc::default(),
         };
         let waker = Waker {
             client: client.clone(),

@@ -9,7 +9,7 @@ use clap::Args;
 use super::out;
 use crate::api::AIWorkload;
 use crate::api::workload::Manage;
-use crate::controllers::generate::{Resource, build};
+use crate::controllers::generate::{Kinds, Resource, build};
 use crate::gather::files::{Assumptions, Content, Manifests};
 
 /// Prints the least Role and its binding of each AIWorkload in the manifests: what `spec.identity.permissions` declares and
@@ -55,7 +55,7 @@ fn role(workload: &AIWorkload) -> Result<String, String> {
     let mut generated = workload.clone();
     generated.spec.manage = Manage::Generate;
     let mut text = String::new();
-    for desired in build(&generated, false) {
+    for desired in build(&generated, Kinds::default()) {
         if !matches!(desired.resource, Resource::Role | Resource::RoleBinding) {
             continue;
         }

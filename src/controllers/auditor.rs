@@ -27,17 +27,20 @@ use super::compliance::workload::{Beside, workload_status};
 use super::conditions::{GOVERNED, Said, seconds};
 use super::dirty::Dirty;
 use super::pods::Pods;
+use super::probe::{Observations, sink};
 use super::status::said;
 use super::statuses::Statuses;
 use super::trail::{self, Export};
 use super::wake::{FRESH as FRESH_REFUSAL, Lookout};
 use super::webhooks::Drifts;
 use crate::api::OverallVerdict;
-use crate::api::compliance::AIComplianceStatus;
+use crate::api::compliance::{AIComplianceStatus, Tombstone};
 use crate::api::outcome::History;
-use crate::api::workload::{AIWorkload, AIWorkloadStatus, KnownGood};
+use crate::api::workload::{AIWorkload, AIWorkloadStatus, KnownGood, LifecycleState};
 use crate::gather::signatures::{ImageQuestion, SignatureSource};
 use crate::gather::world::{Touched, World};
+use crate::policy::facts::{Namespace, Service};
+use crate::policy::selector;
 use crate::policy::trail as chains;
 use crate::telemetry::metrics::Metrics;
 
@@ -76,6 +79,8 @@ pub struct Auditor {
     pub metrics: Arc<Metrics>,
     /// Where the entries of histories go.
     pub trail: Arc<Export>,
+    /// What was seen of figures.
+    pub observations: Arc<Observations>,
 }
 
 /// What is kept of one governed namespace between two looks.
@@ -129,6 +134,8 @@ struct Written {
     faults: HashMap<(String, String), String>,
     /// What could not be written, and why, by namespace.
     unwritten: BTreeMap<String, String>,
+    /// What is left of assets that went with their namespaces and does not yet stand on the row of the cluster.
+    left: Vec<Tombstone>,
     /// Namespaces with a verdict that is held until the pods that do not come in were looked at.
     held: BTreeSet<String>,
 }
@@ -256,9 +263,11 @@ impl Auditor {
         for name in &gone {
             self.forget(name, written).await;
         }
-        lock(&self.book).note_only(|name| governed.contains(name));
+        let left = lock(&self.book).note_only(|name| governed.contains(name));
+        let mut changed = !left.is_empty();
+        written.left.extend(left);
         let now = Timestamp::now();
-        let mut changed = !gone.is_empty() || touched.all || drifted;
+        changed |= !gone.is_empty() || touched.all || drifted;
         for name in &governed {
             if touched.all || touched.namespaces.contains(name) || !written.namespaces.contains_key(name) {
                 changed |= self.namespace(name, now, pulse, written).await;
@@ -272,6 +281,13 @@ impl Auditor {
         if changed || stale {
             self.cluster(now, pulse, written, stale).await;
         }
+    }
+
+    /// What was seen of the figures and of the log sink of a workload.
+    fn observed(&self, namespace: &str, workload: &AIWorkload, world: &World) -> Vec<Said> {
+        let name = workload.metadata.name.as_deref().unwrap_or_default();
+        let figures = self.observations.of(namespace, name);
+        figures.into_iter().chain(sink::observed(namespace, workload, world, &lock(&self.pods))).collect()
     }
 
     /// One namespace: bring about, judge, write. Returns whether its row has changed.
@@ -342,6 +358,8 @@ impl Auditor {
                         fresh: trail::fresh(Some(&history), former).len(),
                         history: Some(history),
                         known_good,
+                        residue: residue(workload, namespace, &world, result.pods),
+                        observed: self.observed(name, workload, &world),
                         former: stored.map_or(&[], |stored| &stored.conditions),
                     };
                     Some((Arc::clone(workload), workload_status(result, beside, now)))
@@ -352,6 +370,8 @@ impl Auditor {
             let mut row = namespace_status(namespace, &audited, &summed, blocked, &former.row, now);
             let chain = chains::of_namespace(name, namespace.uid.as_deref().unwrap_or_default());
             let noted = book.noted(name, None);
+            let stones = noted.iter().filter_map(|note| note.tombstone.clone());
+            row.tombstones = trail::tombstones(&former.row.tombstones, stones.take(trail::NOTES));
             row.history = trail::of_namespace(former.row.history.as_ref(), &chain, namespace, &noted, now);
             let message = format!("governed since {since}");
             row.conditions = vec![Said::new(GOVERNED, true, "Labelled", message).condition(&[], None, since)];
@@ -360,6 +380,59 @@ impl Auditor {
         self.write_statuses(name, statuses, pulse, written).await;
         self.write_row(name, kept, former.row, uid, written).await
     }
+}
+
+/// Objects that a status tells of at most.
+const RESIDUE: usize = 16;
+
+/// What remains of a workload that retires: its pods, assets, ways in, rights, claims. Secrets are named by it, and not read.
+fn residue(workload: &AIWorkload, namespace: &Namespace, world: &World, pods: u32) -> Vec<String> {
+    let state = workload.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
+    if !matches!(state, Some(LifecycleState::Retiring | LifecycleState::Disposed)) {
+        return Vec::new();
+    }
+    let spec = &workload.spec;
+    let name = workload.metadata.name.as_deref().unwrap_or_default();
+    let mut out = Vec::new();
+    if pods > 0 {
+        out.push(format!("Pod/{pods}-running"));
+    }
+    let selects = |service: &Service| {
+        !service.selector.is_empty() && selector::contains(&service.selector, &spec.selector.match_labels)
+    };
+    let services: Vec<&String> =
+        namespace.services.iter().filter(|(_, service)| selects(service)).map(|(name, _)| name).collect();
+    let ingresses = namespace.ingresses.iter();
+    let ingresses =
+        ingresses.filter(|(_, ingress)| ingress.backends.iter().any(|backend| services.contains(&backend)));
+    out.extend(ingresses.map(|(name, _)| format!("Ingress/{name}")));
+    out.extend(services.iter().map(|name| format!("Service/{name}")));
+    let used =
+        |names: &mut dyn Iterator<Item = &String>, known: &dyn Fn(&str) -> bool, kind: &str| -> Vec<String> {
+            names.filter(|name| known(name)).map(|name| format!("{kind}/{name}")).collect()
+        };
+    out.extend(used(
+        &mut spec.models.iter().map(|m| &m.name),
+        &|n| namespace.models.contains_key(n),
+        "AIModel",
+    ));
+    out.extend(used(
+        &mut spec.prompts.iter().map(|p| &p.name),
+        &|n| namespace.prompts.contains_key(n),
+        "AIPrompt",
+    ));
+    let own =
+        spec.datasets.iter().filter(|d| d.namespace.as_ref().is_none_or(|other| *other == namespace.name));
+    out.extend(used(&mut own.map(|d| &d.name), &|n| namespace.datasets.contains_key(n), "AIDataset"));
+    out.extend(world.rbac.grants(&namespace.name, name).iter().map(|grant| match grant.binding.namespace {
+        Some(_) => format!("RoleBinding/{}", grant.binding.name),
+        None => format!("ClusterRoleBinding/{}", grant.binding.name),
+    }));
+    out.extend(spec.secrets.iter().map(|secret| format!("Secret/{secret}")));
+    out.sort_unstable();
+    out.dedup();
+    out.truncate(RESIDUE);
+    out
 }
 
 impl AuditedNamespace {

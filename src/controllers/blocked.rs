@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use jiff::{Timestamp, ToSpan};
 
 use super::trail::{NOTES, Noted};
+use crate::api::compliance::Tombstone;
 use crate::api::outcome::{Attempt as Group, Blocked, HourlyCount};
 use crate::render::words::cut;
 use crate::webhook::attempts::{Attempt, Attempts};
@@ -48,7 +49,13 @@ impl Book {
                 let noted = self.noted.entry(whose).or_default();
                 if noted.len() < NOTED {
                     let change = attempt.message.clone();
-                    noted.push_back(Noted { at: attempt.at, kind, change, digest: attempt.digest.clone() });
+                    noted.push_back(Noted {
+                        at: attempt.at,
+                        kind,
+                        change,
+                        digest: attempt.digest.clone(),
+                        tombstone: attempt.tombstone.clone(),
+                    });
                 }
                 namespaces.push(attempt.namespace.clone());
                 continue;
@@ -129,9 +136,10 @@ impl Book {
         out
     }
 
-    /// Forgets what was noted of namespaces that nobody audits.
-    pub fn note_only(&mut self, audited: impl Fn(&str) -> bool) {
-        self.noted.retain(|(namespace, _), _| audited(namespace));
+    /// Forgets what was noted of namespaces that nobody audits any more. Returns what is left of assets that went with them.
+    pub fn note_only(&mut self, audited: impl Fn(&str) -> bool) -> Vec<Tombstone> {
+        let gone = self.noted.extract_if(.., |(namespace, _), _| !audited(namespace));
+        gone.flat_map(|(_, noted)| noted).filter_map(|note| note.tombstone).collect()
     }
 
     /// Forgets a namespace.
@@ -203,6 +211,7 @@ mod tests {
             message: "m".into(),
             noted: None,
             digest: None,
+            tombstone: None,
         }
     }
 

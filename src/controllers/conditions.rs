@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+pub use crate::api::common::{LOG_SINK_OBSERVED, MONITORING_OBSERVED};
 use crate::render::words;
 
 /// The object can be used as it is.

@@ -2,16 +2,18 @@
 //!
 //! `build` is pure and cannot fail; `apply` writes only what differs, and never touches an object that is not ours.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use std::collections::BTreeSet;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
 use kube::api::{Patch, PatchParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::api::common::{DEFAULT_DENY, LABEL_MANAGED_BY, LABEL_WORKLOAD, MANAGER};
-use crate::api::workload::{AIWorkload, LifecycleState, Manage, WorkloadType};
+use crate::api::workload::{AIWorkload, LifecycleState, Manage, MetricsScheme, WorkloadType};
 use crate::gather::world::World;
-use crate::policy::facts::Namespace;
+use crate::policy::facts::{Cluster, Namespace};
 
 /// One object that should exist.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +43,25 @@ pub enum Resource {
     NetworkPolicy,
     /// PodMonitor.
     PodMonitor,
+    /// `PrometheusRule`.
+    AlertRule,
+}
+
+/// The kinds of the Prometheus operator that a cluster has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kinds {
+    /// PodMonitor.
+    pub pod_monitors: bool,
+    /// `PrometheusRule`.
+    pub alert_rules: bool,
+}
+
+impl Kinds {
+    /// Those of `cluster`.
+    #[must_use]
+    pub fn of(cluster: &Cluster) -> Self {
+        Self { pod_monitors: cluster.has_pod_monitors, alert_rules: cluster.has_alert_rules }
+    }
 }
 
 impl Resource {
@@ -53,6 +74,7 @@ impl Resource {
             Self::RoleBinding => "RoleBinding",
             Self::NetworkPolicy => "NetworkPolicy",
             Self::PodMonitor => "PodMonitor",
+            Self::AlertRule => "PrometheusRule",
         }
     }
 
@@ -61,7 +83,7 @@ impl Resource {
             Self::ServiceAccount => "",
             Self::Role | Self::RoleBinding => "rbac.authorization.k8s.io",
             Self::NetworkPolicy => "networking.k8s.io",
-            Self::PodMonitor => "monitoring.coreos.com",
+            Self::PodMonitor | Self::AlertRule => "monitoring.coreos.com",
         }
     }
 
@@ -131,7 +153,7 @@ pub fn build_namespace(namespace: &Namespace) -> Desired {
 
 /// What should exist for one workload.
 #[must_use]
-pub fn build(workload: &AIWorkload, has_pod_monitors: bool) -> Vec<Desired> {
+pub fn build(workload: &AIWorkload, kinds: Kinds) -> Vec<Desired> {
     let spec = &workload.spec;
     let (Some(name), Some(namespace)) = (&workload.metadata.name, &workload.metadata.namespace) else {
         return Vec::new();
@@ -173,17 +195,60 @@ pub fn build(workload: &AIWorkload, has_pod_monitors: bool) -> Vec<Desired> {
     }
     add(Resource::NetworkPolicy, json!({"spec": network(workload)}));
     let metrics = spec.monitoring.as_ref().and_then(|m| m.metrics.as_ref());
-    if let Some(metrics) = metrics.filter(|_| has_pod_monitors && spec.type_ != WorkloadType::Supporting) {
+    if let Some(metrics) = metrics.filter(|_| kinds.pod_monitors && spec.type_ != WorkloadType::Supporting) {
         let path = metrics.path.as_deref().unwrap_or("/metrics");
+        let mut endpoint = json!({"port": metrics.port, "path": path});
+        if metrics.scheme == Some(MetricsScheme::Https) {
+            endpoint["scheme"] = json!("https");
+            endpoint["tlsConfig"] = json!({"insecureSkipVerify": true});
+        }
         add(
             Resource::PodMonitor,
             json!({"spec": {
                 "selector": {"matchLabels": spec.selector.match_labels},
-                "podMetricsEndpoints": [{"port": metrics.port, "path": path}],
+                "podMetricsEndpoints": [endpoint],
             }}),
         );
+        let active = spec.lifecycle.as_ref().is_none_or(|l| l.state == LifecycleState::Active);
+        if kinds.alert_rules && active {
+            add(
+                Resource::AlertRule,
+                json!({"spec": {"groups": [alerts(namespace, name, &metrics.required)]}}),
+            );
+        }
     }
     out
+}
+
+/// Required figures that an alert stands for each.
+const ALERTS: usize = 16;
+
+/// Alerts on what every declared workload has: its figures. The job is named as the Prometheus operator names that of a
+/// PodMonitor.
+fn alerts(namespace: &str, name: &str, required: &[String]) -> Value {
+    let job = format!("{namespace}/{name}");
+    let alert = |alert: &str, expr: String, summary: String| {
+        json!({"alert": alert, "expr": expr, "for": "10m", "labels": {"severity": "warning", "workload": name},
+               "annotations": {"summary": summary, "runbook": "portcullis explain metrics-exposed"}})
+    };
+    let mut rules = vec![alert(
+        "AIWorkloadWithoutMetrics",
+        format!("absent(up{{job={job:?}}} == 1)"),
+        format!("no pod of AIWorkload {job} serves its figures"),
+    )];
+    let names =
+        |figure: &&String| figure.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
+    for figure in required.iter().filter(names).take(ALERTS) {
+        rules.push(alert(
+            "AIWorkloadFigureMissing",
+            format!(
+                "absent({{__name__=~{:?},job={job:?}}})",
+                format!("{figure}(_total|_count|_sum|_bucket)?")
+            ),
+            format!("AIWorkload {job} does not serve {figure}, which it declares as required"),
+        ));
+    }
+    json!({"name": format!("portcullis.{namespace}.{name}"), "rules": rules})
 }
 
 /// The declared allowances; everything else stays closed by the namespace's default. Who is in quarantine, or gone, has none.
@@ -309,7 +374,20 @@ pub fn present(world: &World, desired: &Desired) -> bool {
                 && g.binding.name == name
                 && g.role == format!("Role/{name}")
         }),
-        Resource::PodMonitor => namespace.pod_monitors.contains_key(name),
+        Resource::PodMonitor => namespace.pod_monitors.get(name).is_some_and(|known| {
+            let wanted = &desired.object["spec"];
+            serde_json::from_value(wanted["selector"].clone())
+                .is_ok_and(|selector: LabelSelector| selector == known.selector)
+                && known.namespaces.is_none()
+                && wanted["podMetricsEndpoints"][0]["port"].as_str().is_some_and(|port| known.ports == [port])
+        }),
+        Resource::AlertRule => {
+            let rules = desired.object.pointer("/spec/groups/0/rules").and_then(Value::as_array);
+            let wanted: BTreeSet<&str> =
+                rules.into_iter().flatten().filter_map(|rule| rule["alert"].as_str()).collect();
+            let known = namespace.alert_rules.get(name);
+            known.is_some_and(|known| known.iter().map(String::as_str).eq(wanted))
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod generate;
 mod keep;
 pub mod leader;
 pub mod pods;
+pub mod probe;
 pub mod status;
 pub mod statuses;
 pub mod trail;

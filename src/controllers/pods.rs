@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
 use jiff::Timestamp;
@@ -21,6 +22,8 @@ pub struct RunningPod {
     pub created: Timestamp,
     /// Whether it is ready.
     pub ready: bool,
+    /// Its address, where it has one of its own.
+    pub address: Option<IpAddr>,
 }
 
 /// The pods of the cluster.
@@ -49,6 +52,9 @@ impl Pods {
         let ready = pod.status.as_ref().is_some_and(|status| {
             status.conditions.iter().flatten().any(|c| c.type_ == "Ready" && c.status == "True")
         });
+        let own = pod.spec.as_ref().is_some_and(|spec| spec.host_network != Some(true));
+        let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()).filter(|_| own);
+        let address = address.and_then(|address| address.parse().ok());
         let object = self.intern(pod);
         match devices {
             Some(device) => {
@@ -61,7 +67,7 @@ impl Pods {
         }
         let known = self.by_namespace.entry(namespace).or_default();
         let changed = known.get(&name).is_none_or(|k| !Arc::ptr_eq(&k.object, &object) || k.ready != ready);
-        known.insert(name, RunningPod { object, created, ready });
+        known.insert(name, RunningPod { object, created, ready, address });
         changed
     }
 

@@ -224,26 +224,32 @@ impl Statuses {
             let decision = judge(Subject::Model(model));
             let former = self.models.former(&model.metadata);
             let status = asset::model(model, namespace, &decision, &former, now);
-            dues.models.push(Due::new(&model.metadata, status));
+            let mut due = Due::new(&model.metadata, status);
+            due.event = asset::model_event(model, &due.status, &former, now);
+            dues.models.push(due);
         }
         for dataset in namespace.datasets.values() {
             let decision = judge(Subject::Dataset(dataset));
             let former = self.datasets.former(&dataset.metadata);
             let status = asset::dataset(dataset, namespace, &decision, &former, now);
-            dues.datasets.push(Due::new(&dataset.metadata, status));
+            let mut due = Due::new(&dataset.metadata, status);
+            due.event = asset::dataset_event(dataset, &due.status, &former, now);
+            dues.datasets.push(due);
         }
         for prompt in namespace.prompts.values() {
             let decision = judge(Subject::Prompt(prompt));
             let former = self.prompts.former(&prompt.metadata);
             let status = asset::prompt(prompt, namespace, &decision, &former, now);
-            dues.prompts.push(Due::new(&prompt.metadata, status));
+            let mut due = Due::new(&prompt.metadata, status);
+            due.event = asset::prompt_event(prompt, &due.status, &former, now);
+            dues.prompts.push(due);
         }
         for evidence in namespace.evidence.values() {
             let decision = judge(Subject::Evidence(EvidenceFacts { evidence, user: None }));
             let former = self.evidence.former(&evidence.metadata);
-            let status = record::evidence(evidence, &decision, &former, now);
+            let status = record::evidence(evidence, &settings, &decision, &former, now);
             let mut due = Due::new(&evidence.metadata, status);
-            due.event = record::event(evidence, &due.status, &former, now);
+            due.event = record::event(evidence, &settings, &due.status, &former, now);
             dues.evidence.push(due);
         }
     }

@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::api::AIWorkload;
 use crate::api::common::OverallVerdict;
+use crate::api::compliance::Tombstone;
 use crate::api::outcome::{History, HistoryEntry, HistoryKind};
 use crate::api::workload::KnownGood;
 use crate::policy::composition;
@@ -33,6 +34,24 @@ pub struct Noted {
     pub change: String,
     /// The digest of an asset afterwards.
     pub digest: Option<String>,
+    /// What is left of an asset that was deleted.
+    pub tombstone: Option<Tombstone>,
+}
+
+/// Tombstones that a row keeps.
+const TOMBSTONES: usize = 48;
+
+/// The tombstones after what was noted: the newest ones.
+#[must_use]
+pub fn tombstones(former: &[Tombstone], more: impl Iterator<Item = Tombstone>) -> Vec<Tombstone> {
+    let mut all: Vec<Tombstone> = former.to_vec();
+    for one in more {
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+    all.drain(..all.len().saturating_sub(TOMBSTONES));
+    all
 }
 
 /// What is looked at of a workload.

@@ -1,3 +1,5 @@
+//! What enters a history, and what is exported of it.
+
 use super::*;
 use crate::policy::testing::{Bench, DIGEST};
 use crate::policy::trail::Checker;
@@ -74,6 +76,7 @@ fn what_the_webhook_noted_enters_in_order_and_a_few_at_a_time() {
             kind: HistoryKind::BreakGlass,
             change: format!("somebody entered {n} {}", "x".repeat(300)),
             digest: None,
+            tombstone: None,
         })
         .collect();
     let first = looked(&bench, None, OverallVerdict::Pass, &[], 0);
@@ -145,4 +148,14 @@ async fn lines_that_cannot_be_written_wait_and_the_fault_is_told() {
     let text = std::fs::read_to_string(&path).unwrap();
     let line: Line = serde_json::from_str(text.trim()).unwrap();
     assert_eq!(line, Line::new("c", &history.entries[0]));
+}
+
+#[test]
+fn tombstones_are_kept_once_and_bounded() {
+    let stone =
+        |n: usize| Tombstone { kind: "AIModel".to_owned(), name: format!("m{n}"), ..Tombstone::default() };
+    let few = tombstones(&[], [stone(1), stone(2), stone(1)].into_iter());
+    assert_eq!(few, [stone(1), stone(2)]);
+    let many = tombstones(&few, (3..99).map(stone));
+    assert_eq!((many.len(), many.last()), (TOMBSTONES, Some(&stone(98))));
 }

@@ -60,7 +60,7 @@ impl Feed {
     /// error; what was known stays known meanwhile.
     pub fn start(&self, client: &Client) {
         // Counted before any watch can finish, so that an early one cannot declare the whole synced.
-        self.synced.waiting.store(27, Ordering::SeqCst);
+        self.synced.waiting.store(29, Ordering::SeqCst);
         self.metadata::<Namespace>(client, Kind::Namespace, |meta| {
             Object::Namespace(Box::new(Namespace { metadata: meta.metadata, ..Namespace::default() }))
         });
@@ -95,8 +95,12 @@ impl Feed {
         self.whole::<ClusterRoleBinding>(client, Kind::ClusterRoleBinding, |o| {
             Object::ClusterRoleBinding(Box::new(o))
         });
-        let monitor = ("monitoring.coreos.com", "v1", "PodMonitor");
-        self.optional(client, Kind::PodMonitor, monitor, |o| Object::PodMonitor(Box::new(o)));
+        let monitoring = |kind| ("monitoring.coreos.com", "v1", kind);
+        self.optional(client, Kind::PodMonitor, monitoring("PodMonitor"), |o| Object::PodMonitor(Box::new(o)));
+        self.optional(client, Kind::ServiceMonitor, monitoring("ServiceMonitor"), |o| {
+            Object::ServiceMonitor(Box::new(o))
+        });
+        self.optional(client, Kind::AlertRule, monitoring("PrometheusRule"), |o| Object::AlertRule(Box::new(o)));
         let route = |kind| ("gateway.networking.k8s.io", "v1", kind);
         self.optional(client, Kind::HttpRoute, route("HTTPRoute"), |o| Object::HttpRoute(Box::new(o)));
         self.optional(client, Kind::GrpcRoute, route("GRPCRoute"), |o| Object::GrpcRoute(Box::new(o)));
@@ -181,6 +185,7 @@ impl Feed {
         let known = match kind {
             Kind::PodMonitor => &mut world.cluster.has_pod_monitors,
             Kind::TrafficPolicy => &mut world.cluster.has_traffic_policies,
+            Kind::AlertRule => &mut world.cluster.has_alert_rules,
             _ => return,
         };
         let changed = std::mem::replace(known, exists) != exists;
@@ -251,7 +256,15 @@ fn absent(error: &watcher::Error) -> bool {
 impl Kind {
     /// Whether a cluster may lack it.
     fn optional(self) -> bool {
-        matches!(self, Self::PodMonitor | Self::HttpRoute | Self::GrpcRoute | Self::TrafficPolicy)
+        matches!(
+            self,
+            Self::PodMonitor
+                | Self::ServiceMonitor
+                | Self::AlertRule
+                | Self::HttpRoute
+                | Self::GrpcRoute
+                | Self::TrafficPolicy
+        )
     }
 
     /// The plural resource name, as metrics label it.
@@ -274,6 +287,8 @@ impl Kind {
             Self::ServiceAccount => "serviceaccounts",
             Self::NetworkPolicy => "networkpolicies",
             Self::PodMonitor => "podmonitors",
+            Self::ServiceMonitor => "servicemonitors",
+            Self::AlertRule => "prometheusrules",
             Self::Service => "services",
             Self::Ingress => "ingresses",
             Self::HttpRoute => "httproutes",

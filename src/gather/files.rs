@@ -267,11 +267,18 @@ impl Manifests {
                 world.cluster.has_pod_monitors = true;
                 return keep(world, Object::PodMonitor, value, kind);
             }
+            ("monitoring.coreos.com", "ServiceMonitor") => {
+                return keep(world, Object::ServiceMonitor, value, kind);
+            }
+            ("monitoring.coreos.com", "PrometheusRule") => {
+                world.cluster.has_alert_rules = true;
+                return keep(world, Object::AlertRule, value, kind);
+            }
             ("apiextensions.k8s.io", _) => {
-                world.cluster.has_pod_monitors |=
-                    value["metadata"]["name"] == "podmonitors.monitoring.coreos.com";
-                world.cluster.has_traffic_policies |=
-                    value["metadata"]["name"] == "backendtrafficpolicies.gateway.envoyproxy.io";
+                let name = &value["metadata"]["name"];
+                world.cluster.has_pod_monitors |= name == "podmonitors.monitoring.coreos.com";
+                world.cluster.has_alert_rules |= name == "prometheusrules.monitoring.coreos.com";
+                world.cluster.has_traffic_policies |= name == "backendtrafficpolicies.gateway.envoyproxy.io";
                 self.skip(kind);
                 return Ok(None);
             }
@@ -457,7 +464,9 @@ fn scope(group: &str, kind: &str) -> Option<Scope> {
         | ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute")
         | ("gateway.envoyproxy.io", "BackendTrafficPolicy")
         | ("rbac.authorization.k8s.io", "Role" | "RoleBinding")
-        | ("monitoring.coreos.com", "PodMonitor") => Some(Scope::Namespaced),
+        | ("monitoring.coreos.com", "PodMonitor" | "ServiceMonitor" | "PrometheusRule") => {
+            Some(Scope::Namespaced)
+        }
         (api::common::GROUP, kind) => {
             definition(kind).map(|d| if d.namespaced { Scope::Namespaced } else { Scope::Cluster })
         }

@@ -75,6 +75,8 @@ const KINDS: &[(&str, &str, &str, bool)] = &[
     ("gateway.networking.k8s.io", "v1", "GRPCRoute", true),
     ("gateway.envoyproxy.io", "v1alpha1", "BackendTrafficPolicy", true),
     ("monitoring.coreos.com", "v1", "PodMonitor", true),
+    ("monitoring.coreos.com", "v1", "ServiceMonitor", true),
+    ("monitoring.coreos.com", "v1", "PrometheusRule", true),
     ("portcullis.dev", "v1alpha1", "AIWorkload", true),
     ("portcullis.dev", "v1alpha1", "AIModel", true),
     ("portcullis.dev", "v1alpha1", "AIDataset", true),

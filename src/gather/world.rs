@@ -101,9 +101,8 @@ impl World {
                 };
                 self.put(policy.metadata, |ns| &mut ns.network_policies, known)
             }
-            Object::PodMonitor(monitor) => {
-                let known = pod_monitor(&monitor);
-                self.put(monitor.metadata, |ns| &mut ns.pod_monitors, known)
+            object @ (Object::PodMonitor(_) | Object::ServiceMonitor(_) | Object::AlertRule(_)) => {
+                self.apply_monitoring(object)
             }
             Object::Service(service) => {
                 let known = read::service(&service);
@@ -162,6 +161,24 @@ impl World {
         }
     }
 
+    fn apply_monitoring(&mut self, object: Object) -> Touched {
+        match object {
+            Object::PodMonitor(monitor) => {
+                let known = pod_monitor(&monitor);
+                self.put(monitor.metadata, |ns| &mut ns.pod_monitors, known)
+            }
+            Object::ServiceMonitor(monitor) => {
+                let known = read::service_monitor(&monitor);
+                self.put(monitor.metadata, |ns| &mut ns.service_monitors, known).widened_by_monitors()
+            }
+            Object::AlertRule(rule) => {
+                let known = read::alerts(&rule);
+                self.put(rule.metadata, |ns| &mut ns.alert_rules, known).widened_by_monitors()
+            }
+            _ => Touched::nothing(),
+        }
+    }
+
     /// Forgets an object. Returns whose verdict may change.
     pub fn remove(&mut self, kind: Kind, namespace: Option<&str>, name: &str) -> Touched {
         match kind {
@@ -189,6 +206,12 @@ impl World {
             Kind::ServiceAccount => self.take(namespace, |ns| ns.service_accounts.remove(name).is_some()),
             Kind::NetworkPolicy => self.take(namespace, |ns| ns.network_policies.remove(name).is_some()),
             Kind::PodMonitor => self.take(namespace, |ns| ns.pod_monitors.remove(name).is_some()),
+            Kind::ServiceMonitor => {
+                self.take(namespace, |ns| ns.service_monitors.remove(name).is_some()).widened_by_monitors()
+            }
+            Kind::AlertRule => {
+                self.take(namespace, |ns| ns.alert_rules.remove(name).is_some()).widened_by_monitors()
+            }
             Kind::Service => self.take(namespace, |ns| ns.services.remove(name).is_some()),
             Kind::Ingress => self.take(namespace, |ns| ns.ingresses.remove(name).is_some()),
             Kind::HttpRoute => self.take_route(namespace, &format!("HTTPRoute/{name}")),

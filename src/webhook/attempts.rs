@@ -13,6 +13,7 @@ use kube::{Api, Client};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use crate::api::compliance::Tombstone;
 use crate::api::outcome::HistoryKind;
 use crate::gather::objects::Owner;
 use crate::gather::world::World;
@@ -94,6 +95,9 @@ pub struct Attempt {
     /// The digest of an asset afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// What is left of an asset that was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tombstone: Option<Tombstone>,
 }
 
 /// A request that was let in and belongs into a history: an asset was written or deleted.
@@ -109,6 +113,8 @@ pub struct Change {
     pub message: String,
     /// Its digest afterwards.
     pub digest: Option<String>,
+    /// What is left of it, where it was deleted.
+    pub tombstone: Option<Tombstone>,
 }
 
 /// What one replica remembers.
@@ -169,6 +175,7 @@ impl RefusalSink for Sink {
                 message: cut(message.clone(), 300),
                 noted: Some(HistoryKind::BreakGlass),
                 digest: None,
+                tombstone: None,
             });
         }
         let _ = self.events.try_send(Told::Entered(access));
@@ -185,6 +192,7 @@ impl RefusalSink for Sink {
             message: cut(change.message, 300),
             noted: Some(HistoryKind::Asset),
             digest: change.digest,
+            tombstone: change.tombstone,
         });
     }
 
@@ -200,6 +208,7 @@ impl RefusalSink for Sink {
                 message: cut(message.clone(), 300),
                 noted: None,
                 digest: None,
+                tombstone: None,
             });
         }
         // A full queue means that Events are behind already: more of them would not help anybody.

@@ -9,11 +9,17 @@ use super::judge::{Judge, concluded, read, unreadable};
 use super::namespaces::SPARE;
 use super::wire::{Answer, Request};
 use crate::api;
+use crate::api::compliance::Tombstone;
 use crate::gather::objects::{Meta, PodObject};
-use crate::policy::facts::{Asset, EvidenceFacts, ExemptionFacts, Subject};
+use crate::policy::facts::{Asset, EvidenceFacts, ExemptionFacts, Namespace, Subject};
 use crate::policy::selector::{Overlap, overlap};
 use crate::policy::{Decision, Enforcement, Finding, decide, evaluate};
 use crate::render::words;
+
+/// The instant without its fraction.
+fn seconds(at: jiff::Timestamp) -> String {
+    jiff::Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
+}
 
 impl Judge {
     /// Our own kinds: what they say is judged on CREATE and UPDATE; who deletes a declaration hears what it leaves behind.
@@ -72,8 +78,53 @@ impl Judge {
             namespace: request.namespace.to_string(),
             object,
             message: format!("{user} {did}"),
+            tombstone: new
+                .is_none()
+                .then(|| self.tombstone(request, kind, old.as_ref().and_then(|s| s.digest.clone()))),
             digest: new.or(old).and_then(|spec| spec.digest),
         });
+    }
+
+    /// What is left of an asset: when it went, and the record of what became of it.
+    ///
+    /// The end of a namespace waits for no record, so what is missing is written down instead.
+    fn tombstone(&self, request: &Request<'_>, kind: &str, digest: Option<String>) -> Tombstone {
+        let name = request.name.to_string();
+        let world = self.world();
+        let evidence = world.namespace(&request.namespace).evidence.iter();
+        let record = evidence
+            .filter(|(_, evidence)| {
+                matches!(evidence.spec.type_.as_str(), "DisposalRecord" | "TransferRecord")
+            })
+            .find(|(_, evidence)| evidence.spec.subject.kind == kind && evidence.spec.subject.name == name)
+            .map(|(name, _)| name.clone());
+        let open = if world.namespace(&request.namespace).terminating {
+            let lasting = Namespace { terminating: false, ..world.namespace(&request.namespace).clone() };
+            let settings = world.settings(&lasting);
+            let now = (self.clock)();
+            let said = |subject: Subject<'_>| {
+                let facts = world.facts(now, subject, &lasting, &settings);
+                let mut findings = evaluate(&facts).into_iter();
+                let open = findings.find(|finding| finding.control.id == "disposal-evidenced");
+                open.map(|finding| words::cut(finding.detail, 300))
+            };
+            request.old_object.and_then(|raw| match kind {
+                "AIModel" => said(Subject::Deletion(Asset::Model(&read(raw).ok()?))),
+                "AIDataset" => said(Subject::Deletion(Asset::Dataset(&read(raw).ok()?))),
+                _ => said(Subject::Deletion(Asset::Prompt(&read(raw).ok()?))),
+            })
+        } else {
+            None
+        };
+        Tombstone {
+            open,
+            kind: kind.to_owned(),
+            name,
+            namespace: Some(request.namespace.to_string()),
+            digest: digest.filter(|digest| digest.len() == 71),
+            disposed_at: Some(seconds((self.clock)())),
+            record,
+        }
     }
 
     async fn own_kind_judged(&self, request: &Request<'_>, deadline: Instant) -> Answer {

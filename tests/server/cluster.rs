@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use hyper::{Method, Request};
 use kube::Client;
 use kube::client::Body;
-use portcullis::controllers::generate::{build, build_namespace};
+use portcullis::controllers::generate::{Kinds, build, build_namespace};
 use portcullis::gather::objects::CARRIERS;
 use portcullis::webhook::tls::install_provider;
 use serde_json::{Value, json};
@@ -265,11 +265,11 @@ pub fn generated(world: &Documented) -> Vec<Value> {
         object["metadata"]["uid"] = json!("of-a-file");
     }
     let world = world.manifests().world;
-    let monitors = world.cluster.has_pod_monitors;
+    let kinds = Kinds::of(&world.cluster);
     let governed = world.cluster.namespaces.values().filter(|namespace| namespace.governed());
     governed
         .flat_map(|namespace| {
-            let workloads = namespace.workloads.values().flat_map(|workload| build(workload, monitors));
+            let workloads = namespace.workloads.values().flat_map(|workload| build(workload, kinds));
             workloads.chain([build_namespace(namespace)])
         })
         .map(|desired| desired.object)

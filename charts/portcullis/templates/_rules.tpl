@@ -24,7 +24,7 @@
   resources: [clusterrolebindings, clusterroles, rolebindings, roles]
   verbs: [get, list, watch]
 - apiGroups: [monitoring.coreos.com]
-  resources: [podmonitors]
+  resources: [podmonitors, prometheusrules, servicemonitors]
   verbs: [get, list, watch]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [grpcroutes, httproutes]

@@ -10,6 +10,14 @@ use crate::api::{
 };
 
 choices! {
+    /// How figures are read.
+    pub enum MetricsScheme {
+        /// Without encryption.
+        Http = "http",
+        /// Encrypted, by a certificate that nobody has to vouch for.
+        Https = "https",
+    }
+
     /// How much of inputs and outputs is logged.
     pub enum IoLogMode {
         /// Everything.
@@ -92,6 +100,9 @@ pub struct Metrics {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::path")]
     pub path: Option<String>,
+    /// How it is read: without encryption unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<MetricsScheme>,
     /// Names of figures that must be there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::paths")]

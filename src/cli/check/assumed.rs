@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::api::workload::Manage;
-use crate::controllers::generate::{Desired, Resource, build, build_namespace};
+use crate::controllers::generate::{Desired, Kinds, Resource, build, build_namespace};
 use crate::gather::world::{Object, World};
 use crate::policy::facts::Namespace;
 
@@ -12,13 +12,13 @@ use crate::policy::facts::Namespace;
 ///
 /// An object of that name that is there already is left alone, because the operator adopts nothing that it did not make.
 pub fn assume_generated(world: &mut World) {
-    let monitors = world.cluster.has_pod_monitors;
+    let kinds = Kinds::of(&world.cluster);
     let mut wanted = Vec::new();
     for namespace in world.cluster.namespaces.values().filter(|ns| ns.governed()) {
         let observed = !namespace.workloads.is_empty()
             && namespace.workloads.values().all(|w| w.spec.manage == Manage::Observe);
         let of_namespace = (!observed).then(|| build_namespace(namespace));
-        let of_workloads = namespace.workloads.values().flat_map(|workload| build(workload, monitors));
+        let of_workloads = namespace.workloads.values().flat_map(|workload| build(workload, kinds));
         let missing = of_namespace.into_iter().chain(of_workloads).filter(|d| !taken(namespace, d));
         wanted.extend(missing.filter_map(object));
     }
@@ -33,6 +33,7 @@ fn taken(namespace: &Namespace, desired: &Desired) -> bool {
         Resource::ServiceAccount => namespace.service_accounts.contains_key(name),
         Resource::NetworkPolicy => namespace.network_policies.contains_key(name),
         Resource::PodMonitor => namespace.pod_monitors.contains_key(name),
+        Resource::AlertRule => namespace.alert_rules.contains_key(name),
         // Rights of one's own under the name of the generated ones are bound to the same identity and add to them.
         Resource::Role | Resource::RoleBinding => false,
     }
@@ -47,6 +48,7 @@ fn object(desired: Desired) -> Option<Object> {
         Resource::ServiceAccount => read(Object::ServiceAccount, desired.object),
         Resource::NetworkPolicy => read(Object::NetworkPolicy, desired.object),
         Resource::PodMonitor => read(Object::PodMonitor, desired.object),
+        Resource::AlertRule => read(Object::AlertRule, desired.object),
         Resource::Role => read(Object::Role, desired.object),
         Resource::RoleBinding => read(Object::RoleBinding, desired.object),
     }

@@ -4,9 +4,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{AuditError, Auditor, PoisonError, Pulse, Written, lock};
+use crate::api::compliance::Tombstone;
 use crate::controllers::audit::states::States;
 use crate::controllers::compliance::rows::cluster_status;
 use crate::controllers::conditions::{FRESH, Said, seconds};
+use crate::controllers::trail;
 use crate::controllers::webhooks::Drift;
 use crate::policy::facts::{EnforcementFault, Subject};
 use crate::policy::{Enforcement, decide, evaluate};
@@ -17,12 +19,14 @@ const UNDECLARED: usize = 32;
 impl Auditor {
     /// Judges the cluster as a whole and writes its row, where it differs or `stale` asks for a sign of life.
     pub(super) async fn cluster(&self, now: Timestamp, pulse: &Pulse, written: &mut Written, stale: bool) {
-        let own = self.own(now);
+        let tombstones = trail::tombstones(&written.cluster.tombstones, written.left.iter().cloned());
+        let own = self.own(now, &tombstones);
         if pulse.was_still() {
             written.cluster.conditions.clear();
         }
         let namespaces = written.namespaces.values().map(|kept| (&kept.summed, &kept.row));
-        let status = cluster_status(namespaces, &own, fresh(written), &written.cluster, now);
+        let mut status = cluster_status(namespaces, &own, fresh(written), &written.cluster, now);
+        status.tombstones = tombstones;
         let same = {
             let mut former = written.cluster.clone();
             former.last_audit_time.clone_from(&status.last_audit_time);
@@ -34,6 +38,7 @@ impl Auditor {
         match self.put_row("cluster", "Cluster", None, &status).await {
             Ok(()) => {
                 written.cluster = status;
+                written.left.clear();
                 written.cluster_at = Some(Instant::now());
             }
             Err(error) => self.failed(&AuditError::Row("cluster".to_owned(), error)),
@@ -41,7 +46,14 @@ impl Auditor {
     }
 
     /// What is found on the cluster itself: its enforcement, its trust policies and profiles.
-    fn own(&self, now: Timestamp) -> States {
+    fn own(&self, now: Timestamp, tombstones: &[Tombstone]) -> States {
+        let undisposed: Vec<(String, String)> = tombstones
+            .iter()
+            .filter_map(|stone| {
+                let (home, name) = (stone.namespace.as_deref().unwrap_or_default(), &stone.name);
+                Some((format!("{} {home}/{name}", stone.kind), stone.open.clone()?))
+            })
+            .collect();
         // The newest speaks for all.
         let mut faults: Vec<EnforcementFault> =
             self.drifts.borrow().iter().rev().filter(|drift| recent(drift, now)).map(fault).collect();
@@ -64,12 +76,14 @@ impl Auditor {
             known.enforcement_faults == faults
                 && known.undeclared == undeclared
                 && known.trail_exported == exported
+                && known.undisposed == undisposed
         };
         if !told {
             let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
             world.cluster.enforcement_faults = faults;
             world.cluster.undeclared = undeclared;
             world.cluster.trail_exported = exported;
+            world.cluster.undisposed = undisposed;
         }
         let world = self.world();
         let nowhere = world.namespace("");

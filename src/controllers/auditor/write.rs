@@ -34,6 +34,10 @@ impl Auditor {
         written.held.remove(name);
         written.unwritten.remove(name);
         lock(&self.book).forget(name);
+        // What is left of its assets outlives its row.
+        if let Some(kept) = written.namespaces.get_mut(name) {
+            written.left.append(&mut kept.row.tombstones);
+        }
         let rows: Api<AICompliance> = Api::all(self.client.clone());
         match rows.delete(name, &DeleteParams::default()).await {
             Ok(_) => {
@@ -214,8 +218,10 @@ impl Auditor {
         let wanted: Vec<Desired> = {
             let world = self.world();
             let namespace = world.namespace(name);
-            let of_workloads =
-                namespace.workloads.values().flat_map(|w| generate::build(w, world.cluster.has_pod_monitors));
+            let of_workloads = namespace
+                .workloads
+                .values()
+                .flat_map(|w| generate::build(w, generate::Kinds::of(&world.cluster)));
             std::iter::once(generate::build_namespace(namespace))
                 .chain(of_workloads)
                 .filter(|desired| !generate::present(&world, desired))

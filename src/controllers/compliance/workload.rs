@@ -26,6 +26,10 @@ pub struct Beside<'a> {
     pub known_good: Option<KnownGood>,
     /// How many entries of the history are new: they are not dropped.
     pub fresh: usize,
+    /// What remains of it while it retires.
+    pub residue: Vec<String>,
+    /// What was seen of its figures and its log sink.
+    pub observed: Vec<Said>,
     /// The conditions before.
     pub former: &'a [Condition],
 }
@@ -33,7 +37,18 @@ pub struct Beside<'a> {
 /// The status of one workload.
 #[must_use]
 pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Timestamp) -> AIWorkloadStatus {
-    let Beside { generation, composition, generated, blocked, history, known_good, fresh, former } = beside;
+    let Beside {
+        generation,
+        composition,
+        generated,
+        blocked,
+        history,
+        known_good,
+        fresh,
+        residue,
+        observed,
+        former,
+    } = beside;
     let states = &audited.states;
     let verdict = states.verdict();
     let compliant = Said::new(
@@ -76,8 +91,13 @@ pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Times
         composition_digest: Some(composition),
         history,
         known_good,
-        residue: Vec::new(),
-        conditions: conditions([compliant, generated, selects], former, generation, now),
+        residue,
+        conditions: conditions(
+            [compliant, generated, selects].into_iter().chain(observed),
+            former,
+            generation,
+            now,
+        ),
     };
     bound(&mut status, fresh);
     status

@@ -1,8 +1,11 @@
 //! What holds of models, datasets and prompts, apart from their verification, which others write. Pure.
 
 use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::runtime::events::Event;
 
 use super::record::judged;
+use super::{expiry, warning};
 use crate::api::common::{AssetStatus, Retention, VerificationState};
 use crate::api::model::{ModelSourceKind, Stage};
 use crate::api::{AIDataset, AIModel, AIPrompt};
@@ -66,6 +69,7 @@ pub fn model(
         .filter(|(_, w)| w.spec.models.iter().any(|m| Some(m.name.as_str()) == name));
     status(
         [ready, declared, current].into_iter().chain(verified(model)),
+        &dates!(spec),
         users.map(|(name, _)| name),
         namespace,
         model.metadata.generation,
@@ -97,7 +101,15 @@ pub fn dataset(
         .iter()
         .filter(|(_, w)| w.spec.datasets.iter().any(|d| Some(d.name.as_str()) == name));
     let said = [judged(decision), declared, current];
-    status(said, users.map(|(name, _)| name), namespace, dataset.metadata.generation, former, now)
+    status(
+        said,
+        &dates!(spec),
+        users.map(|(name, _)| name),
+        namespace,
+        dataset.metadata.generation,
+        former,
+        now,
+    )
 }
 
 /// The status of a prompt.
@@ -122,11 +134,20 @@ pub fn prompt(
         .iter()
         .filter(|(_, w)| w.spec.prompts.iter().any(|p| Some(p.name.as_str()) == name));
     let said = [judged(decision), declared, current];
-    status(said, users.map(|(name, _)| name), namespace, prompt.metadata.generation, former, now)
+    status(
+        said,
+        &dates!(spec),
+        users.map(|(name, _)| name),
+        namespace,
+        prompt.metadata.generation,
+        former,
+        now,
+    )
 }
 
 fn status<'a>(
     said: impl IntoIterator<Item = Said>,
+    dates: &Dates<'_>,
     users: impl Iterator<Item = &'a String>,
     namespace: &Namespace,
     generation: Option<i64>,
@@ -136,6 +157,7 @@ fn status<'a>(
     AssetStatus {
         observed_generation: generation,
         consumers: users.take(CONSUMERS).map(|name| format!("{}/{name}", namespace.name)).collect(),
+        warned_days: warned(dates, former, now),
         conditions: conditions(said, &former.conditions, generation, now),
         ..AssetStatus::default()
     }
@@ -181,6 +203,74 @@ fn verified(model: &AIModel) -> Vec<Said> {
             "every file was read and is as signed".to_owned(),
         ),
     ]
+}
+
+/// The next day that somebody has to act by: a review, or the end of retention.
+fn next(of: &Dates<'_>) -> Option<(Timestamp, &'static str)> {
+    let ends = of.retention.and_then(|retention| dates::until(retention.until.as_deref()?));
+    let reviewed = of.last_reviewed_at.and_then(dates::until);
+    let due = reviewed.zip(of.review_every.and_then(dates::duration));
+    let due = due.and_then(|(last, every)| last.checked_add(every).ok());
+    let ends = ends.map(|at| (at, "its retention"));
+    let due = due.map(|at| (at, "the time until its next review"));
+    [ends, due].into_iter().flatten().min_by_key(|(at, _)| *at)
+}
+
+/// The nearest mark on the way to that day. It begins anew once the day is moved.
+fn warned(of: &Dates<'_>, former: &AssetStatus, now: Timestamp) -> Option<u8> {
+    let mark = next(of).and_then(|(until, _)| expiry::mark(until, now))?;
+    Some(former.warned_days.map_or(mark, |warned| warned.min(mark)))
+}
+
+fn event(
+    what: &str,
+    of: &Dates<'_>,
+    status: &AssetStatus,
+    former: &AssetStatus,
+    now: Timestamp,
+) -> Option<Event> {
+    if !expiry::is_news(status.warned_days, former.warned_days) {
+        return None;
+    }
+    let (until, which) = next(of)?;
+    let reason = if status.warned_days == Some(0) { "AssetOverdue" } else { "AssetDue" };
+    Some(warning(
+        reason,
+        format!("{which} of {what} {}: review it, or dispose of it", expiry::left(until, now)),
+    ))
+}
+
+/// The warning that comes with the status of a model, where it has one.
+#[must_use]
+pub fn model_event(
+    model: &AIModel,
+    status: &AssetStatus,
+    former: &AssetStatus,
+    now: Timestamp,
+) -> Option<Event> {
+    event(&format!("AIModel {}", model.name_any()), &dates!(model.spec), status, former, now)
+}
+
+/// The warning that comes with the status of a dataset, where it has one.
+#[must_use]
+pub fn dataset_event(
+    dataset: &AIDataset,
+    status: &AssetStatus,
+    former: &AssetStatus,
+    now: Timestamp,
+) -> Option<Event> {
+    event(&format!("AIDataset {}", dataset.name_any()), &dates!(dataset.spec), status, former, now)
+}
+
+/// The warning that comes with the status of a prompt, where it has one.
+#[must_use]
+pub fn prompt_event(
+    prompt: &AIPrompt,
+    status: &AssetStatus,
+    former: &AssetStatus,
+    now: Timestamp,
+) -> Option<Event> {
+    event(&format!("AIPrompt {}", prompt.name_any()), &dates!(prompt.spec), status, former, now)
 }
 
 fn declared(fields: &[(&str, bool)]) -> Said {
@@ -256,6 +346,26 @@ mod tests {
         );
         assert_eq!(status.consumers, ["a/chat"]);
         assert!(status.verification.is_none(), "others write it");
+        // Reviewed last on the first of January, and due on the first of April.
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let mut former = AssetStatus::default();
+        let mut told = Vec::new();
+        for day in ["2026-02-01", "2026-03-10", "2026-03-20", "2026-03-27", "2026-04-01", "2026-04-09"] {
+            let now = at(&format!("{day}T12:00:00Z"));
+            let status = model(&object, &namespace, &Decision::default(), &former, now);
+            let event = model_event(&object, &status, &former, now);
+            told.extend(event.and_then(|event| event.note));
+            former = status;
+        }
+        assert_eq!(
+            told,
+            [
+                "the time until its next review of AIModel m ends in 22 days: review it, or dispose of it",
+                "the time until its next review of AIModel m ends in 5 days: review it, or dispose of it",
+                "the time until its next review of AIModel m ends within a day: review it, or dispose of it",
+                "the time until its next review of AIModel m is over: review it, or dispose of it",
+            ]
+        );
     }
 
     #[test]

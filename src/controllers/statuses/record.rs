@@ -1,6 +1,6 @@
 //! What holds of records: proofs, suppliers and organisations. Also what a decision says of any object by itself. Pure.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::runtime::events::Event;
 
@@ -10,6 +10,8 @@ use crate::api::outcome::RecordStatus;
 use crate::api::supplier::SupplierStatus;
 use crate::api::{AIEvidence, AIGovernance, AISupplier};
 use crate::controllers::conditions::{CURRENT, Holds, READY, Said, conditions};
+use crate::policy::evidence::kind;
+use crate::policy::facts::Settings;
 use crate::policy::{Decision, Finding, Verdict, dates};
 use crate::render::words;
 
@@ -62,18 +64,31 @@ fn record(
     }
 }
 
+/// When a proof ends to count: on the day that it names, or once it is older than proofs of its type may be.
+fn end(evidence: &AIEvidence, settings: &Settings) -> Option<Timestamp> {
+    let spec = &evidence.spec;
+    let named = spec.expires_at.as_deref().and_then(dates::until);
+    let limit = kind(&spec.type_).and_then(|kind| kind.limit(settings));
+    let issued = dates::from(&spec.issued_at);
+    let aged =
+        issued.zip(limit).and_then(|(at, days)| at.checked_add(SignedDuration::from_hours(days * 24)).ok());
+    [named, aged].into_iter().flatten().min()
+}
+
 /// The status of a proof.
 #[must_use]
 pub fn evidence(
     evidence: &AIEvidence,
+    settings: &Settings,
     decision: &Decision,
     former: &RecordStatus,
     now: Timestamp,
 ) -> RecordStatus {
     let spec = &evidence.spec;
-    let until = spec.expires_at.as_deref().and_then(dates::until);
+    let until = end(evidence, settings);
     let over = until.is_some_and(|until| until < now);
-    let end = spec.expires_at.as_deref().unwrap_or_default();
+    let end = until.map(|until| until.to_string()).unwrap_or_default();
+    let end = end.split('T').next().unwrap_or_default();
     let ready = if over {
         Said::new(READY, false, "Expired", format!("it counted until {end}: record a new one"))
     } else if spec.result == Some(EvidenceResult::Fail) {
@@ -95,6 +110,7 @@ pub fn evidence(
 #[must_use]
 pub fn event(
     evidence: &AIEvidence,
+    settings: &Settings,
     status: &RecordStatus,
     former: &RecordStatus,
     now: Timestamp,
@@ -102,7 +118,7 @@ pub fn event(
     if !expiry::is_news(status.warned_days, former.warned_days) {
         return None;
     }
-    let until = dates::until(evidence.spec.expires_at.as_deref()?)?;
+    let until = end(evidence, settings)?;
     let (type_, name, left) = (&evidence.spec.type_, evidence.name_any(), expiry::left(until, now));
     let reason = if status.warned_days == Some(0) { "EvidenceEnded" } else { "EvidenceEnds" };
     let subject = &evidence.spec.subject;
@@ -168,6 +184,7 @@ pub fn governance(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::evidence::AIEvidenceSpec;
     use serde_json::json;
 
     #[test]
@@ -179,15 +196,24 @@ mod tests {
                      "issuedAt": "2026-01-01", "expiresAt": "2026-06-01"}}))
         .unwrap();
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let nothing = Decision::default();
-        let first = evidence(&proof, &nothing, &RecordStatus::default(), at("2026-02-01T00:00:00Z"));
+        let (nothing, settings) = (Decision::default(), Settings::default());
+        let first =
+            evidence(&proof, &settings, &nothing, &RecordStatus::default(), at("2026-02-01T00:00:00Z"));
         assert_eq!((first.conditions[0].status.as_str(), first.warned_days), ("True", None));
         let now = at("2026-05-28T00:00:00Z");
-        let near = evidence(&proof, &nothing, &first, now);
-        let note = event(&proof, &near, &first, now).and_then(|event| event.note).unwrap();
+        let near = evidence(&proof, &settings, &nothing, &first, now);
+        let note = event(&proof, &settings, &near, &first, now).and_then(|event| event.note).unwrap();
         assert_eq!(note, "ThreatModel tm about AIWorkload chat ends in 4 days: record a new AIEvidence");
-        assert!(event(&proof, &near, &near, now).is_none());
-        let over = evidence(&proof, &nothing, &near, at("2026-06-02T00:00:00Z"));
+        assert!(event(&proof, &settings, &near, &near, now).is_none());
+        let over = evidence(&proof, &settings, &nothing, &near, at("2026-06-02T00:00:00Z"));
         assert_eq!((over.conditions[0].reason.as_str(), over.warned_days), ("Expired", Some(0)));
+        // Without a day of its own it counts as long as proofs of its type do: 365 days.
+        let aging = AIEvidence { spec: AIEvidenceSpec { expires_at: None, ..proof.spec.clone() }, ..proof };
+        let far = evidence(&aging, &settings, &nothing, &RecordStatus::default(), at("2026-11-01T00:00:00Z"));
+        assert_eq!((far.conditions[0].status.as_str(), far.warned_days), ("True", None));
+        let last = evidence(&aging, &settings, &nothing, &far, at("2026-12-31T12:00:00Z"));
+        assert_eq!(last.warned_days, Some(1));
+        let old = evidence(&aging, &settings, &nothing, &last, at("2027-01-02T00:00:00Z"));
+        assert_eq!((old.conditions[0].reason.as_str(), old.warned_days), ("Expired", Some(0)));
     }
 }

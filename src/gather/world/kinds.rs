@@ -44,6 +44,10 @@ pub enum Object {
     NetworkPolicy(Box<NetworkPolicy>),
     /// A PodMonitor of the Prometheus operator.
     PodMonitor(Box<DynamicObject>),
+    /// A `ServiceMonitor` of the Prometheus operator.
+    ServiceMonitor(Box<DynamicObject>),
+    /// A `PrometheusRule` of the Prometheus operator.
+    AlertRule(Box<DynamicObject>),
     /// A Service.
     Service(Box<Service>),
     /// An Ingress.
@@ -103,6 +107,10 @@ pub enum Kind {
     NetworkPolicy,
     /// `PodMonitor`.
     PodMonitor,
+    /// `ServiceMonitor`.
+    ServiceMonitor,
+    /// `PrometheusRule`.
+    AlertRule,
     /// Service.
     Service,
     /// Ingress.
@@ -170,6 +178,11 @@ impl Touched {
             }
         }
         out
+    }
+
+    /// Monitors and rules of one namespace speak for pods of others.
+    pub(super) fn widened_by_monitors(self) -> Self {
+        if self.is_empty() { self } else { Self::everything() }
     }
 
     /// Whether nothing is touched.

@@ -26,14 +26,24 @@ pub(super) fn slim_asset(metadata: &mut ObjectMeta, status: &mut Option<AssetSta
         .map(|verification| AssetStatus { verification: Some(verification), ..AssetStatus::default() });
 }
 
+/// Conditions of a declaration that rules look at where they do not hold.
+const OBSERVED: [&str; 2] = [api::common::MONITORING_OBSERVED, api::common::LOG_SINK_OBSERVED];
+
 /// The same for a declaration: of what the operator itself says of it, rules look at what ran and was good, and at what
 /// was seen of its figures.
 pub(super) fn slim_workload(metadata: &mut ObjectMeta, status: &mut Option<AIWorkloadStatus>) {
     let known = status.take();
     slim(metadata, status);
     *status = known.and_then(|known| {
-        let known_good = known.known_good?;
-        Some(AIWorkloadStatus { known_good: Some(known_good), ..AIWorkloadStatus::default() })
+        let AIWorkloadStatus { known_good, mut conditions, .. } = known;
+        conditions
+            .retain(|condition| OBSERVED.contains(&condition.type_.as_str()) && condition.status == "False");
+        // Since when it holds changes with every pod.
+        for condition in &mut conditions {
+            condition.observed_generation = None;
+        }
+        let some = known_good.is_some() || !conditions.is_empty();
+        some.then(|| AIWorkloadStatus { known_good, conditions, ..AIWorkloadStatus::default() })
     });
 }
 
@@ -108,6 +118,7 @@ pub(crate) fn service(service: &Service) -> facts::Service {
         _ => spec.external_ips.as_ref().is_some_and(|ips| !ips.is_empty()).then_some("externalIPs"),
     };
     facts::Service {
+        labels: service.metadata.labels.clone().unwrap_or_default(),
         ports: ports.collect(),
         selector: spec.selector.clone().unwrap_or_default(),
         outside,
@@ -210,7 +221,23 @@ fn rate(rule: &Value) -> Option<(i64, i64)> {
     Some((rule["limit"]["requests"].as_i64()?, seconds))
 }
 
+/// The names of the alerts that a rule object holds.
+pub(super) fn alerts(rule: &DynamicObject) -> std::collections::BTreeSet<String> {
+    let groups = rule.data["spec"]["groups"].as_array().into_iter().flatten();
+    let rules = groups.flat_map(|group| group["rules"].as_array().into_iter().flatten());
+    rules.filter_map(|rule| rule["alert"].as_str().map(str::to_owned)).take(1024).collect()
+}
+
+/// What is kept of a `ServiceMonitor`.
+pub(super) fn service_monitor(monitor: &DynamicObject) -> facts::PodMonitor {
+    monitors(monitor, "endpoints")
+}
+
 pub(super) fn pod_monitor(monitor: &DynamicObject) -> facts::PodMonitor {
+    monitors(monitor, "podMetricsEndpoints")
+}
+
+fn monitors(monitor: &DynamicObject, endpoints: &str) -> facts::PodMonitor {
     let spec = &monitor.data["spec"];
     let names = |key: &str| {
         spec["namespaceSelector"][key]
@@ -222,7 +249,7 @@ pub(super) fn pod_monitor(monitor: &DynamicObject) -> facts::PodMonitor {
     } else {
         names("matchNames").filter(|list| !list.is_empty())
     };
-    let ports = spec["podMetricsEndpoints"].as_array().into_iter().flatten().filter_map(|endpoint| {
+    let ports = spec[endpoints].as_array().into_iter().flatten().filter_map(|endpoint| {
         ["port", "portNumber", "targetPort"].iter().find_map(|key| match &endpoint[*key] {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),

@@ -5,6 +5,8 @@ use crate::api;
 use crate::api::common::Audience;
 use crate::api::workload::{AlertKind, WorkloadType};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
+use crate::policy::evidence::{About, Question, Shortfall};
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
 
@@ -20,8 +22,7 @@ pub(super) const CONTROL: Control = Control {
     remedy: "declare the alerts under monitoring.behaviour, create the PrometheusRule that holds them, and \
         record LogReview on schedule",
     gaps: &[
-        "analyses of logs and baselines of behaviour are not asked for",
-        "whether a PrometheusRule holds the declared alerts is not yet looked up",
+        "alerts of other systems than the Prometheus operator are not looked up",
         "whether alerts fire when they should is shown by evaluation only",
     ],
     check: Check::Rule(check),
@@ -36,7 +37,10 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         return;
     }
     alerts(facts, workload, report);
+    held(facts, workload, report);
     detector(facts, workload, report);
+    baseline(facts, workload, report);
+    reviewed(facts, workload, report);
 }
 
 fn at(workload: &api::AIWorkload, path: &str) -> Place {
@@ -68,6 +72,63 @@ fn alerts(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
             )))
             .in_declaration(facts);
     }
+}
+
+/// Each declared alert stands in a rule, where the cluster knows such rules.
+fn held(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    if !facts.cluster.has_alert_rules {
+        return;
+    }
+    let monitoring = workload.spec.monitoring.as_ref();
+    let declared = monitoring.and_then(|monitoring| monitoring.behaviour.as_ref());
+    let here = facts.namespace.alert_rules.values();
+    let others = facts.cluster.namespaces.values().flat_map(|other| other.alert_rules.values());
+    let rules: Vec<_> = here.chain(others).collect();
+    for alert in declared.into_iter().flat_map(|behaviour| &behaviour.alerts) {
+        if !rules.iter().any(|rule| rule.contains(&alert.name)) {
+            report
+                .violated(
+                    at(workload, "behaviour.alerts").value(&alert.name),
+                    "is an alert that no PrometheusRule of this cluster holds",
+                )
+                .under(&["CoP-12.3"])
+                .fix(Fix::Text(format!(
+                    "apply a PrometheusRule with a rule of alert: {}, or correct the name",
+                    alert.name
+                )))
+                .may_arrive();
+        }
+    }
+}
+
+/// What is usual was measured, of the very models that run.
+fn baseline(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let mut short = Shortfall::new(facts);
+    for used in &workload.spec.models {
+        if let Some(model) =
+            facts.namespace.models.get(&used.name).filter(|model| model.spec.digest.is_some())
+        {
+            short.ask(Question::of("BehaviourBaseline", About::Model(model)).bound());
+        }
+    }
+    short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-12.3"]);
+}
+
+/// Days between two analyses of logs, unless stated.
+const REVIEW_DAYS: i64 = 30;
+
+/// Logs are analysed. What is younger than the time between two analyses has nothing to analyse yet.
+fn reviewed(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let stated = workload.spec.monitoring.as_ref().and_then(|monitoring| monitoring.log_review.as_ref());
+    let stated = stated.and_then(|review| dates::duration(&review.every)).map(|every| every.as_hours() / 24);
+    let days = stated.filter(|days| *days > 0).unwrap_or(REVIEW_DAYS);
+    let Some(created) = workload.metadata.creation_timestamp.as_ref() else { return };
+    if facts.now.duration_since(created.0).as_hours() / 24 < days {
+        return;
+    }
+    let mut short = Shortfall::new(facts);
+    short.ask(Question::of("LogReview", About::Workload(workload)).within(days));
+    short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-12.4"]);
 }
 
 /// A declared detector of odd inputs is in the pod, and its alert is one of those declared.

@@ -21,8 +21,7 @@ pub(super) const CONTROL: Control = Control {
     remedy: "record DisposalRecord or TransferRecord for every copy, then delete the asset",
     gaps: &[
         "volumes, Secrets and volumes' reclaim policies of an asset are not held back themselves",
-        "bindings, cloud identities and outside keys of a retired workload are not listed",
-        "no tombstone of what was disposed of is kept",
+        "cloud identities and outside keys of a retired workload are not listed",
     ],
     check: Check::Rule(check),
 };
@@ -35,6 +34,16 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             let state = workload.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
             if state == Some(LifecycleState::Disposed) {
                 left_behind(facts, workload, report);
+            }
+        }
+        Subject::Cluster => {
+            for (asset, open) in &facts.cluster.undisposed {
+                report
+                    .violated(Place::object(asset), format!("went with its namespace: it {open}"))
+                    .under(&["FC-13"])
+                    .fix(Fix::Text(
+                        "look for the copies, and keep what you find out with the records of the organisation".to_owned(),
+                    ));
             }
         }
         _ => {}

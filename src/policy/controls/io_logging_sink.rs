@@ -3,12 +3,12 @@
 use k8s_openapi::api::core::v1::PersistentVolumeClaimVolumeSource;
 
 use crate::api;
-use crate::api::common::Audience;
+use crate::api::common::{Audience, LOG_SINK_OBSERVED};
 use crate::api::workload::{IoLog, IoLogMode, LogSink, Manage, Pricing, SinkKind, WorkloadType};
 use crate::policy::containers::{ContainerView, Role};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
-use crate::policy::facts::{Facts, Place, PodFacts, Subject};
+use crate::policy::facts::{Facts, Place, PodFacts, Stage, Subject};
 use crate::policy::fix::Fix;
 
 /// Inputs and outputs are logged to a sink that exists, or the data controller gave a reason.
@@ -23,7 +23,7 @@ pub(super) const CONTROL: Control = Control {
     remedy: "set spec.monitoring.ioLog of the AIWorkload with mode, container and sink, and record the decision on \
         internalStates",
     gaps: &[
-        "whether records really arrive at the sink is not yet measured",
+        "whether pods behind a sink are ready is looked at, and not whether records arrive there",
         "members of the groups that are data controllers are not known, so a decision under a group is taken as theirs",
         "the sink of internal states cannot be named yet, so its protection is not compared with the model's",
     ],
@@ -71,6 +71,9 @@ fn logged(facts: &Facts<'_>, workload: &api::AIWorkload, log: &IoLog, report: &m
         return;
     }
     logger(facts, workload, log, report);
+    if facts.pod().is_some_and(|pod| pod.stage == Stage::Running) {
+        observed(workload, report);
+    }
     match &log.sink {
         Some(sink) => reachable(facts, workload, log, sink, report),
         None => {
@@ -82,6 +85,21 @@ fn logged(facts: &Facts<'_>, workload: &api::AIWorkload, log: &IoLog, report: &m
                 ))
                 .in_declaration(facts);
         }
+    }
+}
+
+/// What the controller saw of the sink. Never asked of a pod that enters: the sink may come up after it.
+fn observed(workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let conditions = workload.status.iter().flat_map(|status| &status.conditions);
+    for condition in conditions.filter(|c| c.type_ == LOG_SINK_OBSERVED && c.status == "False") {
+        report
+            .violated(
+                at(workload, "spec.monitoring.ioLog.sink"),
+                format!("takes no records now: {}", condition.message),
+            )
+            .under(&["CoP-12.1"])
+            .fix(Fix::Text("bring the sink up, or name another one".to_owned()))
+            .may_arrive();
     }
 }
 

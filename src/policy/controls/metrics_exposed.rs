@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use crate::api;
+use crate::api::common::MONITORING_OBSERVED;
 use crate::api::workload::{Manage, Metrics, WorkloadType};
 use crate::policy::containers::{ContainerView, Role};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
-use crate::policy::facts::{Facts, Place, PodFacts, PodMonitor, Subject};
+use crate::policy::facts::{Facts, Place, PodFacts, PodMonitor, ServicePort, Stage, Subject};
 use crate::policy::fix::{Edit, Fix};
 use crate::policy::selector;
 
@@ -20,10 +21,7 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-12.3", "NCSC-O1.2"],
     why: "a change of behaviour that nobody measures is found by those it harms",
     remedy: "set spec.monitoring.metrics.port of the AIWorkload to the name of a container port that serves metrics",
-    gaps: &[
-        "whether the required figures are really served is not yet asked",
-        "ServiceMonitors and monitors of other systems than the Prometheus operator are not read",
-    ],
+    gaps: &["monitors of other systems than the Prometheus operator are not read"],
     check: Check::Rule(check),
 };
 
@@ -94,10 +92,31 @@ fn served(
         }
         return;
     };
+    if pod.stage == Stage::Running {
+        // Never asked of a pod that enters: the first one could not, and a better one must not wait for the bad ones.
+        observed(workload, report);
+    }
     if facts.cluster.has_pod_monitors {
         monitored(facts, pod, workload, metrics, port.container_port, report);
     } else {
         annotated(pod, metrics, port.container_port, report);
+    }
+}
+
+/// What the controller saw when it read the figures.
+fn observed(workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let conditions = workload.status.iter().flat_map(|status| &status.conditions);
+    for condition in conditions.filter(|c| c.type_ == MONITORING_OBSERVED && c.status == "False") {
+        report
+            .violated(
+                Place::field(Facts::name_of(workload), "spec.monitoring.metrics"),
+                format!("is not what pods serve: {}", condition.message),
+            )
+            .under(&["CoP-12.3"])
+            .fix(Fix::Text(
+                "serve the figures that are declared, or correct port, path, scheme or required".to_owned(),
+            ))
+            .may_arrive();
     }
 }
 
@@ -134,7 +153,11 @@ fn monitored(
         let others = facts.cluster.namespaces.values().filter(|other| other.name != *namespace);
         others.flat_map(|other| other.pod_monitors.values()).any(|monitor| scrapes(monitor, false))
     };
-    if facts.namespace.pod_monitors.values().any(|monitor| scrapes(monitor, true)) || elsewhere() {
+    let by_service = || by_service(facts, pod, metrics, &number);
+    if facts.namespace.pod_monitors.values().any(|monitor| scrapes(monitor, true))
+        || elsewhere()
+        || by_service()
+    {
         return;
     }
     let name = workload.metadata.name.as_deref().unwrap_or_default();
@@ -154,6 +177,45 @@ fn monitored(
         (wanted, fix)
     };
     report.violated(place, what).under(&["CoP-12.3"]).fix(Fix::Text(fix)).may_arrive();
+}
+
+/// Whether a `ServiceMonitor` scrapes the port through a Service that selects the pod.
+fn by_service(facts: &Facts<'_>, pod: &PodFacts<'_>, metrics: &Metrics, number: &str) -> bool {
+    let leads_here = |port: &&ServicePort| match port.target.as_deref() {
+        Some(target) => target == metrics.port || target == number,
+        None => port.port.to_string() == number,
+    };
+    let services: Vec<_> = facts
+        .namespace
+        .services
+        .values()
+        .filter(|service| !service.selector.is_empty() && selector::contains(&service.selector, pod.labels))
+        .collect();
+    let scrapes = |monitor: &PodMonitor, own: bool| {
+        let here = match &monitor.namespaces {
+            None => own,
+            Some(names) => names.iter().any(|name| name == "*" || *name == facts.namespace.name),
+        };
+        here && services.iter().any(|service| {
+            selector::matches(&monitor.selector, &service.labels)
+                && service.ports.iter().filter(leads_here).any(|port| {
+                    monitor.ports.iter().any(|named| {
+                        (*named == port.name && !port.name.is_empty())
+                            || port.target.as_deref() == Some(named.as_str())
+                            || named == number
+                    })
+                })
+        })
+    };
+    !services.is_empty()
+        && (facts.namespace.service_monitors.values().any(|monitor| scrapes(monitor, true))
+            || facts
+                .cluster
+                .namespaces
+                .values()
+                .filter(|other| other.name != facts.namespace.name)
+                .flat_map(|other| other.service_monitors.values())
+                .any(|monitor| scrapes(monitor, false)))
 }
 
 /// Where no monitor kind is installed, the annotations that every Prometheus set-up knows.

@@ -28,8 +28,12 @@ pub struct Cluster {
     pub has_traffic_policies: bool,
     /// Routes that lead to a Service of another namespace than their own, by `namespace/Kind/name`.
     pub routes_across: BTreeMap<String, Route>,
+    /// Whether this cluster has the kind of alert rules.
+    pub has_alert_rules: bool,
     /// Drift of the webhook configuration and other faults of the enforcement itself, as sentences.
     pub enforcement_faults: Vec<EnforcementFault>,
+    /// Assets that went with their namespaces, and what no record covers of each; bounded.
+    pub undisposed: Vec<(String, String)>,
     /// Whether the audit trail is exported; `None` where nobody knows, as in files.
     pub trail_exported: Option<bool>,
     /// AI outside governed namespaces, as `namespace/pod: reason`, bounded.
@@ -78,6 +82,10 @@ pub struct Namespace {
     pub network_policies: BTreeMap<String, NetworkPolicy>,
     /// `PodMonitors` by name.
     pub pod_monitors: BTreeMap<String, PodMonitor>,
+    /// `ServiceMonitors` by name.
+    pub service_monitors: BTreeMap<String, PodMonitor>,
+    /// The names of the alerts in each `PrometheusRule`.
+    pub alert_rules: BTreeMap<String, BTreeSet<String>>,
     /// Services by name.
     pub services: BTreeMap<String, Service>,
     /// Ingresses by name.
@@ -154,7 +162,7 @@ pub struct NetworkPolicy {
     pub spec: Arc<NetworkPolicySpec>,
 }
 
-/// What is known of a PodMonitor.
+/// What is known of a PodMonitor, or of a `ServiceMonitor`, which selects Services instead of pods.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PodMonitor {
     /// Which pods it selects.
@@ -168,6 +176,8 @@ pub struct PodMonitor {
 /// What is known of a Service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
+    /// Its labels.
+    pub labels: Labels,
     /// Its ports.
     pub ports: Vec<ServicePort>,
     /// Labels of the pods behind it; empty where it selects none.

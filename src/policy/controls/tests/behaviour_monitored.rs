@@ -29,3 +29,45 @@ fn somebody_is_told_of_each_kind_of_change() {
     assert_eq!(found[1].provisions, ["NCSC-O1.2"]);
     assert_eq!(found[2].provisions, ["NCSC-P2.2"]);
 }
+
+#[test]
+fn logs_are_analysed_once_there_are_some() {
+    let aged = |days: i64, every: &str| {
+        let mut bench = Bench::new("production", "internal").workload(&json!({"monitoring": {
+            "behaviour": {"alerts": [{"name": "a", "kind": "drift"}, {"name": "b", "kind": "sudden"},
+                                     {"name": "c", "kind": "intrusion"}]},
+            "logReview": {"every": every}}}));
+        let now: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let workload = std::sync::Arc::make_mut(bench.namespace.workloads.get_mut("chat").unwrap());
+        let created = now - jiff::SignedDuration::from_hours(days * 24);
+        workload.metadata.creation_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(created));
+        bench
+    };
+    assert_lines(&aged(6, "P7D").of_workload(&CONTROL), &[]);
+    let found = aged(8, "P7D").of_workload(&CONTROL);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].provisions, ["CoP-12.4"]);
+    assert!(
+        found[0].detail.contains("no LogReview of AIWorkload \"chat\" is recorded"),
+        "{}",
+        found[0].detail
+    );
+}
+
+#[test]
+fn declared_alerts_stand_in_a_rule() {
+    let declared = json!({"monitoring": {"behaviour": {"alerts": [{"name": "Drifts", "kind": "drift"},
+        {"name": "Jumps", "kind": "sudden"}, {"name": "Enters", "kind": "intrusion"}]}}});
+    let mut bench = Bench::new("production", "internal").workload(&declared);
+    assert_lines(&bench.of_workload(&CONTROL), &[]);
+    bench.cluster.has_alert_rules = true;
+    let rule = ["Drifts", "Jumps"].map(str::to_owned).into();
+    bench.namespace.alert_rules.insert("chat".to_owned(), rule);
+    assert_lines(
+        &bench.of_workload(&CONTROL),
+        &[
+            "AIWorkload chat-prod/chat spec.monitoring.behaviour.alerts \"Enters\": is an alert that no PrometheusRule of this cluster holds [may arrive]",
+        ],
+    );
+}

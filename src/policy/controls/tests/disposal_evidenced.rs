@@ -44,3 +44,16 @@ fn the_end_of_a_namespace_waits_for_nothing() {
     bench.namespace.terminating = true;
     assert_lines(&deleted(&bench), &[]);
 }
+
+#[test]
+fn what_went_with_its_namespace_is_told_of() {
+    let mut bench = bench();
+    let open = "may not go: no record says what became of its copies at c".to_owned();
+    bench.cluster.undisposed.push(("AIDataset gone/d".to_owned(), open));
+    assert_lines(
+        &bench.judge(&CONTROL, Subject::Cluster),
+        &[
+            "AIDataset gone/d: went with its namespace: it may not go: no record says what became of its copies at c",
+        ],
+    );
+}

@@ -1,0 +1,91 @@
+//! What probes read, and what is said of it.
+
+use super::*;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+fn target(address: SocketAddr, required: &[&str]) -> Target {
+    Target {
+        whose: ("a".to_owned(), "chat".to_owned()),
+        pod: "chat-1".to_owned(),
+        address,
+        path: "/metrics".to_owned(),
+        tls: false,
+        required: required.iter().map(|name| (*name).to_owned()).collect(),
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// Answers one request with `answer` and tells what was asked.
+async fn served(answer: Vec<u8>) -> (SocketAddr, tokio::task::JoinHandle<String>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut bytes = vec![0; 4096];
+        let read = stream.read(&mut bytes).await.unwrap();
+        // A reader that has had enough closes the connection.
+        let _ = stream.write_all(&answer).await;
+        String::from_utf8_lossy(&bytes[..read]).into_owned()
+    });
+    (address, asked)
+}
+
+fn answer(status: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+#[tokio::test]
+async fn figures_are_read_without_credentials() {
+    let (address, asked) = served(answer("200 OK", "up 1\n")).await;
+    assert_eq!(read(&target(address, &[])).await.unwrap(), "up 1\n");
+    let asked = asked.await.unwrap().to_lowercase();
+    assert!(asked.starts_with("get /metrics http/1.1\r\n") && !asked.contains("authorization"), "{asked}");
+}
+
+#[tokio::test]
+async fn redirects_and_endless_answers_are_not_followed() {
+    let moved = b"HTTP/1.1 302 Found\r\nlocation: http://10.0.0.1/\r\ncontent-length: 0\r\n\r\n".to_vec();
+    let (address, _) = served(moved).await;
+    let error = read(&target(address, &[])).await.unwrap_err();
+    assert!(error.to_string().contains("302"), "{error}");
+    let (address, _) = served(answer("200 OK", &"x 1\n".repeat(LARGEST / 3))).await;
+    let error = read(&target(address, &[])).await.unwrap_err();
+    assert!(error.to_string().contains("larger than 4 MiB"), "{error}");
+}
+
+#[test]
+fn only_pods_are_asked() {
+    for no in ["127.0.0.1", "169.254.169.254", "::1", "fe80::1", "0.0.0.0", "::ffff:127.0.0.1", "224.0.0.1"] {
+        assert!(!of_a_pod(no.parse().unwrap()), "{no}");
+    }
+    assert!(of_a_pod("10.244.0.7".parse().unwrap()) && of_a_pod("fd00::7".parse().unwrap()));
+}
+
+#[test]
+fn what_is_required_has_to_be_there_and_to_move() {
+    let target = target("10.0.0.1:9090".parse().unwrap(), &["requests"]);
+    let page = |n: u32| Ok(format!("requests_total {n}\nother {n}\n"));
+    let reason = |seen: &Seen| (seen.said.holds, seen.said.reason.clone());
+    let missing = look(&target, None, Ok("other 1\n".to_owned()), at(0));
+    assert_eq!(reason(&missing), (Holds::No, "FiguresMissing".to_owned()));
+    assert!(missing.said.message.ends_with("lacks requests"), "{}", missing.said.message);
+    let first = look(&target, None, page(1), at(0));
+    assert_eq!(reason(&first), (Holds::Unknown, "SeenOnce".to_owned()));
+    let second = look(&target, Some(&first), page(2), at(60));
+    assert_eq!(reason(&second), (Holds::Yes, "FiguresMove".to_owned()));
+    let idle = look(&target, Some(&second), page(2), at(120));
+    assert_eq!(reason(&idle).0, Holds::Yes, "a minute without a request is none");
+    let still = look(&target, Some(&idle), page(2), at(4000));
+    assert_eq!(reason(&still), (Holds::Unknown, "StandingStill".to_owned()));
+    let gone = look(&target, Some(&still), Err(ProbeError::Late), at(4060));
+    assert_eq!(reason(&gone), (Holds::No, "NotServed".to_owned()));
+    let other = Target { pod: "chat-2".to_owned(), ..target };
+    let another = look(&other, Some(&second), page(9), at(180));
+    assert_eq!(reason(&another).1, "FiguresMove", "it was seen of the workload");
+    let another = look(&other, Some(&first), page(9), at(180));
+    assert_eq!(reason(&another).1, "SeenOnce", "figures of another pod are no movement");
+}
