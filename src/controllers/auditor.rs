@@ -39,7 +39,7 @@ use crate::api::outcome::History;
 use crate::api::workload::{AIWorkload, AIWorkloadStatus, KnownGood, LifecycleState};
 use crate::gather::signatures::{ImageQuestion, SignatureSource};
 use crate::gather::world::{Touched, World};
-use crate::policy::facts::{Namespace, Service};
+use crate::policy::facts::{Namespace, Service, Via};
 use crate::policy::selector;
 use crate::policy::trail as chains;
 use crate::telemetry::metrics::Metrics;
@@ -88,6 +88,8 @@ pub struct Auditor {
 struct Kept {
     summed: Summed,
     row: AIComplianceStatus,
+    /// What would be left of its assets if it ended now.
+    open: Vec<Tombstone>,
     /// Workloads whose new pods would be refused as far as the running ones tell.
     blocked: BTreeMap<String, AuditedWorkload>,
 }
@@ -375,7 +377,16 @@ impl Auditor {
             row.history = trail::of_namespace(former.row.history.as_ref(), &chain, namespace, &noted, now);
             let message = format!("governed since {since}");
             row.conditions = vec![Said::new(GOVERNED, true, "Labelled", message).condition(&[], None, since)];
-            (Kept { summed, row, blocked: audited.into_blocked() }, statuses, namespace.uid.clone())
+            (
+                Kept {
+                    open: trail::open_assets(&world, namespace, now),
+                    summed,
+                    row,
+                    blocked: audited.into_blocked(),
+                },
+                statuses,
+                namespace.uid.clone(),
+            )
         };
         self.write_statuses(name, statuses, pulse, written).await;
         self.write_row(name, kept, former.row, uid, written).await
@@ -424,7 +435,10 @@ fn residue(workload: &AIWorkload, namespace: &Namespace, world: &World, pods: u3
     let own =
         spec.datasets.iter().filter(|d| d.namespace.as_ref().is_none_or(|other| *other == namespace.name));
     out.extend(used(&mut own.map(|d| &d.name), &|n| namespace.datasets.contains_key(n), "AIDataset"));
-    out.extend(world.rbac.grants(&namespace.name, name).iter().map(|grant| match grant.binding.namespace {
+    // What reaches every account by a group is nobody's rest.
+    let grants =
+        world.rbac.grants(&namespace.name, name).into_iter().filter(|grant| grant.via == Via::Account);
+    out.extend(grants.map(|grant| match grant.binding.namespace {
         Some(_) => format!("RoleBinding/{}", grant.binding.name),
         None => format!("ClusterRoleBinding/{}", grant.binding.name),
     }));

@@ -13,9 +13,11 @@ use crate::api::common::OverallVerdict;
 use crate::api::compliance::Tombstone;
 use crate::api::outcome::{History, HistoryEntry, HistoryKind};
 use crate::api::workload::KnownGood;
+use crate::gather::world::World;
 use crate::policy::composition;
 use crate::policy::decide::exemption_holds;
-use crate::policy::facts::{Cluster, Namespace};
+use crate::policy::evidence::fails;
+use crate::policy::facts::{Asset, Cluster, Namespace, Subject};
 use crate::policy::trail::{KEPT, Line, append};
 
 /// Entries that one look adds for what the webhook has noted; the others wait for the next look.
@@ -36,6 +38,37 @@ pub struct Noted {
     pub digest: Option<String>,
     /// What is left of an asset that was deleted.
     pub tombstone: Option<Tombstone>,
+}
+
+/// What would be left of the assets of a namespace if it ended now: those whose copies no record covers.
+///
+/// The end of a namespace asks nobody, so that it never waits; what was seen last before it is all that can be told.
+#[must_use]
+pub fn open_assets(world: &World, namespace: &Namespace, now: Timestamp) -> Vec<Tombstone> {
+    let settings = world.settings(namespace);
+    let models = namespace.models.iter().map(|(name, model)| (name, Asset::Model(model), &model.spec.digest));
+    let datasets = namespace.datasets.iter();
+    let datasets = datasets.map(|(name, dataset)| (name, Asset::Dataset(dataset), &dataset.spec.digest));
+    let prompts = namespace.prompts.iter();
+    let prompts = prompts.map(|(name, prompt)| (name, Asset::Prompt(prompt), &prompt.spec.digest));
+    let at = Timestamp::from_second(now.as_second()).unwrap_or(now).to_string();
+    models
+        .chain(datasets)
+        .chain(prompts)
+        .filter_map(|(name, asset, digest)| {
+            let facts = world.facts(now, Subject::Deletion(asset), namespace, &settings);
+            Some(Tombstone {
+                kind: asset.named().0.to_owned(),
+                name: name.clone(),
+                namespace: Some(namespace.name.clone()),
+                digest: digest.clone(),
+                disposed_at: Some(at.clone()),
+                open: Some(fails(&facts, "disposal-evidenced")??),
+                record: None,
+            })
+        })
+        .take(TOMBSTONES)
+        .collect()
 }
 
 /// Tombstones that a row keeps.

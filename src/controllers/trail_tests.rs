@@ -159,3 +159,22 @@ fn tombstones_are_kept_once_and_bounded() {
     let many = tombstones(&few, (3..99).map(stone));
     assert_eq!((many.len(), many.last()), (TOMBSTONES, Some(&stone(98))));
 }
+
+#[test]
+fn what_would_be_left_is_known_before_a_namespace_ends() {
+    let mut world = World::default();
+    let mut namespace = Bench::new("production", "internal")
+        .model(
+            "m",
+            &json!({"digest": DIGEST, "version": "1", "source": {"kind": "pvc", "claimName": "m-v1"}}),
+        )
+        .model("free", &json!({"digest": DIGEST, "version": "1"}))
+        .namespace;
+    world.cluster.namespaces.insert(namespace.name.clone(), namespace.clone());
+    let left = open_assets(&world, &namespace, at(0));
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!((left[0].kind.as_str(), left[0].name.as_str()), ("AIModel", "m"));
+    assert!(left[0].open.as_ref().is_some_and(|open| open.contains("copies at m-v1")), "{left:?}");
+    namespace.terminating = true;
+    assert!(open_assets(&world, &namespace, at(0)).is_empty(), "nothing is asked of what ends already");
+}

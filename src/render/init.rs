@@ -403,6 +403,41 @@ fn notes(out: &mut String, running: &Running<'_>) {
         known(crate::api::common::LABEL_ENVIRONMENT).unwrap_or("production"),
         known(crate::api::common::LABEL_SENSITIVITY).unwrap_or("internal"),
     );
+    bounds(out, running);
+}
+
+/// Bounds of the namespace, as a proposal that a person takes over: what a team may use is not to be read from one pod.
+fn bounds(out: &mut String, running: &Running<'_>) {
+    let mut limits: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for container in containers(running.spec) {
+        for (name, quantity) in container.resources.and_then(|r| r.limits.as_ref()).into_iter().flatten() {
+            limits.entry(name.as_str()).or_default().push(quantity.0.as_str());
+        }
+    }
+    let _ = writeln!(
+        out,
+        "#\n# A namespace with AI needs a ResourceQuota and a LimitRange (resource-bounds). Where there are none yet, take these\n\
+         # and fill in what all its pods together may use:\n\
+         # ---\n\
+         # apiVersion: v1\n\
+         # kind: ResourceQuota\n\
+         # metadata: {{name: bounds, namespace: {namespace}}}\n\
+         # spec: {{hard: {{pods: \"20\", limits.cpu: \"16\", limits.memory: 64Gi}}}}   # fill in\n\
+         # ---\n\
+         # apiVersion: v1\n\
+         # kind: LimitRange\n\
+         # metadata: {{name: bounds, namespace: {namespace}}}\n\
+         # spec: {{limits: [{{type: Container, default: {{cpu: \"1\", memory: 1Gi, ephemeral-storage: 1Gi}}}}]}}   # fill in",
+        namespace = q(running.namespace)
+    );
+    for (name, quantities) in limits {
+        let _ = writeln!(
+            out,
+            "# one pod of this {} is limited to {name} {}",
+            running.kind,
+            quantities.join(" + ")
+        );
+    }
 }
 
 #[cfg(test)]

@@ -55,6 +55,8 @@ fn what_the_pod_tells_is_filled_in() {
         "set serviceAccountName: chat",
         "(it names \"default\" now)",
         "kubectl label namespace chat-prod portcullis.dev/environment=production",
+        "# kind: ResourceQuota\n# metadata: {name: bounds, namespace: chat-prod}\n",
+        "# kind: LimitRange\n",
     ] {
         assert!(text.contains(line), "{line:?} is not in:\n{text}");
     }

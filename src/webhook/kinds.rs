@@ -11,7 +11,7 @@ use super::wire::{Answer, Request};
 use crate::api;
 use crate::api::compliance::Tombstone;
 use crate::gather::objects::{Meta, PodObject};
-use crate::policy::facts::{Asset, EvidenceFacts, ExemptionFacts, Namespace, Subject};
+use crate::policy::facts::{Asset, EvidenceFacts, ExemptionFacts, Subject};
 use crate::policy::selector::{Overlap, overlap};
 use crate::policy::{Decision, Enforcement, Finding, decide, evaluate};
 use crate::render::words;
@@ -86,8 +86,6 @@ impl Judge {
     }
 
     /// What is left of an asset: when it went, and the record of what became of it.
-    ///
-    /// The end of a namespace waits for no record, so what is missing is written down instead.
     fn tombstone(&self, request: &Request<'_>, kind: &str, digest: Option<String>) -> Tombstone {
         let name = request.name.to_string();
         let world = self.world();
@@ -98,26 +96,8 @@ impl Judge {
             })
             .find(|(_, evidence)| evidence.spec.subject.kind == kind && evidence.spec.subject.name == name)
             .map(|(name, _)| name.clone());
-        let open = if world.namespace(&request.namespace).terminating {
-            let lasting = Namespace { terminating: false, ..world.namespace(&request.namespace).clone() };
-            let settings = world.settings(&lasting);
-            let now = (self.clock)();
-            let said = |subject: Subject<'_>| {
-                let facts = world.facts(now, subject, &lasting, &settings);
-                let mut findings = evaluate(&facts).into_iter();
-                let open = findings.find(|finding| finding.control.id == "disposal-evidenced");
-                open.map(|finding| words::cut(finding.detail, 300))
-            };
-            request.old_object.and_then(|raw| match kind {
-                "AIModel" => said(Subject::Deletion(Asset::Model(&read(raw).ok()?))),
-                "AIDataset" => said(Subject::Deletion(Asset::Dataset(&read(raw).ok()?))),
-                _ => said(Subject::Deletion(Asset::Prompt(&read(raw).ok()?))),
-            })
-        } else {
-            None
-        };
         Tombstone {
-            open,
+            open: None,
             kind: kind.to_owned(),
             name,
             namespace: Some(request.namespace.to_string()),

@@ -37,6 +37,11 @@ impl Auditor {
         // What is left of its assets outlives its row.
         if let Some(kept) = written.namespaces.get_mut(name) {
             written.left.append(&mut kept.row.tombstones);
+            let ended =
+                self.world().cluster.namespaces.get(name).is_none_or(|namespace| namespace.terminating);
+            if ended {
+                written.left.append(&mut kept.open);
+            }
         }
         let rows: Api<AICompliance> = Api::all(self.client.clone());
         match rows.delete(name, &DeleteParams::default()).await {

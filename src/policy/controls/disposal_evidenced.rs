@@ -39,7 +39,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         Subject::Cluster => {
             for (asset, open) in &facts.cluster.undisposed {
                 report
-                    .violated(Place::object(asset), format!("went with its namespace: it {open}"))
+                    .violated(Place::object(asset), format!("went with its namespace: {open}"))
                     .under(&["FC-13"])
                     .fix(Fix::Text(
                         "look for the copies, and keep what you find out with the records of the organisation".to_owned(),

@@ -4,6 +4,7 @@ use crate::api;
 use crate::api::workload::UpdateMode;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
+use crate::policy::evidence::{About, Answer, By, Question, Shortfall, entries};
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
 
@@ -17,10 +18,7 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-7.2", "CoP-11.2", "CoP-11.2.1", "NCSC-O3.1", "NCSC-O4.4"],
     why: "most break-ins use holes for which a fix was out",
     remedy: "roll out the fixed digest, and have the update tool propose the next one",
-    gaps: &[
-        "vulnerability reports of images are not read",
-        "time since a fix is not measured against the windows of a profile",
-    ],
+    gaps: &["an image of which nobody recorded a VulnerabilityReport is not asked for one"],
     check: Check::Rule(check),
 };
 
@@ -29,6 +27,11 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         return;
     }
     let Some(workload) = facts.ai_workload() else { return };
+    if let Some(pod) = facts.governed_pod() {
+        for image in pod.images().filter(|image| image.reference.contains('@')) {
+            scanned(facts, workload, image.reference, report);
+        }
+    }
     if let Some(lifecycle) = &workload.spec.lifecycle {
         supported(facts, workload, lifecycle.support_ends.as_deref(), report);
         let by_hand = lifecycle.updates.as_ref().filter(|updates| updates.mode == UpdateMode::Manual);
@@ -46,6 +49,57 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                 ))
                 .in_declaration(facts);
         }
+    }
+}
+
+/// Days within which a hole of this severity is to be closed once a fix is out, where no profile says otherwise.
+const WINDOWS: [(&str, &str, i64); 2] =
+    [("critical", "patchWindow.critical", 14), ("high", "patchWindow.high", 30)];
+
+/// The report about an image is fresh, and no hole in it stays open longer than it may.
+fn scanned<'a>(facts: &Facts<'a>, workload: &api::AIWorkload, image: &'a str, report: &mut Report<'_>) {
+    let mut short = Shortfall::new(facts);
+    let question =
+        Question::of("VulnerabilityReport", About::Image(image)).bound().undocumented().by(By::Anybody);
+    // A report that lists holes did not pass, and is read all the same.
+    let mut failed = None;
+    let held = short.ask_if(question, |answer| {
+        if let Answer::Failed(evidence, _) = answer {
+            failed = Some(*evidence);
+        }
+        !matches!(answer, Answer::Missing | Answer::OtherDigest(..) | Answer::Failed(..))
+    });
+    let Some(found) = held.or(failed) else {
+        short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-11.2"]);
+        return;
+    };
+    for hole in entries(found, "findings") {
+        let text = |key: &str| hole.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let severity = text("severity").to_lowercase();
+        let Some((_, parameter, days)) = WINDOWS.into_iter().find(|(known, ..)| *known == severity) else {
+            continue;
+        };
+        let window = facts.settings.days(parameter, days);
+        let Some(since) = dates::from(text("fixedSince")) else { continue };
+        let open = facts.now.duration_since(since).as_hours() / 24;
+        if open <= window {
+            continue;
+        }
+        let fixed = text("fixedVersion");
+        let fixed = if fixed.is_empty() { String::new() } else { format!(" in {fixed}") };
+        report
+            .violated(
+                Place::object(Facts::name_of(workload)),
+                format!(
+                    "runs {image}, in which {} ({severity}) is fixed{fixed} since {open} days, and {window} are allowed",
+                    text("id")
+                ),
+            )
+            .under(&["CoP-11.2"])
+            .fix(Fix::Text("roll out an image with the fix, and record its VulnerabilityReport".to_owned()))
+            .may_arrive();
+        // One hole is reason enough; the report names the others.
+        return;
     }
 }
 

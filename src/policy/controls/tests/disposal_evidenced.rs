@@ -53,7 +53,7 @@ fn what_went_with_its_namespace_is_told_of() {
     assert_lines(
         &bench.judge(&CONTROL, Subject::Cluster),
         &[
-            "AIDataset gone/d: went with its namespace: it may not go: no record says what became of its copies at c",
+            "AIDataset gone/d: went with its namespace: may not go: no record says what became of its copies at c",
         ],
     );
 }
