@@ -15,8 +15,16 @@ use tokio::time::Instant;
 
 use super::fixtures::Said;
 
-/// What a fixture's document says of signatures.
-pub struct Known(pub Signatures);
+/// What the documents of fixtures say of signatures, by namespace.
+pub struct Known(pub BTreeMap<String, Signatures>);
+
+impl Known {
+    fn of(&self, namespace: &str, images: &[ImageQuestion]) -> BTreeMap<String, Signature> {
+        let here = self.0.get(namespace);
+        let known = |image: &str| here.map_or(Signature::Unasked, |known| known.of(namespace, image));
+        images.iter().map(|image| (image.reference.clone(), known(&image.reference))).collect()
+    }
+}
 
 impl SignatureSource for Known {
     fn signatures<'a>(
@@ -25,14 +33,11 @@ impl SignatureSource for Known {
         questions: Vec<ImageQuestion>,
         _: Instant,
     ) -> BoxFuture<'a, BTreeMap<String, Signature>> {
-        Box::pin(async move {
-            let known = |q: ImageQuestion| (q.reference.clone(), self.0.of(namespace, &q.reference));
-            questions.into_iter().map(known).collect()
-        })
+        Box::pin(async move { self.of(namespace, &questions) })
     }
 
     fn remembered(&self, namespace: &str, images: &[ImageQuestion]) -> BTreeMap<String, Signature> {
-        images.iter().map(|q| (q.reference.clone(), self.0.of(namespace, &q.reference))).collect()
+        self.of(namespace, images)
     }
 }
 
@@ -71,9 +76,10 @@ impl RunningPods for Nobody {
 /// The resource of a kind.
 pub fn plural(kind: &str) -> String {
     let lower = kind.to_ascii_lowercase();
-    match lower.strip_suffix('y') {
-        Some(stem) => format!("{stem}ies"),
-        None => format!("{lower}s"),
+    match (lower.strip_suffix('y'), lower.ends_with('s')) {
+        (Some(stem), _) => format!("{stem}ies"),
+        (None, true) => format!("{lower}es"),
+        (None, false) => format!("{lower}s"),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http_body_util::BodyExt as _;
 use hyper::{Method, Request};
 use kube::Client;
@@ -19,11 +20,14 @@ use super::answers::plural;
 use super::fixtures::Documented;
 use super::{Answer, named};
 
-/// An API server, and what the fixture before this one left in it.
+/// An API server, and what fixtures left in it, by the lane that they ran in.
 pub struct Cluster {
     pub client: Client,
-    stored: Mutex<BTreeMap<String, Value>>,
+    stored: Mutex<BTreeMap<usize, BTreeMap<String, Value>>>,
 }
+
+/// Writes of one lane under way at a time.
+const WRITES: usize = 8;
 
 /// What came back: status code, body, warnings.
 struct Response {
@@ -49,41 +53,45 @@ impl Cluster {
         cluster
     }
 
-    /// Stores exactly `wanted`: takes away what is there beside it and what differs, then creates what is missing.
-    pub async fn hold(&self, wanted: Vec<Value>) -> Result<(), String> {
-        let mut stored = self.stored.lock().await;
-        let mut unwanted = std::mem::take(&mut *stored);
+    /// Stores exactly `wanted` in a lane: takes away what is there beside it and what differs, then creates what is missing.
+    pub async fn hold(&self, lane: usize, wanted: impl IntoIterator<Item = Value>) -> Result<(), String> {
+        let wanted: BTreeMap<String, Value> =
+            wanted.into_iter().map(|object| (key(&object), object)).collect();
+        let stored = self.stored.lock().await.insert(lane, wanted.clone()).unwrap_or_default();
+        self.turn(stored, wanted).await
+    }
+
+    /// Makes what is `stored` what is `wanted`, both by key.
+    async fn turn(
+        &self,
+        mut stored: BTreeMap<String, Value>,
+        wanted: BTreeMap<String, Value>,
+    ) -> Result<(), String> {
         let mut missing = Vec::new();
-        for object in wanted {
-            let name = key(&object);
-            match unwanted.remove(&name) {
-                Some(former) if former == object => drop(stored.insert(name, object)),
+        for (name, object) in wanted {
+            match stored.get(&name) {
+                Some(former) if *former == object => drop(stored.remove(&name)),
                 // A namespace stays while its labels change, as the objects in it do.
                 Some(_) if object["kind"] == "Namespace" => {
                     self.apply(&object).await?;
-                    stored.insert(name, object);
+                    stored.remove(&name);
                 }
-                former => {
-                    if let Some(former) = former {
-                        self.delete(&former).await?;
-                    }
-                    missing.push((name, object));
-                }
+                _ => missing.push(object),
             }
         }
         // What lies in a namespace goes before the namespace, and comes after it.
-        let order = |object: &Value| {
-            !matches!(object["kind"].as_str(), Some("Namespace" | "CustomResourceDefinition"))
+        let holds = |object: &Value| {
+            matches!(object["kind"].as_str(), Some("Namespace" | "CustomResourceDefinition"))
         };
-        let mut unwanted: Vec<Value> = unwanted.into_values().collect();
-        unwanted.sort_by_key(|object| !order(object));
-        for object in unwanted {
-            self.delete(&object).await?;
+        let (last, first): (Vec<_>, Vec<_>) = stored.into_values().partition(holds);
+        for some in [first, last] {
+            let done = stream::iter(&some).map(|object| self.delete(object)).buffer_unordered(WRITES);
+            done.try_collect::<()>().await?;
         }
-        missing.sort_by_key(|(_, object)| order(object));
-        for (name, object) in missing {
-            self.create(&object).await?;
-            stored.insert(name, object);
+        let (first, last): (Vec<_>, Vec<_>) = missing.into_iter().partition(holds);
+        for some in [first, last] {
+            let done = stream::iter(&some).map(|object| self.create(object)).buffer_unordered(WRITES);
+            done.try_collect::<()>().await?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The webhook as the product runs it, but for the clock and for where signatures are known from.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -37,9 +37,8 @@ use super::fixtures::now;
 
 const SERVER_NAME: &str = "portcullis-webhook.portcullis-system.svc";
 
-/// Reviews go to the judge of the present fixture; while the gate is open everything passes.
+/// What is only tried goes to the judge of the present fixtures; what is stored passes.
 struct Switch {
-    open: AtomicBool,
     asked: AtomicUsize,
     judging: Mutex<Option<Arc<Handler>>>,
 }
@@ -49,7 +48,7 @@ impl ReviewHandler for Switch {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let handler = self.judging.lock().unwrap().clone();
         match handler {
-            Some(handler) if !self.open.load(Ordering::SeqCst) => handler.handle(body, peer, deadline),
+            Some(handler) if tried(&body) => handler.handle(body, peer, deadline),
             _ => {
                 let answer = Answer::allow().to_json(&uid_of_prefix(&body).unwrap_or_default());
                 Box::pin(async move { answer })
@@ -58,16 +57,20 @@ impl ReviewHandler for Switch {
     }
 }
 
+fn tried(body: &[u8]) -> bool {
+    std::str::from_utf8(body).is_ok_and(|text| text.contains("\"dryRun\":true"))
+}
+
 pub struct Webhook {
     switch: Arc<Switch>,
     client: Client,
     metrics: Arc<Metrics>,
-    /// The watches of the present fixture live here and end with it.
+    /// The watches of the present fixtures live here and end with it.
     watching: Mutex<Option<Runtime>>,
 }
 
 impl Webhook {
-    /// Serves on a port of this machine, under the chart's webhook configuration, with the gate open.
+    /// Serves on a port of this machine, under the chart's webhook configuration.
     pub async fn start(cluster: &Cluster) -> Self {
         let authority = issue::authority(jiff::Timestamp::now().as_second()).unwrap();
         let names = [SERVER_NAME.to_owned(), "127.0.0.1".to_owned()];
@@ -83,11 +86,7 @@ impl Webhook {
         let pair = Pair { certificate: serving.certificate.into(), key: serving.key.into(), authorities };
         store.load(&pair).unwrap();
 
-        let switch = Arc::new(Switch {
-            open: AtomicBool::new(true),
-            asked: AtomicUsize::new(0),
-            judging: Mutex::default(),
-        });
+        let switch = Arc::new(Switch { asked: AtomicUsize::new(0), judging: Mutex::default() });
         let admission = Admission {
             handler: Arc::clone(&switch) as Arc<dyn ReviewHandler>,
             attempts: Arc::new(Vec::new),
@@ -134,13 +133,8 @@ impl Webhook {
         }
     }
 
-    /// Lets everything pass, or judges.
-    pub fn open(&self, open: bool) {
-        self.switch.open.store(open, Ordering::SeqCst);
-    }
-
-    /// Starts anew, as a replica does: lists and watches what is stored now, and knows these signatures.
-    pub async fn learn(&self, signatures: Signatures) {
+    /// Starts anew, as a replica does: lists and watches what is stored now, and knows the signatures of each namespace.
+    pub async fn learn(&self, signatures: BTreeMap<String, Signatures>) {
         let world = Arc::new(RwLock::new(World::default()));
         let synced = Readiness::default().condition("caches synced");
         let runtime =

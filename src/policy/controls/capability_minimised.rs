@@ -24,7 +24,8 @@ pub(super) const CONTROL: Control = Control {
 };
 
 /// Capabilities that users have to choose knowingly, unless a profile lists others under `riskyCapabilities`.
-const RISKY: [&str; 5] = ["code-execution", "tool-use", "web-browsing", "biometric", "fine-tune-api"];
+const RISKY: [&str; 6] =
+    ["code-execution", "tool-use", "web-browsing", "biometric", "fine-tune-api", "user-finetuning"];
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     if !matches!(facts.subject, Subject::Pod(_) | Subject::Workload(_)) {

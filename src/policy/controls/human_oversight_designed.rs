@@ -47,8 +47,9 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     }
     // What an agent changes in other systems needs a person, or a stop that is not the model itself.
     if spec.type_ == WorkloadType::Agent && oversight.mode != OversightMode::Approve {
+        // That an action names nothing at all is told by action-scope-declared.
         for action in &spec.actions {
-            if action.fail_safe.as_ref().is_none_or(|safe| safe.kind == FailSafeKind::Reversible) {
+            if action.fail_safe.as_ref().is_some_and(|safe| safe.kind == FailSafeKind::Reversible) {
                 short.require(false, || {
                     format!(
                         "mode {:?} lets the agent {} {} without a person or a limit",

@@ -130,17 +130,42 @@ fn remove(holder: &Holder<'_>, declarable: bool) -> Fix {
             holder.account
         ));
     }
-    let command = match holder.binding.namespace {
-        Some(namespace) => format!("kubectl delete rolebinding {} -n {namespace}", holder.binding.name),
-        None => format!("kubectl delete clusterrolebinding {}", holder.binding.name),
+    let (kind, place) = match holder.binding.namespace {
+        Some(namespace) => ("rolebinding", format!(" -n {namespace}")),
+        None => ("clusterrolebinding", String::new()),
     };
+    let name = holder.binding.name;
+    let by_group = |group: &str, who: &str| {
+        // Others hold what they need through the same subject, so it is not for one team to delete.
+        format!(
+            "bind those who need it by name, then take group {group} out of the subjects (`kubectl edit {kind} \
+             {name}{place}`), which takes {} from {who}",
+            holder.role
+        )
+    };
+    let ask = "ask those who keep the cluster: ";
     Fix::Text(match holder.via {
-        Some(Via::AllAccounts | Via::Authenticated) => format!(
-            "ask those who keep the cluster to take the group out of {} (`{command}`){}",
-            holder.binding,
-            declare(", ")
-        ),
-        _ => format!("`{command}`{}", declare(", ")),
+        None | Some(Via::Account) => format!("`kubectl delete {kind} {name}{place}`{}", declare(", ")),
+        Some(Via::NamespaceGroup) => {
+            let namespace = holder.workload.metadata.namespace.as_deref().unwrap_or_default();
+            let group = format!("system:serviceaccounts:{namespace}");
+            let who = format!("every ServiceAccount of namespace {namespace:?}");
+            format!("{}{}", by_group(&group, &who), declare(", "))
+        }
+        Some(Via::AllAccounts) => {
+            format!(
+                "{ask}{}{}",
+                by_group("system:serviceaccounts", "every ServiceAccount of the cluster"),
+                declare(", ")
+            )
+        }
+        Some(Via::Authenticated) => {
+            format!(
+                "{ask}{}{}",
+                by_group("system:authenticated", "everybody who signs in, people too"),
+                declare(", ")
+            )
+        }
     })
 }
 

@@ -21,7 +21,7 @@ pub(super) const CONTROL: Control = Control {
         each AIModel",
     gaps: &[
         "owners are not yet confirmed again each year",
-        "owners of datasets and prompts are judged by the documents of these assets, not here",
+        "that datasets and prompts name an owner is not yet judged",
         "consumers of a model in other namespaces are not yet told of its findings",
         "risk acceptance of assets is not yet judged",
     ],

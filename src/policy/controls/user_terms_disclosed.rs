@@ -22,14 +22,12 @@ pub(super) const CONTROL: Control = Control {
     remedy: "fill spec.userData and record UserTerms evidence that agrees with it",
     gaps: &[
         "new capabilities are compared with the published terms, not with the former composition",
+        "that risky capabilities are off until users turn them on is judged by capability-minimised",
         "whether a switch works in the interface of users is shown only by tests",
         "that users get the log of their own requests is judged by io-logging-sink",
     ],
     check: Check::Rule(check),
 };
-
-/// Capabilities that are off until users turn them on, where no profile lists others in `riskyCapabilities`.
-const RISKY: [&str; 5] = ["code-execution", "web-browsing", "tool-use", "biometric", "user-finetuning"];
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let Some(workload) = facts.ai_workload() else { return };
@@ -67,19 +65,6 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         }
     }
     short.tell(report, place(), &["CoP-10.3.2"]);
-
-    let mut short = Shortfall::new(facts);
-    let listed: Vec<&str> = facts.settings.words("riskyCapabilities").collect();
-    for capability in used().filter(|c| c.consent != Some(Consent::OptIn)) {
-        let name = capability.name.as_str();
-        if listed.contains(&name) || (listed.is_empty() && RISKY.contains(&name)) {
-            short.require(false, || {
-                format!("capability {name:?} is risky and not off until users turn it on")
-            });
-            short.fix("set consent: optIn with the setting by which users turn it on");
-        }
-    }
-    short.tell(report, place(), &["NCSC-D3.16"]);
 }
 
 /// Whether what users are told agrees with what the declaration does with their data.

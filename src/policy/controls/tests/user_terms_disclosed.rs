@@ -31,15 +31,14 @@ fn terms_agree_with_flows() {
 }
 
 #[test]
-fn risky_capabilities_are_off_until_users_turn_them_on() {
+fn terms_name_each_capability_that_users_decide_on() {
     let with = |consent: &str| {
         json!({"purpose": {"endUsers": "public"}, "userData": {}, "models": [{"name": "m",
         "capabilitiesUsed": [{"name": "code-execution", "consent": consent, "settingRef": "s"}]}]})
     };
     let named = "UserTerms \"t\" does not name capability \"code-execution\" [may arrive]";
     assert_lines(&judged(&with("optIn")), &[&format!("{AT}{named}")]);
-    let risky = "capability \"code-execution\" is risky and not off until users turn it on [may arrive]";
-    assert_lines(&judged(&with("optOut")), &[&format!("{AT}{named}"), &format!("{AT}{risky}")]);
+    assert_lines(&judged(&with("optOut")), &[&format!("{AT}{named}")]);
 }
 
 #[test]
