@@ -70,6 +70,28 @@ fn what_would_be_refused_is_listed_with_its_controls() {
 }
 
 #[test]
+fn of_many_controls_a_row_shows_a_few_and_json_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.yaml");
+    // Without evidence most of the Code is broken.
+    let bare: Vec<String> = base()
+        .split("\n---\n")
+        .filter(|document| !document.contains("kind: AIEvidence"))
+        .map(str::to_owned)
+        .collect();
+    std::fs::write(&file, bare.join("\n---\n")).unwrap();
+    let signatures = signatures(folder.path());
+    let arguments = ["-f", file.to_str().unwrap(), "--signatures", &signatures, "--profile", "strict"];
+    let said = text(&plan(&arguments));
+    let row = said.lines().nth(1).unwrap();
+    assert!(row.ends_with(" more") && row.matches(',').count() == 2, "{row}");
+    let output = plan(&[&arguments[..], &["-o", "json"]].concat());
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let all = json["rows"][0]["controls"].as_array().unwrap().len();
+    assert!(all > 10 && row.contains(&format!(" and {} more", all - 3)), "{all}: {row}");
+}
+
+#[test]
 fn without_a_cluster_and_without_files_it_says_the_way_out() {
     let output = plan(&[]);
     assert_eq!(output.status.code(), Some(2));

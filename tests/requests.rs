@@ -23,7 +23,7 @@ use portcullis::webhook::arrivals::Arrivals;
 use portcullis::webhook::attempts::{Change, Refusal, RefusalSink};
 use portcullis::webhook::judge::Judge;
 use portcullis::webhook::running::ClusterPods;
-use portcullis::webhook::wire::{Answer, UserInfo};
+use portcullis::webhook::wire::{Answer, Review, UserInfo};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -134,6 +134,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn ask(judge: &Judge, request: Value) -> Answer {
     let review = json!({"request": request}).to_string();
+    let mut review: Review<'_> = serde_json::from_str(&review).unwrap();
+    review.request.from_api_server = true;
+    judge.answer(&review.request, Instant::now() + PATIENCE).await
+}
+
+/// The same from whoever reaches the port and shows no certificate.
+async fn forged(judge: &Judge, request: Value) -> Answer {
+    let review = json!({"request": request}).to_string();
     judge.review(review.as_bytes(), Instant::now() + PATIENCE).await.0
 }
 
@@ -209,6 +217,17 @@ async fn classifying_a_namespace_tells_which_pods_would_not_come_back() {
             ]
         );
     }
+    // Who shows no certificate may have made the review up, rights and all, to read names.
+    let mut claimed = labelling(&[], &GOVERNED, false);
+    claimed["fromApiServer"] = true.into();
+    assert_eq!(
+        forged(&judge, claimed).await.warnings,
+        [
+            "Namespace chat-prod: 2 of 4 running pods would not be admitted again (portcullis plan -n chat-prod names them): \
+             declared-workloads-only, image-digest-pinned",
+            "Namespace chat-prod: of 1 of 4 running pods signatures are not known yet",
+        ]
+    );
     assert_eq!(
         cluster.asked.lock().unwrap()[0],
         "/api/v1/namespaces/chat-prod/pods?&fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed&limit=50"
@@ -373,6 +392,14 @@ async fn deleting_a_declaration_tells_what_its_pods_lose() {
         [
             "AIWorkload chat-prod/chat: 2 running pods lose ServiceAccount \"chat\" and the network allowances made for them, \
           and new ones are refused: chat-0, chat-1"
+        ]
+    );
+    let answer = forged(&judge, delete(&chat)).await;
+    assert_eq!(
+        answer.warnings,
+        [
+            "AIWorkload chat-prod/chat: 2 running pods lose ServiceAccount \"chat\" and the network allowances made for them, and new \
+          ones are refused"
         ]
     );
     assert!(cluster.asked.lock().unwrap()[0].contains("labelSelector=app%3Dchat"));

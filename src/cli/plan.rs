@@ -118,9 +118,6 @@ fn relabel(documents: &mut Documents, namespace: &str, arguments: &Arguments) {
     }
 }
 
-/// Controls named in a cell before the rest is counted: a table is for an overview, the messages say all.
-const CONTROLS_SHOWN: usize = 4;
-
 /// What would happen, by the objects that people wrote.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -212,10 +209,7 @@ impl Report {
             let rows = self.rows.iter().map(|row| {
                 let share = format!("{} of {}", row.refused, row.of);
                 let open = row.unknown.to_string();
-                let mut controls = row.controls[..row.controls.len().min(CONTROLS_SHOWN)].join(",");
-                if row.controls.len() > CONTROLS_SHOWN {
-                    let _ = write!(controls, " and {} more", row.controls.len() - CONTROLS_SHOWN);
-                }
+                let controls = some(&row.controls);
                 vec![row.namespace.clone(), row.object.clone(), row.when.to_owned(), share, open, controls]
             });
             let head = ["NAMESPACE", "OBJECT", "WHEN", "REFUSED", "CANNOT-TELL", "CONTROLS"];
@@ -258,6 +252,15 @@ impl Report {
             out.push_str("signatures were not looked up: --verify asks the registries from here\n");
         }
         out
+    }
+}
+
+/// The first few of many controls; all of them are in the messages and in JSON.
+fn some(controls: &[&str]) -> String {
+    const FEW: usize = 3;
+    match controls.len().saturating_sub(FEW) {
+        0 | 1 => controls.join(","),
+        more => format!("{} and {more} more", controls[..FEW].join(",")),
     }
 }
 

@@ -140,30 +140,57 @@ pub struct Recount {
     pub open: Vec<String>,
 }
 
+impl Recount {
+    fn of(&self, n: usize) -> String {
+        match (self.more, self.judged) {
+            (true, judged) => format!("{n} of the first {judged} running pods"),
+            (false, 1) => format!("{n} of 1 running pod"),
+            (false, judged) => format!("{n} of {judged} running pods"),
+        }
+    }
+}
+
 /// The warnings of a recount of `subject`; none where every pod would be admitted again.
 #[must_use]
 pub fn recount(subject: &str, recount: &Recount) -> Vec<String> {
-    let of = |n: usize| match (recount.more, recount.judged) {
-        (true, judged) => format!("{n} of the first {judged} running pods"),
-        (false, 1) => format!("{n} of 1 running pod"),
-        (false, judged) => format!("{n} of {judged} running pods"),
-    };
     let mut out = Vec::new();
     if !recount.refused.is_empty() {
-        let head = format!("{subject}: {} would not be admitted again", of(recount.refused.len()));
+        let head = format!("{subject}: {} would not be admitted again", recount.of(recount.refused.len()));
         let pods = recount.refused.iter().map(|(name, controls)| format!("{name} ({})", controls.join(", ")));
         out.push(listed(head, pods));
     }
     if !recount.open.is_empty() {
-        let head = format!("{subject}: of {} signatures are not known yet", of(recount.open.len()));
+        let head = format!("{subject}: of {} signatures are not known yet", recount.of(recount.open.len()));
         out.push(listed(head, recount.open.iter().cloned()));
     }
     out
 }
 
-/// What the pods of a declaration that is deleted lose.
+/// The same where it is not certain who reads it: how many and by which controls, and not which.
 #[must_use]
-pub fn left_behind(subject: &str, workload: &AIWorkload, pods: &[String], more: bool) -> String {
+pub fn recount_unnamed(subject: &str, namespace: &str, recount: &Recount) -> Vec<String> {
+    let mut out = Vec::new();
+    if !recount.refused.is_empty() {
+        let mut controls: Vec<_> =
+            recount.refused.iter().flat_map(|(_, controls)| controls).copied().collect();
+        controls.sort_unstable();
+        controls.dedup();
+        let head = format!(
+            "{subject}: {} would not be admitted again (portcullis plan -n {namespace} names them)",
+            recount.of(recount.refused.len())
+        );
+        out.push(listed(head, controls.into_iter().map(str::to_owned)));
+    }
+    if !recount.open.is_empty() {
+        let of = recount.of(recount.open.len());
+        out.push(format!("{subject}: of {of} signatures are not known yet"));
+    }
+    out
+}
+
+/// What the pods of a declaration that is deleted lose, and which these are where `named`.
+#[must_use]
+pub fn left_behind(subject: &str, workload: &AIWorkload, pods: &[String], more: bool, named: bool) -> String {
     let many = pods.len() != 1 || more;
     let count = match (more, many) {
         (true, _) => format!("more than {} running pods", pods.len()),
@@ -179,7 +206,8 @@ pub fn left_behind(subject: &str, workload: &AIWorkload, pods: &[String], more: 
         Manage::Observe if many => "stay undeclared".to_owned(),
         Manage::Observe => "stays undeclared".to_owned(),
     };
-    listed(format!("{subject}: {count} {happens}, and new ones are refused"), pods.iter().cloned())
+    let shown = if named { pods } else { &[] };
+    listed(format!("{subject}: {count} {happens}, and new ones are refused"), shown.iter().cloned())
 }
 
 /// That a declaration could select pods together with others.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::envelope::uid_of_prefix;
 use super::judge::Judge;
-use super::router::{Peer, ReviewHandler};
+use super::router::{Identity, Peer, ReviewHandler};
 use super::wire::Review;
 use crate::gather::objects::CARRIERS;
 use crate::telemetry::metrics::Metrics;
@@ -28,15 +28,16 @@ impl std::fmt::Debug for Handler {
 }
 
 impl ReviewHandler for Handler {
-    fn handle(self: Arc<Self>, body: Bytes, _: Peer, deadline: Instant) -> BoxFuture<'static, Vec<u8>> {
+    fn handle(self: Arc<Self>, body: Bytes, peer: Peer, deadline: Instant) -> BoxFuture<'static, Vec<u8>> {
         Box::pin(async move {
-            let review: Review<'_> = match serde_json::from_slice(&body) {
+            let mut review: Review<'_> = match serde_json::from_slice(&body) {
                 Ok(review) => review,
                 Err(error) => {
                     tracing::warn!(uid = uid_of_prefix(&body), %error, "a review cannot be read");
                     return self.judge.review(&body, deadline).await.1;
                 }
             };
+            review.request.from_api_server = peer.identity == Identity::ApiServer;
             let request = &review.request;
             tracing::Span::current().record("uid", request.uid.as_ref());
             let answer = self.judge.answer(request, deadline).await;

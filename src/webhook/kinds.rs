@@ -181,7 +181,9 @@ impl Judge {
         let subject = owner(request);
         match counted {
             Ok(_) if pods.is_empty() => Vec::new(),
-            Ok(more) => vec![words::left_behind(&subject, &workload, &pods, more)],
+            Ok(more) => {
+                vec![words::left_behind(&subject, &workload, &pods, more, request.from_api_server)]
+            }
             Err(error) => vec![words::cut(
                 format!("{subject}: the pods that it leaves behind could not be counted: {error}"),
                 words::LONGEST_WARNING,

@@ -78,7 +78,7 @@ impl Judge {
         let access = Access { verb: "classify", group: "", resource: "namespaces", namespace: "", name };
         match self.authorizer.may(&request.user_info, access).await {
             Ok(true) => {
-                let warnings = self.not_returning(name, &old, &new, deadline).await;
+                let warnings = self.not_returning(request, name, &old, &new, deadline).await;
                 Answer { warnings, ..Answer::allow() }
             }
             Ok(false) => Answer::deny(format!(
@@ -98,8 +98,16 @@ impl Judge {
 
     /// Warns of the pods that run in a namespace and would be refused if they came again under its new labels.
     ///
-    /// Running pods stay, so nothing is ever refused for them.
-    async fn not_returning(&self, name: &str, old: &Labels, new: &Labels, deadline: Instant) -> Vec<String> {
+    /// Running pods stay, so nothing is ever refused for them. Their names are only for the API server, which has asked
+    /// whether the user may classify: who else reaches this port could say to be anybody.
+    async fn not_returning(
+        &self,
+        request: &Request<'_>,
+        name: &str,
+        old: &Labels,
+        new: &Labels,
+        deadline: Instant,
+    ) -> Vec<String> {
         let class = |labels: &Labels| {
             [api::common::LABEL_ENVIRONMENT, api::common::LABEL_SENSITIVITY].map(|l| labels.get(l).cloned())
         };
@@ -130,7 +138,11 @@ impl Judge {
         {
             Ok(more) => {
                 recount.more = more;
-                words::recount(&subject, &recount)
+                if request.from_api_server {
+                    words::recount(&subject, &recount)
+                } else {
+                    words::recount_unnamed(&subject, name, &recount)
+                }
             }
             Err(error) => vec![words::cut(
                 format!(

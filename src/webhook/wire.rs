@@ -52,6 +52,9 @@ pub struct Request<'a> {
     /// True where nothing will be stored.
     #[serde(default)]
     pub dry_run: Option<bool>,
+    /// Whether the caller showed the API server's client certificate. Not read from the body, where anybody could say so.
+    #[serde(skip)]
+    pub from_api_server: bool,
 }
 
 /// Group, version and kind.

@@ -268,6 +268,7 @@ pub fn definition(group: &str, kind: &str) -> Value {
 /// What the controller would generate for the declarations of a world.
 pub fn generated(world: &Documented) -> Vec<Value> {
     let mut world = world.clone();
+    world.objects.retain(|object| !super::carries(object));
     for object in &mut world.objects {
         // Generated objects name their owner by uid; nobody collects what has none here.
         object["metadata"]["uid"] = json!("of-a-file");
