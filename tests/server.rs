@@ -128,12 +128,26 @@ fn carries(object: &Value) -> bool {
     kind == "Pod" || CARRIERS.iter().any(|carrier| carrier.kind == kind)
 }
 
-/// The files' `PodMonitors` and their definition stand for a cluster that has the Prometheus operator.
-fn has_monitors(objects: &[Value]) -> bool {
-    objects.iter().any(|object| {
-        object["kind"] == "PodMonitor"
-            || named(object) == "CustomResourceDefinition/podmonitors.monitoring.coreos.com"
-    })
+/// Kinds that a cluster may have: group, version, kind.
+const OPTIONAL: &[(&str, &str, &str)] = &[
+    ("gateway.envoyproxy.io", "v1alpha1", "BackendTrafficPolicy"),
+    ("gateway.networking.k8s.io", "v1", "Gateway"),
+    ("gateway.networking.k8s.io", "v1", "GRPCRoute"),
+    ("gateway.networking.k8s.io", "v1", "HTTPRoute"),
+    ("monitoring.coreos.com", "v1", "PodMonitor"),
+    ("monitoring.coreos.com", "v1", "PrometheusRule"),
+    ("monitoring.coreos.com", "v1", "ServiceMonitor"),
+];
+
+/// Definitions of the optional kinds that the files show the cluster to have: by an object, or by a definition.
+fn definitions(objects: &[Value]) -> Vec<Value> {
+    let optional = OPTIONAL.iter().map(|(group, version, kind)| cluster::definition(group, version, kind));
+    let shown = |definition: &Value| {
+        objects.iter().any(|object| {
+            object["kind"] == definition["spec"]["names"]["kind"] || named(object) == named(definition)
+        })
+    };
+    optional.filter(shown).collect()
 }
 
 /// Whether the API server itself does not read the kind.
@@ -146,7 +160,7 @@ fn is_foreign(object: &Value) -> bool {
 fn stored(world: &Documented) -> Vec<Value> {
     let mut objects: Vec<Value> =
         world.objects.iter().filter(|object| !carries(object)).map(complete).collect();
-    let has_monitors = has_monitors(&objects);
+    let definitions = definitions(&objects);
     objects.retain(|object| object["kind"] != "CustomResourceDefinition");
     let namespaces: Vec<Value> =
         objects.iter().filter(|object| object["kind"] == "Namespace").cloned().collect();
@@ -157,9 +171,7 @@ fn stored(world: &Documented) -> Vec<Value> {
             "metadata": {"name": "default", "namespace": namespace["metadata"]["name"]},
         })
     }));
-    if has_monitors {
-        objects.insert(0, cluster::definition("monitoring.coreos.com", "PodMonitor"));
-    }
+    objects.splice(0..0, definitions);
     let known: BTreeSet<String> = objects.iter().map(key).collect();
     objects.extend(cluster::generated(world).into_iter().filter(|object| !known.contains(&key(object))));
     objects
@@ -240,7 +252,7 @@ fn worlds() -> Vec<World> {
                 .map(Value::to_string)
                 .collect();
             around.sort();
-            around.extend(has_monitors(&world.objects).then(|| "monitors".to_owned()));
+            around.extend(definitions(&world.objects).iter().map(named));
             let around = around.join("\n");
             let same = |object: &Value| name != "base" && base.objects.contains(object);
             let own = world.objects.iter().filter(|object| !same(object)).map(named).collect();

@@ -76,7 +76,8 @@ impl RunningPods for Nobody {
 /// The resource of a kind.
 pub fn plural(kind: &str) -> String {
     let lower = kind.to_ascii_lowercase();
-    match (lower.strip_suffix('y'), lower.ends_with('s')) {
+    let stem = lower.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o']));
+    match (stem, lower.ends_with('s')) {
         (Some(stem), _) => format!("{stem}ies"),
         (None, true) => format!("{lower}es"),
         (None, false) => format!("{lower}s"),

@@ -48,7 +48,7 @@ impl Cluster {
             .map(|crd| serde_json::to_value(crd).unwrap())
             .collect();
         let foreign = CARRIERS.iter().filter(|carrier| carrier.group.contains('.'));
-        definitions.extend(foreign.map(|carrier| definition(carrier.group, carrier.kind)));
+        definitions.extend(foreign.map(|carrier| definition(carrier.group, "v1", carrier.kind)));
         try_join_all(definitions.iter().map(|definition| cluster.create(definition))).await.unwrap();
         cluster
     }
@@ -247,7 +247,7 @@ fn place(object: &Value) -> String {
 }
 
 /// A definition that takes everything.
-pub fn definition(group: &str, kind: &str) -> Value {
+pub fn definition(group: &str, version: &str, kind: &str) -> Value {
     let plural = plural(kind);
     let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     json!({
@@ -260,7 +260,7 @@ pub fn definition(group: &str, kind: &str) -> Value {
         "spec": {
             "group": group, "scope": "Namespaced",
             "names": {"kind": kind, "plural": plural, "singular": kind.to_ascii_lowercase()},
-            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
+            "versions": [{"name": version, "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
         },
     })
 }
