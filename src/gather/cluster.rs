@@ -96,11 +96,15 @@ impl Feed {
             Object::ClusterRoleBinding(Box::new(o))
         });
         let monitoring = |kind| ("monitoring.coreos.com", "v1", kind);
-        self.optional(client, Kind::PodMonitor, monitoring("PodMonitor"), |o| Object::PodMonitor(Box::new(o)));
+        self.optional(client, Kind::PodMonitor, monitoring("PodMonitor"), |o| {
+            Object::PodMonitor(Box::new(o))
+        });
         self.optional(client, Kind::ServiceMonitor, monitoring("ServiceMonitor"), |o| {
             Object::ServiceMonitor(Box::new(o))
         });
-        self.optional(client, Kind::AlertRule, monitoring("PrometheusRule"), |o| Object::AlertRule(Box::new(o)));
+        self.optional(client, Kind::AlertRule, monitoring("PrometheusRule"), |o| {
+            Object::AlertRule(Box::new(o))
+        });
         let route = |kind| ("gateway.networking.k8s.io", "v1", kind);
         self.optional(client, Kind::HttpRoute, route("HTTPRoute"), |o| Object::HttpRoute(Box::new(o)));
         self.optional(client, Kind::GrpcRoute, route("GRPCRoute"), |o| Object::GrpcRoute(Box::new(o)));
