@@ -419,5 +419,5 @@ async fn deleting_a_declaration_tells_what_its_pods_lose() {
     judge.world.write().unwrap().apply(Object::Namespace(Box::new(ending)));
     let answer = ask(&judge, delete(&chat)).await;
     assert_eq!((answer.denial, answer.warnings), (None, Vec::new()));
-    assert_eq!(cluster.asked.lock().unwrap().len(), 2);
+    assert_eq!(cluster.asked.lock().unwrap().len(), 3);
 }
