@@ -18,6 +18,8 @@ if [ -d crds ]; then
   expect "each is established" "condition met" kubectl wait --for condition=Established --timeout 30s -f crds
   for kind in aiworkload aimodel aidataset aiprompt aievidence aisupplier aigovernance aitrustpolicy aiprofile aiexemption aicompliance; do
     expect "kubectl explain $kind reads as documentation" "DESCRIPTION:" eventually kubectl explain "$kind"
+    # A definition that goes before its storage is ready waits for minutes until the API server tries again.
+    expect "its objects can be listed" "No resources found" eventually kubectl get "$kind" -A
   done
   kubectl delete -f crds >/dev/null
 fi
