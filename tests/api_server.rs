@@ -22,8 +22,8 @@ use portcullis::api::{
     self, Environment, OverallVerdict, State,
     common::{AssetStatus, Verification, VerificationState},
     compliance::{AIComplianceStatus, Summary},
-    outcome::{Attempt, Blocked, Counters, HourlyCount},
-    workload::{AIWorkloadStatus, PodCounts, Row},
+    outcome::{Attempt, Blocked, Counters, History, HistoryEntry, HistoryKind, HourlyCount},
+    workload::{AIWorkloadStatus, KnownGood, PodCounts, Row},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -130,6 +130,19 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
             last_seen: at.clone(),
         }],
     };
+    let history = History {
+        length: 1,
+        head: "1".repeat(64),
+        parts: Some("model/chat-7b=11111111".to_owned()),
+        entries: vec![HistoryEntry {
+            sequence: 1,
+            at: at.clone(),
+            kind: HistoryKind::Verdict,
+            change: "pass became fail".to_owned(),
+            digest: Some(digest.clone()),
+            previous: "0".repeat(64),
+        }],
+    };
     let workload = AIWorkloadStatus {
         observed_generation: Some(1),
         verdict: Some(OverallVerdict::Fail),
@@ -146,6 +159,12 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
         blocked: Some(blocked.clone()),
         composition_digest: Some(digest.clone()),
         residue: vec!["Secret/chat".to_owned()],
+        history: Some(history.clone()),
+        known_good: Some(KnownGood {
+            composition_digest: digest.clone(),
+            since: at.clone(),
+            parts: vec![format!("AIModel/chat-7b@{digest}")],
+        }),
         conditions: vec![condition.clone()],
     };
     let model = AssetStatus {
@@ -170,6 +189,7 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
         top_reason: Some("image-signature-trusted".to_owned()),
         summary: Some(Summary { workloads: 1, fail: 1, unknown: 101, ..Summary::default() }),
         blocked: Some(blocked),
+        history: Some(history),
         by_principle: BTreeMap::from([("draft-5".to_owned(), Counters { fail: 1, ..Counters::default() })]),
         conditions: vec![condition],
         ..AIComplianceStatus::default()

@@ -26,6 +26,7 @@ use portcullis::controllers::certificates::{
     AUTHORITY_SECRET, Certificates, LiveBundles, Outputs, SERVING_SECRET, observe,
 };
 use portcullis::controllers::leader::{self, Leadership};
+use portcullis::controllers::trail::{Export, Target};
 use portcullis::controllers::wake::Lookout;
 use portcullis::controllers::webhooks::{Drifts, Settings, Webhooks};
 use portcullis::gather::registry::VerifierConfig;
@@ -319,6 +320,8 @@ async fn shows(gate: &Gate) -> Result<()> {
         drifts: gate.drifts.clone(),
         recorder: Recorder::new(gate.client.clone(), Reporter::from("gate-test")),
         metrics: Arc::new(Metrics::default()),
+        trail: Arc::new(Export::new(Target::Nowhere)),
+        observations: Arc::default(),
     };
     let auditing = tokio::spawn(auditor.run());
     let rows: Api<AICompliance> = Api::all(gate.client.clone());
