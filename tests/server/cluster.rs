@@ -117,7 +117,7 @@ impl Cluster {
                 200..300 => break,
                 // A kind is served a moment after its definition was taken.
                 404 | 409 if begun.elapsed() < Duration::from_secs(20) => {
-                    sleep(Duration::from_millis(20)).await
+                    sleep(Duration::from_millis(20)).await;
                 }
                 _ => return Err(format!("{}: {}", named(object), made.body["message"])),
             }

@@ -50,7 +50,7 @@ impl ReviewHandler for Switch {
         match handler {
             Some(handler) if tried(&body) => handler.handle(body, peer, deadline),
             _ => {
-                let answer = Answer::allow().to_json(&uid_of_prefix(&body).unwrap_or_default());
+                let answer = Answer::allow().to_json(uid_of_prefix(&body).unwrap_or_default());
                 Box::pin(async move { answer })
             }
         }
