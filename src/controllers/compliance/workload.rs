@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use crate::api::common::State;
 use crate::api::outcome::{Blocked, History};
-use crate::api::workload::{AIWorkloadStatus, KnownGood, PodCounts};
+use crate::api::workload::{AIWorkloadStatus, KnownGood, PodCounts, Row};
 use crate::controllers::audit::AuditedWorkload;
 use crate::controllers::audit::states::control;
 use crate::controllers::conditions::{COMPLIANT, GENERATED, PODS_SELECTED, Said, conditions};
@@ -105,11 +106,15 @@ pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Times
 
 /// A status of at most this many bytes, however much went wrong.
 const LARGEST_STATUS: usize = 4096;
+/// What is left of a message that has to be shortened for it, in bytes.
+const SHORT: usize = 60;
 
 /// Shortens a status to its bound: first the oldest entries of the history go, which stand in the export, then the oldest
-/// attempts, then words, then the least grave rows.
+/// attempts, then words and rows of what does not fail, and the words of what fails at the last.
 fn bound(status: &mut AIWorkloadStatus, fresh: usize) {
     let size = |status: &AIWorkloadStatus| serde_json::to_vec(status).map_or(0, |bytes| bytes.len());
+    let long = |row: &Row| row.message.as_ref().is_some_and(|message| message.len() > SHORT);
+    let fails = |row: &Row| row.state == State::Fail;
     while size(status) > LARGEST_STATUS {
         if let Some(history) = status.history.as_mut().filter(|history| history.entries.len() > fresh.max(2))
         {
@@ -123,10 +128,12 @@ fn bound(status: &mut AIWorkloadStatus, fresh: usize) {
             .and_then(|blocked| blocked.attempts.iter_mut().find(|a| a.message.is_some()))
         {
             attempt.message = None;
-        } else if let Some(row) =
-            status.rows.iter_mut().rev().find(|row| row.message.as_ref().is_some_and(|m| m.len() > 60))
-        {
-            row.message = row.message.take().map(|message| words::cut(message, 60));
+        } else if let Some(row) = status.rows.iter_mut().rev().find(|row| !fails(row) && long(row)) {
+            row.message = row.message.take().map(|message| words::cut(message, SHORT));
+        } else if status.rows.last().is_some_and(|row| !fails(row)) {
+            status.rows.pop();
+        } else if let Some(row) = status.rows.iter_mut().rev().find(|row| long(row)) {
+            row.message = row.message.take().map(|message| words::cut(message, SHORT));
         } else if status.rows.pop().is_none() {
             return;
         }
@@ -136,9 +143,7 @@ fn bound(status: &mut AIWorkloadStatus, fresh: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::common::State;
     use crate::api::outcome::Attempt;
-    use crate::api::workload::Row;
 
     #[test]
     fn a_status_stays_small_and_keeps_the_gravest() {
@@ -166,5 +171,22 @@ mod tests {
         assert!(serde_json::to_vec(&status).unwrap().len() <= LARGEST_STATUS);
         assert_eq!(status.rows.len(), 16);
         assert_eq!(status.blocked.unwrap().attempts[0].object, "Pod/chat-19");
+    }
+
+    #[test]
+    fn what_fails_keeps_its_words_before_what_is_only_audited() {
+        let row = |state: State| Row {
+            control: "least-privilege-rbac".to_owned(),
+            state,
+            provisions: vec!["CoP-6.1".to_owned(); 4],
+            message: Some("w".repeat(180)),
+            object: None,
+        };
+        let rows = std::iter::once(State::Fail).chain(std::iter::repeat_n(State::Warn, 45));
+        let mut status = AIWorkloadStatus { rows: rows.map(row).collect(), ..AIWorkloadStatus::default() };
+        bound(&mut status, 1);
+        assert!(serde_json::to_vec(&status).unwrap().len() <= LARGEST_STATUS);
+        assert_eq!(status.rows[0].message.as_deref().map(str::len), Some(180));
+        assert!(status.rows.len() > 10, "{}", status.rows.len());
     }
 }
