@@ -3,6 +3,7 @@
 
 use jiff::SignedDuration;
 
+use crate::api::common::Retention;
 use crate::api::dataset::DataCard;
 use crate::api::model::{ModelCard, ModelKind, Origin, Stage};
 use crate::api::{AIDataset, AIModel, AIPrompt};
@@ -135,13 +136,8 @@ fn of_model(facts: &Facts<'_>, model: &AIModel, report: &mut Report<'_>) {
 fn of_dataset(facts: &Facts<'_>, dataset: &AIDataset, report: &mut Report<'_>) {
     let spec = &dataset.spec;
     let about = About::Dataset(dataset);
-    let fields = [
-        ("retention.until", spec.retention.as_ref().is_some_and(|keep| keep.until.is_some())),
-        ("reviewEvery", spec.review_every.is_some()),
-        ("lastReviewedAt", spec.last_reviewed_at.is_some()),
-    ];
-    lacking(facts, about, &fields, &["CoP-8.1.1"], report);
-    review(facts, about, spec.review_every.as_deref(), spec.last_reviewed_at.as_deref(), report);
+    let times = (spec.review_every.as_deref(), spec.last_reviewed_at.as_deref());
+    kept(facts, about, spec.retention.as_ref(), times, report);
     let unstated = DataCard::default();
     let card = spec.card.as_ref().unwrap_or(&unstated);
     let fields = [
@@ -159,13 +155,25 @@ fn of_dataset(facts: &Facts<'_>, dataset: &AIDataset, report: &mut Report<'_>) {
 fn of_prompt(facts: &Facts<'_>, prompt: &AIPrompt, report: &mut Report<'_>) {
     let spec = &prompt.spec;
     let about = About::Prompt(prompt);
+    let times = (spec.review_every.as_deref(), spec.last_reviewed_at.as_deref());
+    kept(facts, about, spec.retention.as_ref(), times, report);
+}
+
+/// Whether it is said how long data or a prompt stays, and whether it was reviewed: `every` so often, and `last` on a day.
+fn kept(
+    facts: &Facts<'_>,
+    about: About<'_>,
+    retention: Option<&Retention>,
+    (every, last): (Option<&str>, Option<&str>),
+    report: &mut Report<'_>,
+) {
     let fields = [
-        ("retention.until", spec.retention.as_ref().is_some_and(|keep| keep.until.is_some())),
-        ("reviewEvery", spec.review_every.is_some()),
-        ("lastReviewedAt", spec.last_reviewed_at.is_some()),
+        ("retention.until", retention.is_some_and(|keep| keep.until.is_some())),
+        ("reviewEvery", every.is_some()),
+        ("lastReviewedAt", last.is_some()),
     ];
     lacking(facts, about, &fields, &["CoP-8.1.1"], report);
-    review(facts, about, spec.review_every.as_deref(), spec.last_reviewed_at.as_deref(), report);
+    review(facts, about, every, last, report);
 }
 
 /// Whether the asset was looked at again in time, by its own rhythm and at least once a year.

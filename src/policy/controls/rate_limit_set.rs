@@ -110,14 +110,7 @@ fn ingress(
         Fix::Text("set the annotation of its controller for the rate to what spec.exposure says".to_owned())
     };
     let Some(known) = facts.namespace.ingresses.get(name) else {
-        report
-            .violated(
-                Place::object(object),
-                format!("does not exist, though {} names it", Facts::name_of(workload)),
-            )
-            .under(provisions(exposure))
-            .fix(Fix::Text("create the Ingress, or correct spec.exposure[].configuredBy".to_owned()))
-            .may_arrive();
+        not_there(facts, workload, exposure, &format!("Ingress/{name}"), report);
         return;
     };
     let Some(declared) = &exposure.rate_limit else { return };
