@@ -61,8 +61,8 @@ fn merged(audited: &AuditedNamespace) -> States {
 
 /// The state of a provision, from the states of its controls.
 ///
-/// A control that does not concern anything here counts for nothing; one with a part that no rule checks yet is at best
-/// unknown, with that part as the reason.
+/// A control that does not concern anything here counts for nothing; one with a part of this provision that no rule checks
+/// yet is at best unknown, with that part as the reason.
 #[must_use]
 pub fn provision_state(provision: &Provision, states: &States) -> (State, Option<String>) {
     let mut worst = (State::NotApplicable, None);
@@ -72,8 +72,10 @@ pub fn provision_state(provision: &Provision, states: &States) -> (State, Option
         };
         let found = if !control.implemented() {
             (State::Unknown, Some(format!("{id} has no check yet")))
-        } else if matches!(state, State::Pass | State::Exempt) && !control.gaps.is_empty() {
-            (State::Unknown, control.gaps.first().map(|gap| format!("{id}: {gap}")))
+        } else if matches!(state, State::Pass | State::Exempt)
+            && let Some(gap) = control.gaps_under(provision.id).next()
+        {
+            (State::Unknown, Some(format!("{id}: {}", gap.missing)))
         } else {
             (state, states.worst.get(id).map(|(_, finding)| words::sentence(finding)))
         };

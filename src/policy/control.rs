@@ -25,13 +25,29 @@ pub struct Control {
     pub why: &'static str,
     /// What in general brings a workload into line; findings carry the exact change.
     pub remedy: &'static str,
-    /// Parts of the control that no rule checks yet; empty when it is whole.
-    pub gaps: &'static [&'static str],
+    /// What the catalogue asks and no rule checks yet; empty when the control is whole.
+    pub gaps: &'static [Gap],
+    /// What no rule on a cluster can see, even where the control is whole: what a person who reads a pass has to know.
+    pub limits: &'static [&'static str],
     /// The rule itself.
     pub check: Check,
 }
 
+/// A part of a control that no rule checks yet. The provisions that rest on it are at best unknown in the audit.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Those of the control's provisions that are not decided without it; never empty.
+    pub provisions: &'static [&'static str],
+    /// What is missing, one clause, lower case, no full stop.
+    pub missing: &'static str,
+}
+
 impl Control {
+    /// What is missing before this control decides `provision`.
+    pub fn gaps_under(&self, provision: &str) -> impl Iterator<Item = &'static Gap> {
+        self.gaps.iter().filter(move |gap| gap.provisions.contains(&provision))
+    }
+
     /// Whether any rule of this control runs.
     #[must_use]
     pub fn implemented(&self) -> bool {
@@ -301,6 +317,7 @@ mod tests {
             why: "w",
             remedy: "r",
             gaps: &[],
+            limits: &[],
             check: Check::NotImplemented,
         };
         assert_eq!(control.reason(), "ImageDigestPinned");

@@ -104,6 +104,16 @@ fn every_control_says_what_holds_why_and_how() {
 fn controls_and_provisions_name_each_other() {
     for control in ALL {
         assert!(!control.provisions.is_empty(), "{} keeps nothing", control.id);
+        for gap in control.gaps {
+            assert!(!gap.provisions.is_empty(), "{}: {:?} leaves nothing open", control.id, gap.missing);
+            for id in gap.provisions {
+                assert!(
+                    control.provisions.contains(id),
+                    "{}: a gap under {id}, which it does not keep",
+                    control.id
+                );
+            }
+        }
         for id in control.provisions {
             let found = provision(id);
             assert!(found.is_some(), "{} names {id}, which is no provision", control.id);

@@ -6,7 +6,7 @@ use crate::policy::control::Control;
 /// How far a provision is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// Every control that holds it runs and has no gap.
+    /// Every control that holds it runs and has no gap under it.
     Decided,
     /// At least one control that holds it runs, and something is missing.
     Partly,
@@ -62,7 +62,9 @@ pub fn coverage(provision: &'static Provision, controls: &[&'static Control]) ->
         match controls.iter().find(|control| control.id == *id) {
             Some(control) if control.implemented() => {
                 running += 1;
-                missing.extend(control.gaps.iter().map(|gap| Missing::Part(control.id, gap)));
+                missing.extend(
+                    control.gaps_under(provision.id).map(|gap| Missing::Part(control.id, gap.missing)),
+                );
             }
             _ => missing.push(Missing::Control(id)),
         }

@@ -6,7 +6,7 @@ use super::coverage::{Coverage, Missing, State, Tally, coverage};
 use crate::policy::code::{
     DRAFT_PRINCIPLES, FINAL_PRINCIPLES, PROVISIONS, Provision, Source, Stage, provision,
 };
-use crate::policy::control::{Control, Room};
+use crate::policy::control::{Control, Gap, Room};
 
 /// First line of every generated page.
 pub const NOTICE: &str = "<!-- Written by `make generate`. Do not edit. -->\n";
@@ -59,7 +59,7 @@ fn state_of(control: &Control) -> &'static str {
 }
 
 fn section(page: &mut String, control: &Control) {
-    let Control { id, title, room, wave, modes, provisions, why, remedy, gaps, .. } = control;
+    let Control { id, title, room, wave, modes, provisions, why, remedy, gaps, limits, .. } = control;
     put(
         page,
         format_args!(
@@ -84,8 +84,14 @@ fn section(page: &mut String, control: &Control) {
     }
     if !gaps.is_empty() {
         page.push_str("\nNot checked yet:\n\n");
-        for gap in *gaps {
-            put(page, format_args!("- {gap}\n"));
+        for Gap { provisions, missing } in *gaps {
+            put(page, format_args!("- {missing} (leaves open {})\n", provisions.join(", ")));
+        }
+    }
+    if !limits.is_empty() {
+        page.push_str("\nCannot be seen from a cluster:\n\n");
+        for limit in *limits {
+            put(page, format_args!("- {limit}\n"));
         }
     }
 }
@@ -96,7 +102,7 @@ pub fn coverage_page(controls: &[&'static Control]) -> String {
     let answers: Vec<Coverage> = PROVISIONS.iter().map(|provision| coverage(provision, controls)).collect();
     let mut page = format!(
         "{NOTICE}# Coverage\n\nEvery provision of the Code and of the sources beside it, and how far this version decides \
-         it.\n\n- **decided**: every control that holds it has a check without gaps\n- **partly**: some of it is checked; \
+         it.\n\n- **decided**: every control that holds it has a check without gaps under it\n- **partly**: some of it is checked; \
          the last column says what is missing\n- **not yet**: none of its controls has a check; the audit shows it as \
          `unknown`, never as `pass`\n- **out of reach**: no cluster can decide it, and the text says why\n\nWhat even a \
          decided provision leaves to people stands in italics. Controls are explained in [controls.md](controls.md).\n",

@@ -2,7 +2,7 @@
 
 use super::{controls_page, coverage_page};
 use crate::policy::code::{PROVISIONS, Provision, provision};
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Room};
 use crate::render::coverage::{Coverage, Missing, State, Tally, coverage};
 
 const WHOLE: Control = Control {
@@ -15,9 +15,16 @@ const WHOLE: Control = Control {
     why: "somebody must have looked",
     remedy: "name the supplier",
     gaps: &[],
+    limits: &["whether a reviewer was awake"],
     check: Check::Rule(|_, _| {}),
 };
-const GAPPY: Control = Control { gaps: &["dates are not compared", "a|b is not parsed"], ..WHOLE };
+const GAPPY: Control = Control {
+    gaps: &[
+        Gap { provisions: &["CoP-2.6"], missing: "dates are not compared" },
+        Gap { provisions: &["CoP-2.6"], missing: "a|b is not parsed" },
+    ],
+    ..WHOLE
+};
 const ABSENT: Control =
     Control { id: "risk-acceptance-current", room: Room::Governance, check: Check::NotImplemented, ..WHOLE };
 
@@ -40,6 +47,11 @@ fn a_provision_is_decided_only_when_all_its_controls_run_without_gaps() {
                 Missing::Part("supplier-assured", "a|b is not parsed"),
             ]
         ))
+    );
+    assert_eq!(
+        answer("CoP-3.4", &[&GAPPY]),
+        answer("CoP-3.4", &[&WHOLE]),
+        "a gap leaves open only the provisions that it names"
     );
     let without = vec![Missing::Control("risk-acceptance-current")];
     assert_eq!(answer("CoP-3.4", &[&WHOLE, &ABSENT]), Some((State::Partly, without.clone())));
@@ -80,7 +92,8 @@ fn the_controls_page_shows_reason_remedy_modes_provisions_and_gaps() {
     );
     assert!(page.contains("| enforce | enforce | warn | audit |"), "{page}");
     assert!(page.contains("- `CoP-2.6` (shall) outside model providers are examined before use\n"), "{page}");
-    assert!(page.contains("Not checked yet:\n\n- dates are not compared\n- a|b is not parsed\n"), "{page}");
+    assert!(page.contains("Not checked yet:\n\n- dates are not compared (leaves open CoP-2.6)\n- a|b is not parsed (leaves open CoP-2.6)\n"), "{page}");
+    assert!(page.contains("Cannot be seen from a cluster:\n\n- whether a reviewer was awake\n"), "{page}");
     assert!(page.contains(
         "| [risk-acceptance-current](#risk-acceptance-current) | every supplier is known | no check yet |"
     ));

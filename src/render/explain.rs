@@ -66,7 +66,7 @@ fn distance(from: &str, to: &str) -> usize {
 /// A control: what holds, why, how to fix it, where it is enforced, what it keeps, what it does not check.
 #[must_use]
 pub fn control(control: &Control) -> String {
-    let Control { id, title, wave, modes, provisions, why, remedy, gaps, .. } = control;
+    let Control { id, title, wave, modes, provisions, why, remedy, gaps, limits, .. } = control;
     let mut text = format!("{id}\n");
     paragraph(&mut text, "  ", title);
     text.push_str("\nWhy\n");
@@ -106,7 +106,13 @@ pub fn control(control: &Control) -> String {
     if !gaps.is_empty() {
         text.push_str("\nWhat it does not check yet\n");
         for gap in *gaps {
-            paragraph(&mut text, "  - ", gap);
+            paragraph(&mut text, "  - ", gap.missing);
+        }
+    }
+    if !limits.is_empty() {
+        text.push_str("\nWhat cannot be seen from a cluster\n");
+        for limit in *limits {
+            paragraph(&mut text, "  - ", limit);
         }
     }
     text

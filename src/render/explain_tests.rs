@@ -3,7 +3,7 @@
 use super::{NEVER_EXEMPT, Subject, WIDTH, control, exemption, find, list, provision};
 use crate::api::AIExemption;
 use crate::policy::code;
-use crate::policy::control::{Check, Control, Mode, Modes, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Room};
 
 const SIGNED: Control = Control {
     id: "image-signature-trusted",
@@ -14,7 +14,8 @@ const SIGNED: Control = Control {
     provisions: &["CoP-5.2", "CoP-7.1", "NCSC-O3.2"],
     why: "a signature ties the bytes that run to the people who answer for them",
     remedy: "sign the image with a key of the trust policy",
-    gaps: &["keys in hardware are not told apart"],
+    gaps: &[Gap { provisions: &["CoP-5.2"], missing: "keys in hardware are not told apart" }],
+    limits: &["where a key was made"],
     check: Check::Rule(|_, _| {}),
 };
 const LATER: Control = Control {

@@ -18,7 +18,8 @@ pub(super) const CONTROL: Control = Control {
     why: "an agent does whatever its inputs talk it into, as far as its rights reach",
     remedy: "list each action under spec.actions with a fail-safe, and take away rights and destinations \
         beyond them",
-    gaps: &["whether a fail-safe really stops an action is shown by evaluation only"],
+    gaps: &[],
+    limits: &["whether a fail-safe really stops an action is shown by evaluation only"],
     check: Check::Rule(check),
 };
 

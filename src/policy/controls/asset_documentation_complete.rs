@@ -7,7 +7,7 @@ use crate::api::common::Retention;
 use crate::api::dataset::DataCard;
 use crate::api::model::{ModelCard, ModelKind, Origin, Stage};
 use crate::api::{AIDataset, AIModel, AIPrompt};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, Shortfall};
 use crate::policy::facts::{Facts, Place, Subject};
@@ -35,10 +35,38 @@ pub(super) const CONTROL: Control = Control {
     remedy: "fill the card of the asset, its limits, retention and failure modes among it, and set \
         lastReviewedAt",
     gaps: &[
-        "lineage is judged by provenance-and-sbom",
-        "a bulletin that names a model does not yet make its review due",
-        "linked cards are not fetched and compared with their digest",
+        Gap {
+            provisions: &[
+                "CoP-2.2",
+                "CoP-7.2",
+                "CoP-8.1",
+                "CoP-8.1.1",
+                "CoP-8.1.2",
+                "CoP-2.1-n4",
+                "CoP-2.1-n6",
+                "CoP-5.1-n1",
+                "NCSC-D4.1",
+                "NCSC-V3.3",
+            ],
+            missing: "a bulletin that names a model does not yet make its review due",
+        },
+        Gap {
+            provisions: &[
+                "CoP-2.2",
+                "CoP-7.2",
+                "CoP-8.1",
+                "CoP-8.1.1",
+                "CoP-8.1.2",
+                "CoP-2.1-n4",
+                "CoP-2.1-n6",
+                "CoP-5.1-n1",
+                "NCSC-D4.1",
+                "NCSC-V3.3",
+            ],
+            missing: "linked cards are not fetched and compared with their digest",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::api::workload::Role;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, Question, Shortfall, trained, unnamed, words};
 use crate::policy::facts::{Facts, Place};
@@ -33,10 +33,56 @@ pub(super) const CONTROL: Control = Control {
     remedy: "record the programme, the bulletin or the training as AIEvidence and refer to it from the \
         AIGovernance",
     gaps: &[
-        "the person who changes an asset is not looked up on the training roster",
-        "that awareness reaches contractors is judged only where facts.audience names them",
-        "the rhythm of bulletins is taken from the newest one",
+        Gap {
+            provisions: &[
+                "CoP-1.1",
+                "CoP-1.1.1",
+                "CoP-1.1.2",
+                "CoP-1.2",
+                "CoP-1.2.1",
+                "CoP-1.3",
+                "CoP-1.3.1",
+                "CoP-1.4",
+                "NCSC-D1.1",
+                "NCSC-P3.4",
+                "FC-1",
+            ],
+            missing: "the person who changes an asset is not looked up on the training roster",
+        },
+        Gap {
+            provisions: &[
+                "CoP-1.1",
+                "CoP-1.1.1",
+                "CoP-1.1.2",
+                "CoP-1.2",
+                "CoP-1.2.1",
+                "CoP-1.3",
+                "CoP-1.3.1",
+                "CoP-1.4",
+                "NCSC-D1.1",
+                "NCSC-P3.4",
+                "FC-1",
+            ],
+            missing: "that awareness reaches contractors is judged only where facts.audience names them",
+        },
+        Gap {
+            provisions: &[
+                "CoP-1.1",
+                "CoP-1.1.1",
+                "CoP-1.1.2",
+                "CoP-1.2",
+                "CoP-1.2.1",
+                "CoP-1.3",
+                "CoP-1.3.1",
+                "CoP-1.4",
+                "NCSC-D1.1",
+                "NCSC-P3.4",
+                "FC-1",
+            ],
+            missing: "the rhythm of bulletins is taken from the newest one",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

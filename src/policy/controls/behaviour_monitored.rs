@@ -21,7 +21,8 @@ pub(super) const CONTROL: Control = Control {
     why: "a poisoned or drifting model keeps answering, and only measurement tells",
     remedy: "declare the alerts under monitoring.behaviour, create the PrometheusRule that holds them, and \
         record LogReview on schedule",
-    gaps: &[
+    gaps: &[],
+    limits: &[
         "alerts of other systems than the Prometheus operator are not looked up",
         "whether alerts fire when they should is shown by evaluation only",
     ],

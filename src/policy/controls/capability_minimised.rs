@@ -19,7 +19,8 @@ pub(super) const CONTROL: Control = Control {
     why: "an input or tool that nobody needs is still there for the attacker",
     remedy: "switch each unused capability off and name the means under capabilitiesDisabledBy, or record a \
         RiskAcceptance for the model's digest",
-    gaps: &["a capability that a gateway or guard turns off by a rule is taken as declared"],
+    gaps: &[],
+    limits: &["a capability that a gateway or guard turns off by a rule is taken as declared"],
     check: Check::Rule(check),
 };
 

@@ -2,7 +2,7 @@
 
 use crate::api::workload::Setting;
 use crate::policy::composition;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Question, Shortfall, unnamed};
 use crate::policy::facts::{Facts, Place};
 
@@ -17,9 +17,11 @@ pub(super) const CONTROL: Control = Control {
     why: "one changed flag can undo every other safeguard, and nobody looks twice at a flag",
     remedy: "assess the new settings, record ConfigChangeAssessment for their digest, or go back to the \
         secure default",
-    gaps: &[
-        "values of mounted ConfigMaps and of envFrom are not part of the digest, because they are not watched",
-    ],
+    gaps: &[Gap {
+        provisions: &["CoP-3.1.1", "CoP-8.1.2", "NCSC-P5.2"],
+        missing: "values of mounted ConfigMaps and of envFrom are not part of the digest, because they are not watched",
+    }],
+    limits: &[],
     check: Check::Rule(check),
 };
 

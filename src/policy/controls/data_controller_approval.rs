@@ -19,10 +19,10 @@ pub(super) const CONTROL: Control = Control {
     why: "the people the data is about have one advocate in the project, and it is the controller",
     remedy: "have a controller of each dataset record DataControllerReview, and a DPIA where personal data \
         is used",
-    gaps: &[
+    gaps: &[],
+    limits: &[
         "whether a person belongs to a group of controllers cannot be seen, so controllers are named as users",
         "a control that a controller asks for in words is not compared with what was built",
-        "the classes of data that an outside API may get are judged by egress-declared",
     ],
     check: Check::Rule(check),
 };

@@ -5,7 +5,7 @@ use crate::api::Environment;
 use crate::api::common::{Audience, Sensitivity};
 use crate::api::dataset::DatasetClass;
 use crate::api::workload::{Access, DatasetPurpose, DatasetUse, GuardrailKind, Output, WorkloadType};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::data::{self, Data, Lineage, Mounted};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
@@ -23,9 +23,16 @@ pub(super) const CONTROL: Control = Control {
     remedy: "list the workload under spec.consumers of the AIDataset, declare it under spec.datasets of the AIWorkload, \
         and run it in a namespace whose environment and sensitivity fit the dataset",
     gaps: &[
-        "credentials that open a dataset elsewhere are seen as Secrets only, not as that dataset",
-        "a dataset whose class is changed is not compared with what it was",
+        Gap {
+            provisions: &["CoP-2.4", "CoP-5.4", "CoP-6.2.1", "NCSC-V2.6", "NCSC-V2.7", "NCSC-P5.3"],
+            missing: "credentials that open a dataset elsewhere are seen as Secrets only, not as that dataset",
+        },
+        Gap {
+            provisions: &["CoP-2.4", "CoP-5.4", "CoP-6.2.1", "NCSC-V2.6", "NCSC-V2.7", "NCSC-P5.3"],
+            missing: "a dataset whose class is changed is not compared with what it was",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -4,7 +4,7 @@ use crate::api;
 use crate::api::common::VerificationState;
 use crate::api::dataset::DatasetSourceKind;
 use crate::api::workload::{Access, DatasetPurpose, DatasetUse, WorkloadType};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Question, Shortfall};
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
@@ -21,10 +21,20 @@ pub(super) const CONTROL: Control = Control {
     remedy: "seal the dataset by spec.digest with a signature, mount it read-only, and write to it from \
         dataPreparation workloads alone",
     gaps: &[
-        "the bytes of datasets are not hashed again; a failed verification in the status counts",
-        "the signature of a dataset counts as stated until the operator verified it",
-        "datasets that a model was trained on in another version are not asked for their cleaning",
+        Gap {
+            provisions: &["CoP-5.2", "CoP-5.4.1", "NCSC-P2.3", "ETSI-2"],
+            missing: "the bytes of datasets are not hashed again; a failed verification in the status counts",
+        },
+        Gap {
+            provisions: &["CoP-5.2", "CoP-5.4.1", "NCSC-P2.3", "ETSI-2"],
+            missing: "the signature of a dataset counts as stated until the operator verified it",
+        },
+        Gap {
+            provisions: &["CoP-5.2", "CoP-5.4.1", "NCSC-P2.3", "ETSI-2"],
+            missing: "datasets that a model was trained on in another version are not asked for their cleaning",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -2,7 +2,7 @@
 
 use crate::api;
 use crate::api::workload::LifecycleState;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::data;
 use crate::policy::facts::{Facts, Matched, Place, PodFacts, Stage, Subject};
 use crate::policy::fix::Fix;
@@ -20,9 +20,16 @@ pub(super) const CONTROL: Control = Control {
     why: "only what is known, with its place and its owner, can be protected",
     remedy: "create an AIWorkload whose spec.selector matches the pod's labels, and an AIModel for each artifact it mounts",
     gaps: &[
-        "persistent volume claims and Secrets that hold assets are not yet resolved to an AIModel or AIDataset",
-        "AI outside governed namespaces is recognised by requested devices only",
+        Gap {
+            provisions: &["CoP-5.1", "CoP-5.1-n1", "CfV-SCOPE"],
+            missing: "persistent volume claims and Secrets that hold assets are not yet resolved to an AIModel or AIDataset",
+        },
+        Gap {
+            provisions: &["CoP-5.1", "CoP-5.1-n1", "CfV-SCOPE"],
+            missing: "AI outside governed namespaces is recognised by requested devices only",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

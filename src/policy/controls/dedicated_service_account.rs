@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Volume, VolumeProjection};
 
 use crate::api;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, PodFacts, Stage};
 use crate::policy::fix::Fix;
 
@@ -20,7 +20,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-2.5", "CoP-6.1", "CoP-2.5-n1"],
     why: "access can be controlled only if each workload has an identity of its own",
     remedy: "set spec.serviceAccountName to the AIWorkload's name and spec.automountServiceAccountToken to false",
-    gaps: &["spec.identity.cloudIdentities are not yet compared with annotations of the ServiceAccount"],
+    gaps: &[Gap {
+        provisions: &["CoP-2.5", "CoP-6.1", "CoP-2.5-n1"],
+        missing: "spec.identity.cloudIdentities are not yet compared with annotations of the ServiceAccount",
+    }],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -4,7 +4,7 @@
 use crate::api::common::Audience;
 use crate::api::governance::Disclosure;
 use crate::api::workload::Role;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Question, Shortfall};
 use crate::policy::facts::{Facts, Place};
 
@@ -20,9 +20,16 @@ pub(super) const CONTROL: Control = Control {
     remedy: "publish a policy with contact and safe harbour, and record DisclosurePolicy evidence on the \
         AIGovernance",
     gaps: &[
-        "published pages are not fetched or compared",
-        "bulletins are not matched against the digests that run",
+        Gap {
+            provisions: &["CoP-6.3", "CoP-11.2.1", "CoP-11.2.1-n1", "NCSC-O4.1", "NCSC-O4.2"],
+            missing: "published pages are not fetched or compared",
+        },
+        Gap {
+            provisions: &["CoP-6.3", "CoP-11.2.1", "CoP-11.2.1-n1", "NCSC-O4.1", "NCSC-O4.2"],
+            missing: "bulletins are not matched against the digests that run",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

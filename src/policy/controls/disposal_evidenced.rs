@@ -3,7 +3,7 @@
 
 use crate::api;
 use crate::api::workload::LifecycleState;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Answer, Question, ask, words};
 use crate::policy::facts::{Asset, Facts, Place, Subject};
 use crate::policy::fix::Fix;
@@ -20,9 +20,16 @@ pub(super) const CONTROL: Control = Control {
     why: "what a retired system leaves behind is guarded by nobody",
     remedy: "record DisposalRecord or TransferRecord for every copy, then delete the asset",
     gaps: &[
-        "volumes, Secrets and volumes' reclaim policies of an asset are not held back themselves",
-        "cloud identities and outside keys of a retired workload are not listed",
+        Gap {
+            provisions: &["NCSC-V4.2", "CfV-SCOPE", "FC-13", "ETSI-5"],
+            missing: "volumes, Secrets and volumes' reclaim policies of an asset are not held back themselves",
+        },
+        Gap {
+            provisions: &["NCSC-V4.2", "CfV-SCOPE", "FC-13", "ETSI-5"],
+            missing: "cloud identities and outside keys of a retired workload are not listed",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

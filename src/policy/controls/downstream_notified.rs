@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::api::common::Audience;
 use crate::api::workload::Role;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Answer, Question, Shortfall, ask, end_users, entries, unnamed, words};
 use crate::policy::facts::{Facts, Place};
 
@@ -19,10 +19,20 @@ pub(super) const CONTROL: Control = Control {
     why: "people downstream can only guard against what they were told",
     remedy: "record UpdateNotice, ResidualThreatNotice or FindingsShared with the audience that is affected",
     gaps: &[
-        "consumers of an asset in other namespaces are not told of its findings",
-        "that an update of security has a notice is not judged, because updates are not told apart",
-        "previews before a major change are not asked for",
+        Gap {
+            provisions: &["CoP-3.3", "CoP-9.4", "CoP-11.2", "CoP-11.4", "NCSC-G1", "FC-10"],
+            missing: "consumers of an asset in other namespaces are not told of its findings",
+        },
+        Gap {
+            provisions: &["CoP-3.3", "CoP-9.4", "CoP-11.2", "CoP-11.4", "NCSC-G1", "FC-10"],
+            missing: "that an update of security has a notice is not judged, because updates are not told apart",
+        },
+        Gap {
+            provisions: &["CoP-3.3", "CoP-9.4", "CoP-11.2", "CoP-11.4", "NCSC-G1", "FC-10"],
+            missing: "previews before a major change are not asked for",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

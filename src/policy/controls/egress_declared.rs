@@ -13,7 +13,7 @@ use crate::api::common::Sensitivity;
 use crate::api::workload::{ExternalApi, ServiceUse, SinkKind, WorkloadType};
 use crate::policy::addresses::{self, Whereabouts};
 use crate::policy::containers::ContainerView;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::data::Data;
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
@@ -30,10 +30,11 @@ pub(super) const CONTROL: Control = Control {
     why: "an undeclared way out is how prompts, weights and personal data leave unseen",
     remedy: "declare the destination under spec.externalApis with its supplier, data classes and consent, \
         or remove the address from the pod",
-    gaps: &[
-        "whether the network plugin drops undeclared packets is not yet probed",
-        "addresses that an image has built in are not seen, only the network policy stops these",
-    ],
+    gaps: &[Gap {
+        provisions: &["CoP-2.3", "CoP-2.5", "NCSC-V2.6"],
+        missing: "whether the network plugin drops undeclared packets is not yet probed",
+    }],
+    limits: &["addresses that an image has built in are not seen, only the network policy stops these"],
     check: Check::Rule(check),
 };
 

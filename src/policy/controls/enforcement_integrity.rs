@@ -3,7 +3,7 @@
 use crate::api;
 use crate::api::exemption::AIExemptionSpec;
 use crate::policy::ALL;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::decide::{EXEMPTION_LIFE_HOURS, exemption_holds};
 use crate::policy::evidence;
@@ -22,11 +22,20 @@ pub(super) const CONTROL: Control = Control {
     remedy: "let one person ask for an exemption and another approve it in a second update; keep the installed webhook \
         configuration",
     gaps: &[
-        "the evidence behind an exemption is named and not yet read, nor is the accepted risk",
-        "findings are not yet counted as overdue after their time to mend",
-        "a report that has not been renewed is not yet marked as stale by the webhook",
-        "changes by a shared identity of a deployment tool cannot be told apart by person",
+        Gap {
+            provisions: &["CoP-7.2.1", "CoP-3.6", "CfV-REVIEW", "NCSC-O4.4", "LTR-1", "ETSI-0"],
+            missing: "the evidence behind an exemption is named and not yet read, nor is the accepted risk",
+        },
+        Gap {
+            provisions: &["CoP-7.2.1", "CoP-3.6", "CfV-REVIEW", "NCSC-O4.4", "LTR-1", "ETSI-0"],
+            missing: "findings are not yet counted as overdue after their time to mend",
+        },
+        Gap {
+            provisions: &["CoP-7.2.1", "CoP-3.6", "CfV-REVIEW", "NCSC-O4.4", "LTR-1", "ETSI-0"],
+            missing: "a report that has not been renewed is not yet marked as stale by the webhook",
+        },
     ],
+    limits: &["changes by a shared identity of a deployment tool cannot be told apart by person"],
     check: Check::Rule(check),
 };
 

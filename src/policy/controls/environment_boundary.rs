@@ -4,7 +4,7 @@ use crate::api::common::Audience;
 use crate::api::model::Stage;
 use crate::api::workload::{Access, DatasetPurpose, WorkloadType};
 use crate::api::{self, Environment, Sensitivity};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, PodFacts};
 use crate::policy::fix::Fix;
 
@@ -20,11 +20,24 @@ pub(super) const CONTROL: Control = Control {
     remedy: "run the workload in a namespace of the right environment, with models released for it and references along \
         research, training, staging, production",
     gaps: &[
-        "evidence for the release of a model is not yet asked for",
-        "people who may write both in research and in production are not yet reported",
-        "workloads of different environments on one node are seen only where a profile asks for isolation",
-        "whether the input guard names the prohibited uses is not yet compared",
+        Gap {
+            provisions: &["CoP-6.2", "CoP-6.2.1", "CoP-6.2.2", "NCSC-P5.3", "CoP-6.2-n1"],
+            missing: "evidence for the release of a model is not yet asked for",
+        },
+        Gap {
+            provisions: &["CoP-6.2", "CoP-6.2.1", "CoP-6.2.2", "NCSC-P5.3", "CoP-6.2-n1"],
+            missing: "people who may write both in research and in production are not yet reported",
+        },
+        Gap {
+            provisions: &["CoP-6.2", "CoP-6.2.1", "CoP-6.2.2", "NCSC-P5.3", "CoP-6.2-n1"],
+            missing: "workloads of different environments on one node are seen only where a profile asks for isolation",
+        },
+        Gap {
+            provisions: &["CoP-6.2", "CoP-6.2.1", "CoP-6.2.2", "NCSC-P5.3", "CoP-6.2-n1"],
+            missing: "whether the input guard names the prohibited uses is not yet compared",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -3,7 +3,7 @@
 use crate::api;
 use crate::api::common::Audience;
 use crate::api::workload::{Authentication, Exposure, Tls, WorkloadType};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Ingress, Labels, Place, PodFacts, Service, ServicePort, Subject, Way};
 use crate::policy::fix::Fix;
 use crate::policy::selector;
@@ -20,11 +20,21 @@ pub(super) const CONTROL: Control = Control {
     remedy: "declare the Service under spec.exposure with audience, authentication, TLS and version, or \
         delete the object that opens it",
     gaps: &[
-        "routes of the Gateway API are read, the listeners of their Gateways and routes of other kinds than HTTPRoute and \
+        Gap {
+            provisions: &["CoP-4.6", "CoP-6.1", "NCSC-V2.7"],
+            missing: "routes of the Gateway API are read, the listeners of their Gateways and routes of other kinds than HTTPRoute and \
          GRPCRoute are not, so their TLS is taken from spec.exposure",
-        "whether an Ingress or a route asks callers to sign in is taken from spec.exposure",
-        "a Service whose port is a name is judged with the pods behind it, not when it is applied",
+        },
+        Gap {
+            provisions: &["CoP-4.6", "CoP-6.1", "NCSC-V2.7"],
+            missing: "whether an Ingress or a route asks callers to sign in is taken from spec.exposure",
+        },
+        Gap {
+            provisions: &["CoP-4.6", "CoP-6.1", "NCSC-V2.7"],
+            missing: "a Service whose port is a name is judged with the pods behind it, not when it is applied",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -3,7 +3,7 @@
 use crate::api::AIWorkload;
 use crate::api::common::Criticality;
 use crate::api::workload::FailoverKind;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Question, Shortfall};
 use crate::policy::facts::{Facts, Place};
 
@@ -17,10 +17,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-7.3"],
     why: "the day a supplier is suspended is too late to look for another",
     remedy: "declare spec.recovery.failover with a target of other lineage and record FailoverTest",
-    gaps: &[
-        "whether the alternative keeps all controls is seen on its own row, not here",
-        "spread and replicas of the workload are not looked at",
-    ],
+    gaps: &[Gap {
+        provisions: &["CoP-7.3"],
+        missing: "spread and replicas of the workload are not looked at",
+    }],
+    limits: &["whether the alternative keeps all controls is seen on its own row, not here"],
     check: Check::Rule(check),
 };
 

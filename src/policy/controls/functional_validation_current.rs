@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::api::AIEvidence;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Question, Shortfall, entries, words};
 use crate::policy::facts::{Facts, Place};
 
@@ -19,10 +19,11 @@ pub(super) const CONTROL: Control = Control {
     why: "a model that fails its task fails its users, and often its safeguards too",
     remedy: "record FunctionalValidation for the model's digest and intended use, and PostDeploymentTest \
         after each rollout",
-    gaps: &[
-        "since when a composition runs is not recorded, so the test after deployment is asked for by the age of the workload",
-        "that a developer and an operator tested together is not told apart by their names",
-    ],
+    gaps: &[Gap {
+        provisions: &["CoP-9.2", "CoP-9.2.1"],
+        missing: "since when a composition runs is not recorded, so the test after deployment is asked for by the age of the workload",
+    }],
+    limits: &["that a developer and an operator tested together is not told apart by their names"],
     check: Check::Rule(check),
 };
 

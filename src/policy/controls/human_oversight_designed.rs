@@ -1,7 +1,7 @@
 //! `human-oversight-designed`: a trained human group can judge, approve and stop the system.
 
 use crate::api::workload::{FailSafeKind, OversightMode, WorkloadType};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{Shortfall, trained};
 use crate::policy::facts::{Facts, Place};
 
@@ -16,9 +16,16 @@ pub(super) const CONTROL: Control = Control {
     why: "when nobody can stop it, nobody is responsible for it",
     remedy: "set spec.oversight with a mode, a group and a switch, and record OversightTraining",
     gaps: &[
-        "whether the group may really use the switch is not asked of the cluster",
-        "that the switch was tried is taken from IncidentExercise evidence, not from the cluster",
+        Gap {
+            provisions: &["CoP-2.1-n3", "CoP-2.5-n2", "CoP-4.1-n1", "FC-4"],
+            missing: "whether the group may really use the switch is not asked of the cluster",
+        },
+        Gap {
+            provisions: &["CoP-2.1-n3", "CoP-2.5-n2", "CoP-4.1-n1", "FC-4"],
+            missing: "that the switch was tried is taken from IncidentExercise evidence, not from the cluster",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -17,6 +17,7 @@ pub(super) const CONTROL: Control = Control {
     why: "a tag can be moved to other bytes after they were reviewed; a digest cannot",
     remedy: "write the image as repository@sha256:DIGEST; `crane digest IMAGE` prints the digest",
     gaps: &[],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -17,6 +17,7 @@ pub(super) const CONTROL: Control = Control {
     why: "a signature ties the bytes that run to the people who answer for them",
     remedy: "sign the digest with a key of an authority that AITrustPolicy names for this repository",
     gaps: &[],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -2,7 +2,7 @@
 //! exists.
 
 use crate::api::common::Audience;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Question, Shortfall, end_users, trained, unnamed};
 use crate::policy::facts::{Facts, Place};
 
@@ -17,9 +17,16 @@ pub(super) const CONTROL: Control = Control {
     why: "the first hour of an incident is no time to look for a phone number",
     remedy: "record IncidentPlan and IncidentExercise evidence and name owners.incident with a contact",
     gaps: &[
-        "that the quarantine switch works is not yet tried",
-        "a plan is not made stale by a change of the workload's shape",
+        Gap {
+            provisions: &["CoP-6.4", "CoP-10.2", "NCSC-P3.2", "NCSC-P3.4", "FC-10"],
+            missing: "that the quarantine switch works is not yet tried",
+        },
+        Gap {
+            provisions: &["CoP-6.4", "CoP-10.2", "NCSC-P3.2", "NCSC-P3.4", "FC-10"],
+            missing: "a plan is not made stale by a change of the workload's shape",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

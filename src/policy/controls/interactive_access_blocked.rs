@@ -2,7 +2,7 @@
 
 use crate::api::common::ANNOTATION_BREAK_GLASS;
 use crate::api::workload::WorkloadType;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{EntryFacts, Facts, Place, PodFacts, Subject};
 use crate::policy::fix::{Edit, Fix};
 
@@ -17,9 +17,16 @@ pub(super) const CONTROL: Control = Control {
     why: "a shell in the pod reads weights, prompts and data past every other control",
     remedy: "read logs and metrics instead, or ask for an AIExemption that names this control and the pod",
     gaps: &[
-        "access outside office hours is not set apart from other access",
-        "subjects that could enter pods of AI namespaces are not listed",
+        Gap {
+            provisions: &["CoP-5.4", "CoP-6.1", "CoP-6.1-n2", "CoP-6.1-n3", "NCSC-O1.2"],
+            missing: "access outside office hours is not set apart from other access",
+        },
+        Gap {
+            provisions: &["CoP-5.4", "CoP-6.1", "CoP-6.1-n2", "CoP-6.1-n3", "NCSC-O1.2"],
+            missing: "subjects that could enter pods of AI namespaces are not listed",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

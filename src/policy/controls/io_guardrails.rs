@@ -6,7 +6,7 @@ use crate::api::common::Audience;
 use crate::api::model::ModelKind;
 use crate::api::workload::{DatasetPurpose, Guardrail, GuardrailKind, OversightMode, WorkloadType};
 use crate::policy::containers::{ContainerView, Role};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
 
@@ -32,10 +32,34 @@ pub(super) const CONTROL: Control = Control {
     remedy: "put a guard container or gateway in front of the model, declare it under spec.guardrails and \
         point the Service at its port",
     gaps: &[
-        "whether the rules of a guard are good is shown by evaluation only",
-        "a guard outside the pod is looked for where it is a Service of the namespace",
-        "whether the input guard names each prohibited use is not compared",
+        Gap {
+            provisions: &[
+                "CoP-4.1",
+                "CoP-4.6",
+                "CoP-5.4.1",
+                "CoP-8.2",
+                "CoP-12.3-n1",
+                "NCSC-P2.2",
+                "NCSC-P5.3",
+                "ETSI-3",
+            ],
+            missing: "a guard outside the pod is looked for where it is a Service of the namespace",
+        },
+        Gap {
+            provisions: &[
+                "CoP-4.1",
+                "CoP-4.6",
+                "CoP-5.4.1",
+                "CoP-8.2",
+                "CoP-12.3-n1",
+                "NCSC-P2.2",
+                "NCSC-P5.3",
+                "ETSI-3",
+            ],
+            missing: "whether the input guard names each prohibited use is not compared",
+        },
     ],
+    limits: &["whether the rules of a guard are good is shown by evaluation only"],
     check: Check::Rule(check),
 };
 

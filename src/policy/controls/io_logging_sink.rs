@@ -6,7 +6,7 @@ use crate::api;
 use crate::api::common::{Audience, LOG_SINK_OBSERVED};
 use crate::api::workload::{IoLog, IoLogMode, LogSink, Manage, Pricing, SinkKind, WorkloadType};
 use crate::policy::containers::{ContainerView, Role};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::facts::{Facts, Place, PodFacts, Stage, Subject};
 use crate::policy::fix::Fix;
@@ -23,9 +23,17 @@ pub(super) const CONTROL: Control = Control {
     remedy: "set spec.monitoring.ioLog of the AIWorkload with mode, container and sink, and record the decision on \
         internalStates",
     gaps: &[
-        "whether pods behind a sink are ready is looked at, and not whether records arrive there",
+        Gap {
+            provisions: &["CoP-12.1", "CoP-12.2", "NCSC-P3.5"],
+            missing: "whether pods behind a sink are ready is looked at, and not whether records arrive there",
+        },
+        Gap {
+            provisions: &["CoP-12.1", "CoP-12.2", "NCSC-P3.5"],
+            missing: "the sink of internal states cannot be named yet, so its protection is not compared with the model's",
+        },
+    ],
+    limits: &[
         "members of the groups that are data controllers are not known, so a decision under a group is taken as theirs",
-        "the sink of internal states cannot be named yet, so its protection is not compared with the model's",
     ],
     check: Check::Rule(check),
 };

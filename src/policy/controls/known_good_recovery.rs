@@ -5,7 +5,7 @@ use crate::api;
 use crate::api::common::Criticality;
 use crate::api::trust::RevokedKind;
 use crate::api::workload::LifecycleState;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::data::Data;
 use crate::policy::dates;
 use crate::policy::evidence::{About, Question, Shortfall};
@@ -24,7 +24,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-5.3", "NCSC-P3.3"],
     why: "without a way back every compromise is an outage or a blackmail",
     remedy: "keep revisionHistoryLimit at 2 or more, declare spec.recovery and record BackupRestoreTest",
-    gaps: &["whether the digests of the known good composition can still be fetched is not probed"],
+    gaps: &[Gap {
+        provisions: &["CoP-5.3", "NCSC-P3.3"],
+        missing: "whether the digests of the known good composition can still be fetched is not probed",
+    }],
+    limits: &[],
     check: Check::Rule(check),
 };
 

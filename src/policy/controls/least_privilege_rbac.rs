@@ -3,7 +3,7 @@
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use crate::api;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{BindingFacts, BindingRef, Facts, Place, Subject, Via};
 use crate::policy::fix::Fix;
 
@@ -18,10 +18,16 @@ pub(super) const CONTROL: Control = Control {
     why: "a model that is turned against you can do what its identity can do",
     remedy: "remove the binding, or declare the rights in AIWorkload spec.identity.permissions",
     gaps: &[
-        "a risk assessment of the declared permissions is not yet asked for",
-        "rights that people hold in governed namespaces are not yet reviewed",
-        "rights from authorizers other than RBAC cannot be seen",
+        Gap {
+            provisions: &["CoP-2.5", "CoP-6.1", "CoP-2.5-n1", "CoP-6.1-n2"],
+            missing: "a risk assessment of the declared permissions is not yet asked for",
+        },
+        Gap {
+            provisions: &["CoP-2.5", "CoP-6.1", "CoP-2.5-n1", "CoP-6.1-n2"],
+            missing: "rights that people hold in governed namespaces are not yet reviewed",
+        },
     ],
+    limits: &["rights from authorizers other than RBAC cannot be seen"],
     check: Check::Rule(check),
 };
 

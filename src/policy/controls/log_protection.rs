@@ -4,7 +4,7 @@
 use crate::api;
 use crate::api::common::Sensitivity;
 use crate::api::workload::{IoLogMode, LogSink, SinkKind};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
 
@@ -19,8 +19,11 @@ pub(super) const CONTROL: Control = Control {
     why: "logs of prompts and answers are as sensitive as the conversation itself",
     remedy: "send logs to a sink with TLS, sensitivity and readers declared under monitoring.ioLog, and \
         restrict pods/log",
-    gaps: &[
-        "who can read pods/log in the namespace is not yet listed",
+    gaps: &[Gap {
+        provisions: &["CoP-12.1", "NCSC-V2.2"],
+        missing: "who can read pods/log in the namespace is not yet listed",
+    }],
+    limits: &[
         "whether a sink only appends or signs what it keeps is not seen",
         "how an outside log platform handles what it gets is for its supplier's evidence",
     ],

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::api::AIWorkload;
 use crate::api::workload::LifecycleState;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, Question, Shortfall, entries, unnamed, words};
 use crate::policy::facts::{Facts, Place};
@@ -20,9 +20,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-8.1", "CoP-11.1", "NCSC-V4.1", "NCSC-V4.2"],
     why: "software that nobody plans to maintain is already insecure, only not yet known to be",
     remedy: "record MaintenancePlan and SecurityAudit evidence and plan the retirement under spec.lifecycle",
-    gaps: &[
-        "known debt of the cluster, such as exemptions and old images, is not compared with the register",
-    ],
+    gaps: &[Gap {
+        provisions: &["CoP-8.1", "CoP-11.1", "NCSC-V4.1", "NCSC-V4.2"],
+        missing: "known debt of the cluster, such as exemptions and old images, is not compared with the register",
+    }],
+    limits: &[],
     check: Check::Rule(check),
 };
 

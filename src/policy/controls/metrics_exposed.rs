@@ -21,7 +21,8 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-12.3", "NCSC-O1.2"],
     why: "a change of behaviour that nobody measures is found by those it harms",
     remedy: "set spec.monitoring.metrics.port of the AIWorkload to the name of a container port that serves metrics",
-    gaps: &["monitors of other systems than the Prometheus operator are not read"],
+    gaps: &[],
+    limits: &["monitors of other systems than the Prometheus operator are not read"],
     check: Check::Rule(check),
 };
 

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::api;
 use crate::api::common::VerificationState;
 use crate::api::model::ModelSourceKind;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
@@ -21,9 +21,16 @@ pub(super) const CONTROL: Control = Control {
     why: "a signature made right after training is what tells your model from one that was swapped on the way",
     remedy: "sign the model manifest with a key of the AITrustPolicy and set spec.signature of the AIModel",
     gaps: &[
-        "the signature of a model on a claim counts as stated until the operator has read the files",
-        "the signature of a model that is fetched from a bucket or a model hub when a pod starts counts as stated; name a claim that holds the files",
+        Gap {
+            provisions: &["CoP-5.2", "NCSC-P2.3", "NCSC-O3.2"],
+            missing: "the signature of a model on a claim counts as stated until the operator has read the files",
+        },
+        Gap {
+            provisions: &["CoP-5.2", "NCSC-P2.3", "NCSC-O3.2"],
+            missing: "the signature of a model that is fetched from a bucket or a model hub when a pod starts counts as stated; name a claim that holds the files",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -16,6 +16,7 @@ pub(super) const CONTROL: Control = Control {
     why: "boundaries between environments and sensitivities are drawn by namespace",
     remedy: "label the namespace with portcullis.dev/environment and portcullis.dev/sensitivity",
     gaps: &[],
+    limits: &[],
     check: Check::Rule(check),
 };
 

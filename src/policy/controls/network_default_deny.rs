@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::environment_boundary::along_the_path;
 use crate::api;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{Cluster, Facts, Namespace, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::selector;
@@ -22,10 +22,11 @@ pub(super) const CONTROL: Control = Control {
     why: "network policies add up: a single wide one undoes all the others",
     remedy: "let the operator generate the policies from spec.exposure, spec.services and spec.externalApis, and name \
         peers narrowly in any other",
-    gaps: &[
-        "whether the network plugin enforces policies is not yet probed",
-        "policies of kinds that only some network plugins know are not read",
-    ],
+    gaps: &[Gap {
+        provisions: &["CoP-6.2", "CoP-6.1", "CoP-5.4", "NCSC-V2.6"],
+        missing: "whether the network plugin enforces policies is not yet probed",
+    }],
+    limits: &["policies of kinds that only some network plugins know are not read"],
     check: Check::Rule(check),
 };
 

@@ -4,7 +4,7 @@ use crate::api;
 use crate::api::common::{Criticality, Party};
 use crate::api::model::{Acquisition, Origin};
 use crate::api::workload::{Role, WorkloadType};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
 
@@ -20,11 +20,24 @@ pub(super) const CONTROL: Control = Control {
     remedy: "set spec.roles of the AIWorkload and name a user or group in spec.owners for each, and spec.owners.owner of \
         each AIModel",
     gaps: &[
-        "owners are not yet confirmed again each year",
-        "that datasets and prompts name an owner is not yet judged",
-        "consumers of a model in other namespaces are not yet told of its findings",
-        "risk acceptance of assets is not yet judged",
+        Gap {
+            provisions: &["CfV-ROLES", "CoP-5.1", "NCSC-G5", "CoP-7.2.1-n1", "NCSC-G1", "FC-4"],
+            missing: "owners are not yet confirmed again each year",
+        },
+        Gap {
+            provisions: &["CfV-ROLES", "CoP-5.1", "NCSC-G5", "CoP-7.2.1-n1", "NCSC-G1", "FC-4"],
+            missing: "that datasets and prompts name an owner is not yet judged",
+        },
+        Gap {
+            provisions: &["CfV-ROLES", "CoP-5.1", "NCSC-G5", "CoP-7.2.1-n1", "NCSC-G1", "FC-4"],
+            missing: "consumers of a model in other namespaces are not yet told of its findings",
+        },
+        Gap {
+            provisions: &["CfV-ROLES", "CoP-5.1", "NCSC-G5", "CoP-7.2.1-n1", "NCSC-G1", "FC-4"],
+            missing: "risk acceptance of assets is not yet judged",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

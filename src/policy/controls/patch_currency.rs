@@ -2,7 +2,7 @@
 
 use crate::api;
 use crate::api::workload::UpdateMode;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, Answer, By, Question, Shortfall, entries};
 use crate::policy::facts::{Facts, Place, Subject};
@@ -18,7 +18,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-7.2", "CoP-11.2", "CoP-11.2.1", "NCSC-O3.1", "NCSC-O4.4"],
     why: "most break-ins use holes for which a fix was out",
     remedy: "roll out the fixed digest, and have the update tool propose the next one",
-    gaps: &["an image of which nobody recorded a VulnerabilityReport is not asked for one"],
+    gaps: &[Gap {
+        provisions: &["CoP-7.2", "CoP-11.2", "CoP-11.2.1", "NCSC-O3.1", "NCSC-O4.4"],
+        missing: "an image of which nobody recorded a VulnerabilityReport is not asked for one",
+    }],
+    limits: &[],
     check: Check::Rule(check),
 };
 

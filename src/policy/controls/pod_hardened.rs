@@ -1,6 +1,6 @@
 //! `pod-hardened`: a pod that is broken into gains as little as possible.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, PodFacts, Stage};
 use crate::policy::fix::Fix;
 use crate::policy::pod_security;
@@ -15,7 +15,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-6.1", "CoP-6.2-n1", "NCSC-P5.2"],
     why: "a process that is taken over should find no rights, no writable program files and no way to the node",
     remedy: "set the pod's and the containers' securityContext as Pod Security level restricted asks",
-    gaps: &["administrative access through device claims (resourceClaims) is not yet resolved"],
+    gaps: &[Gap {
+        provisions: &["CoP-6.1", "CoP-6.2-n1", "NCSC-P5.2"],
+        missing: "administrative access through device claims (resourceClaims) is not yet resolved",
+    }],
+    limits: &[],
     check: Check::Rule(check),
 };
 

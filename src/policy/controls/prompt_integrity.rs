@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Volume;
 use crate::api;
 use crate::api::prompt::{PromptSource, PromptSourceKind};
 use crate::policy::containers::ContainerView;
-use crate::policy::control::{Check, Control, Finding, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Finding, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
 
@@ -20,9 +20,16 @@ pub(super) const CONTROL: Control = Control {
     why: "a system prompt is code in another language, and whoever edits it changes what the system does",
     remedy: "register the text as an AIPrompt with its digest and make the ConfigMap immutable",
     gaps: &[
-        "prompts inside images and in ConfigMaps without the label portcullis.dev/prompt are seen by their names only",
-        "the bytes of prompts in a registry are not hashed again",
+        Gap {
+            provisions: &["CoP-2.2", "CoP-5.2", "CoP-8.1.1", "CoP-11.3", "NCSC-O3.2"],
+            missing: "prompts inside images and in ConfigMaps without the label portcullis.dev/prompt are seen by their names only",
+        },
+        Gap {
+            provisions: &["CoP-2.2", "CoP-5.2", "CoP-8.1.1", "CoP-11.3", "NCSC-O3.2"],
+            missing: "the bytes of prompts in a registry are not hashed again",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -3,7 +3,7 @@
 use crate::api;
 use crate::api::model::ModelSourceKind;
 use crate::policy::containers::ImageUse;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{Attested, Facts, Place, PodFacts, Signature, Subject};
 use crate::policy::fix::Fix;
 
@@ -28,11 +28,60 @@ pub(super) const CONTROL: Control = Control {
     remedy: "attach a CycloneDX and an SLSA provenance attestation to the digest in the build that makes it, and let a \
         trust rule ask for both",
     gaps: &[
-        "reviewed versions of loader libraries are not compared with the bill of materials",
-        "statements that no trust rule asks for are not looked up, so they count as missing",
-        "attestations of models outside registries are not looked up",
-        "a model without a bill of materials is not refused for that; a verified one is compared with the AIModel",
+        Gap {
+            provisions: &[
+                "CoP-2.7",
+                "CoP-7.1",
+                "CoP-7.2",
+                "CoP-8.1.2",
+                "CoP-2.1-n6",
+                "CoP-7.3-n1",
+                "NCSC-D3.9",
+                "NCSC-V3.3",
+            ],
+            missing: "reviewed versions of loader libraries are not compared with the bill of materials",
+        },
+        Gap {
+            provisions: &[
+                "CoP-2.7",
+                "CoP-7.1",
+                "CoP-7.2",
+                "CoP-8.1.2",
+                "CoP-2.1-n6",
+                "CoP-7.3-n1",
+                "NCSC-D3.9",
+                "NCSC-V3.3",
+            ],
+            missing: "statements that no trust rule asks for are not looked up, so they count as missing",
+        },
+        Gap {
+            provisions: &[
+                "CoP-2.7",
+                "CoP-7.1",
+                "CoP-7.2",
+                "CoP-8.1.2",
+                "CoP-2.1-n6",
+                "CoP-7.3-n1",
+                "NCSC-D3.9",
+                "NCSC-V3.3",
+            ],
+            missing: "attestations of models outside registries are not looked up",
+        },
+        Gap {
+            provisions: &[
+                "CoP-2.7",
+                "CoP-7.1",
+                "CoP-7.2",
+                "CoP-8.1.2",
+                "CoP-2.1-n6",
+                "CoP-7.3-n1",
+                "NCSC-D3.9",
+                "NCSC-V3.3",
+            ],
+            missing: "a model without a bill of materials is not refused for that; a verified one is compared with the AIModel",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

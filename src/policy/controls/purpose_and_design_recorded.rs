@@ -2,7 +2,7 @@
 
 use crate::api::common::Environment;
 use crate::api::workload::{Purpose, Role};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, Question, Shortfall, unnamed};
 use crate::policy::facts::{Facts, Place};
@@ -30,10 +30,24 @@ pub(super) const CONTROL: Control = Control {
     ],
     why: "a system whose purpose nobody wrote down cannot be judged, limited or ended",
     remedy: "fill spec.purpose and add BusinessCase and DesignRationale evidence",
-    gaps: &[
-        "the reasons for a design are read by their headings, not judged",
-        "how a model was acquired is not compared with its lineage",
-    ],
+    gaps: &[Gap {
+        provisions: &[
+            "CoP-2.1",
+            "CoP-2.1-n1",
+            "CoP-2.1-n2",
+            "CoP-2.1-n3",
+            "CoP-2.1-n5",
+            "NCSC-G7",
+            "NCSC-D3.1",
+            "NCSC-D3.2",
+            "NCSC-D3.3",
+            "NCSC-D4.1",
+            "NCSC-P2.5",
+            "CfV-COMPANION",
+        ],
+        missing: "how a model was acquired is not compared with its lineage",
+    }],
+    limits: &["the reasons for a design are read by their headings, not judged"],
     check: Check::Rule(check),
 };
 

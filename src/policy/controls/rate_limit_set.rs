@@ -4,7 +4,7 @@ use crate::api;
 use crate::api::common::Audience;
 use crate::api::model::ModelKind;
 use crate::api::workload::{Exposure, RateKey, RatePeriod};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, Subject, TrafficPolicy};
 use crate::policy::fix::Fix;
 
@@ -19,11 +19,12 @@ pub(super) const CONTROL: Control = Control {
     why: "unlimited queries pay for theft of the model, denial of service and your bill",
     remedy: "set rateLimit, maxRequestBytes, maxTokens and timeoutSeconds on the exposure and the same in \
         the gateway object it names",
-    gaps: &[
-        "limits of the object that spec.exposure[].configuredBy names are compared for annotations of an Ingress and for \
+    gaps: &[Gap {
+        provisions: &["CoP-4.3", "CoP-4.6", "NCSC-P2.2"],
+        missing: "limits of the object that spec.exposure[].configuredBy names are compared for annotations of an Ingress and for \
          BackendTrafficPolicies of Envoy Gateway on a route or its Gateway; other objects are taken as declared",
-        "limits that a server keeps by itself are taken as declared",
-    ],
+    }],
+    limits: &["limits that a server keeps by itself are taken as declared"],
     check: Check::Rule(check),
 };
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::policy::containers::{ContainerView, Role};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, PodFacts, Stage, Subject};
 use crate::policy::fix::Fix;
 
@@ -21,10 +21,20 @@ pub(super) const CONTROL: Control = Control {
     remedy: "set resources.limits for cpu, memory and ephemeral-storage in every container, and a ResourceQuota and a \
         LimitRange in the namespace",
     gaps: &[
-        "time limits of Jobs are not seen from their pods",
-        "the largest values by type of workload are not yet compared",
-        "devices claimed through resourceClaims are not counted",
+        Gap {
+            provisions: &["CoP-4.6", "CoP-4.3"],
+            missing: "time limits of Jobs are not seen from their pods",
+        },
+        Gap {
+            provisions: &["CoP-4.6", "CoP-4.3"],
+            missing: "the largest values by type of workload are not yet compared",
+        },
+        Gap {
+            provisions: &["CoP-4.6", "CoP-4.3"],
+            missing: "devices claimed through resourceClaims are not counted",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -17,7 +17,8 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-8.1.1", "FC-13"],
     why: "data that should be gone can still be stolen and still be sued over",
     remedy: "dispose of the asset and record it, or have its controller extend spec.retention with a reason",
-    gaps: &["copies that nobody declared are not seen"],
+    gaps: &[],
+    limits: &["copies that nobody declared are not seen"],
     check: Check::Rule(check),
 };
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::api::common::{AssetRisk, AssetValue, Criticality};
 use crate::api::{AIEvidence, AIWorkload};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, Answer, By, Question, Shortfall, ask, entries, fails, words};
 use crate::policy::facts::{Facts, Place};
@@ -22,10 +22,11 @@ pub(super) const CONTROL: Control = Control {
     why: "a risk that nobody signed for is carried by whoever is hit",
     remedy: "treat the risk with a control that passes, or record RiskAcceptance by owners.accountable with \
         an end date",
-    gaps: &[
-        "whether a risk left to a supplier is answered for is judged by supplier-assured",
-        "effective sensitivity over the lineage of a model does not yet raise the criticality",
-    ],
+    gaps: &[Gap {
+        provisions: &["CoP-3.4", "CoP-3.5", "CoP-3.6", "CoP-5.1", "NCSC-G4", "NCSC-V2.1", "FC-3"],
+        missing: "effective sensitivity over the lineage of a model does not yet raise the criticality",
+    }],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -5,7 +5,7 @@ use crate::api::AIEvidence;
 use crate::api::common::Criticality;
 use crate::api::evidence::Independence;
 use crate::api::model::Stage;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Answer, Question, Shortfall, ask, entries, unnamed, words};
 use crate::policy::facts::{Facts, Place};
 
@@ -19,10 +19,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-8.2", "CoP-9.2.2", "CoP-9.2.3", "CoP-9.3"],
     why: "attackers test the whole system, so somebody friendly should do it first",
     remedy: "record RedTeam evidence of scope system and a Benchmark for the model version",
-    gaps: &[
-        "a fall of benchmarks over several versions is not followed",
-        "that outputs carry no surplus is taken from the cases of the red team, which are not judged",
-    ],
+    gaps: &[Gap {
+        provisions: &["CoP-8.2", "CoP-9.2.2", "CoP-9.2.3", "CoP-9.3"],
+        missing: "a fall of benchmarks over several versions is not followed",
+    }],
+    limits: &["that outputs carry no surplus is taken from the cases of the red team, which are not judged"],
     check: Check::Rule(check),
 };
 

@@ -3,7 +3,7 @@
 use crate::api;
 use crate::api::common::VerificationState;
 use crate::api::model::{ModelFormat, ModelSourceKind};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::servers::{self, Switch, Wrong};
@@ -20,10 +20,16 @@ pub(super) const CONTROL: Control = Control {
     remedy: "convert the model to safetensors or gguf, drop switches such as --trust-remote-code, and load from a mounted \
         model by its path",
     gaps: &[
-        "what the image itself sets, by its entry point, its variables or its code, is not seen",
-        "storageUri and modelFormat of an InferenceService are seen in its pods only",
-        "the contents of files count where the operator has read them on a claim; elsewhere the declared format does",
+        Gap {
+            provisions: &["CoP-2.7", "CoP-2.6-n1", "CoP-2.7-n1"],
+            missing: "storageUri and modelFormat of an InferenceService are seen in its pods only",
+        },
+        Gap {
+            provisions: &["CoP-2.7", "CoP-2.6-n1", "CoP-2.7-n1"],
+            missing: "the contents of files count where the operator has read them on a claim; elsewhere the declared format does",
+        },
     ],
+    limits: &["what the image itself sets, by its entry point, its variables or its code, is not seen"],
     check: Check::Rule(check),
 };
 

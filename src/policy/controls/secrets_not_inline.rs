@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::api;
 use crate::policy::containers::ContainerView;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::credentials;
 use crate::policy::facts::{Facts, PodFacts};
 use crate::policy::fix::{Edit, Fix};
@@ -21,10 +21,11 @@ pub(super) const CONTROL: Control = Control {
     why: "manifests are kept in many places and read by many people, and nobody renews what stands in them",
     remedy: "keep the credential in a Secret, refer to it with secretKeyRef, and name the Secret in spec.secrets of the \
         AIWorkload",
-    gaps: &[
-        "the contents of ConfigMaps are not read; only variables that take a credential from one are found",
-        "credentials of an unknown shape under a harmless name cannot be told from other text",
-    ],
+    gaps: &[Gap {
+        provisions: &["CoP-6.1", "CoP-5.4", "CoP-2.5-n1"],
+        missing: "the contents of ConfigMaps are not read; only variables that take a credential from one are found",
+    }],
+    limits: &["credentials of an unknown shape under a harmless name cannot be told from other text"],
     check: Check::Rule(check),
 };
 

@@ -5,7 +5,7 @@ use crate::api::AIWorkload;
 use crate::api::common::Audience;
 use crate::api::model::ModelKind;
 use crate::api::workload::DatasetPurpose;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, By, Question, Shortfall, unnamed, words};
 use crate::policy::facts::{Facts, Place};
 
@@ -20,9 +20,16 @@ pub(super) const CONTROL: Control = Control {
     why: "a test of yesterday's bytes says nothing about today's",
     remedy: "have the composition assessed and record SecurityAssessment evidence for its digests",
     gaps: &[
-        "whether conditions of a conditional pass are met is not judged",
-        "assessments signed as attestations of an image are not read",
+        Gap {
+            provisions: &["CoP-4.6", "CoP-9.1", "CoP-11.3", "ETSI-3"],
+            missing: "whether conditions of a conditional pass are met is not judged",
+        },
+        Gap {
+            provisions: &["CoP-4.6", "CoP-9.1", "CoP-11.3", "ETSI-3"],
+            missing: "assessments signed as attestations of an image are not read",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Volume;
 
 use crate::api::common::Sensitivity;
 use crate::api::model::ModelSource;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::data;
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
@@ -19,10 +19,8 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-5.4", "CoP-6.1-n1"],
     why: "a copied disk gives away everything that was stored on it in the clear",
     remedy: "move the claim to a storage class that the AIProfile lists as encrypted",
-    gaps: &[
-        "whether a storage class really encrypts is taken from the profile's list",
-        "data in object stores is not judged",
-    ],
+    gaps: &[Gap { provisions: &["CoP-5.4", "CoP-6.1-n1"], missing: "data in object stores is not judged" }],
+    limits: &["whether a storage class really encrypts is taken from the profile's list"],
     check: Check::Rule(check),
 };
 

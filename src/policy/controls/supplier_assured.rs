@@ -3,7 +3,7 @@
 use crate::api;
 use crate::api::model::{ModelSourceKind, Origin};
 use crate::api::supplier::{SupplierKind, SupplierStatus};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Answer, Question, Shortfall, ask};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
@@ -30,10 +30,50 @@ pub(super) const CONTROL: Control = Control {
     remedy: "name an AISupplier under supplierRef whose due diligence is current and whose spec.sources \
         hold the address",
     gaps: &[
-        "suppliers of container images and of libraries in them are not resolved",
-        "risks that are left to a supplier are not compared with its assurances",
-        "which policy a supplier accepted is not compared with the newest one",
+        Gap {
+            provisions: &[
+                "CoP-2.6",
+                "CoP-2.7",
+                "CoP-3.4",
+                "CoP-7.1",
+                "CoP-7.2",
+                "CoP-7.2.1",
+                "CoP-7.2.1-n1",
+                "NCSC-V1.2",
+                "CfV-VENDOR",
+            ],
+            missing: "suppliers of container images and of libraries in them are not resolved",
+        },
+        Gap {
+            provisions: &[
+                "CoP-2.6",
+                "CoP-2.7",
+                "CoP-3.4",
+                "CoP-7.1",
+                "CoP-7.2",
+                "CoP-7.2.1",
+                "CoP-7.2.1-n1",
+                "NCSC-V1.2",
+                "CfV-VENDOR",
+            ],
+            missing: "risks that are left to a supplier are not compared with its assurances",
+        },
+        Gap {
+            provisions: &[
+                "CoP-2.6",
+                "CoP-2.7",
+                "CoP-3.4",
+                "CoP-7.1",
+                "CoP-7.2",
+                "CoP-7.2.1",
+                "CoP-7.2.1-n1",
+                "NCSC-V1.2",
+                "CfV-VENDOR",
+            ],
+            missing: "which policy a supplier accepted is not compared with the newest one",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

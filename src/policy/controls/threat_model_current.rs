@@ -4,7 +4,7 @@ use crate::api::common::{Criticality, Sensitivity};
 use crate::api::workload::DatasetPurpose;
 use crate::api::{AIEvidence, AIWorkload};
 use crate::policy::composition::shape;
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Question, Shortfall, entries, unnamed, words};
 use crate::policy::facts::{Facts, Place};
 
@@ -29,9 +29,36 @@ pub(super) const CONTROL: Control = Control {
     why: "defences built against the wrong attack cost as much and stop nothing",
     remedy: "update the threat model and record ThreatModel evidence for the present composition",
     gaps: &[
-        "routes are not compared with a taxonomy of attacks",
-        "sensitivity is taken from the namespace and the datasets in use, not from the whole lineage of a model",
+        Gap {
+            provisions: &[
+                "CoP-3.1",
+                "CoP-3.1.2",
+                "CoP-3.3",
+                "CoP-3.1-n1",
+                "CoP-3.1-n2",
+                "CoP-3.1.2-n1",
+                "NCSC-D2.3",
+                "NCSC-D2.4",
+                "FC-3",
+            ],
+            missing: "routes are not compared with a taxonomy of attacks",
+        },
+        Gap {
+            provisions: &[
+                "CoP-3.1",
+                "CoP-3.1.2",
+                "CoP-3.3",
+                "CoP-3.1-n1",
+                "CoP-3.1-n2",
+                "CoP-3.1.2-n1",
+                "NCSC-D2.3",
+                "NCSC-D2.4",
+                "FC-3",
+            ],
+            missing: "sensitivity is taken from the namespace and the datasets in use, not from the whole lineage of a model",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -6,7 +6,7 @@ use crate::api;
 use crate::api::common::Party;
 use crate::api::supplier::SupplierStatus;
 use crate::api::trust::{Authority, Revocation, RevokedKind};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
@@ -23,10 +23,20 @@ pub(super) const CONTROL: Control = Control {
     remedy: "give each authority of the AITrustPolicy an owner, an accepted algorithm and notAfter, and \
         rotate before that date",
     gaps: &[
-        "who changes a trust policy is not compared with the authors of assets",
-        "private keys of signers in Secrets of the cluster are not searched",
-        "evidence of how keys are kept is not asked for",
+        Gap {
+            provisions: &["CoP-5.2", "NCSC-V1.2", "NCSC-P2.4"],
+            missing: "who changes a trust policy is not compared with the authors of assets",
+        },
+        Gap {
+            provisions: &["CoP-5.2", "NCSC-V1.2", "NCSC-P2.4"],
+            missing: "private keys of signers in Secrets of the cluster are not searched",
+        },
+        Gap {
+            provisions: &["CoP-5.2", "NCSC-V1.2", "NCSC-P2.4"],
+            missing: "evidence of how keys are kept is not asked for",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

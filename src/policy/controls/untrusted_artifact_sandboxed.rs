@@ -19,7 +19,8 @@ pub(super) const CONTROL: Control = Control {
     why: "the first load of a foreign model is the moment it attacks",
     remedy: "set the namespace's environment to quarantine and a sandbox runtimeClassName, and add \
         ArtifactScan evidence once the scan is clean",
-    gaps: &[
+    gaps: &[],
+    limits: &[
         "that a runtime class is a sandbox is taken from its name or from the profile, not from the node",
     ],
     check: Check::Rule(check),

@@ -1,7 +1,7 @@
 //! `update-revalidated`: a changed model, prompt, guardrail or dataset is a new version and is evaluated
 //! afresh.
 
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Answer, Question, Shortfall};
 use crate::policy::facts::{Facts, Place};
 
@@ -16,11 +16,20 @@ pub(super) const CONTROL: Control = Control {
     why: "small changes of data or prompt can turn behaviour round",
     remedy: "raise the version, evaluate the new digests and record the evidence before the rollout",
     gaps: &[
-        "minor changes of first-party images are not told from major ones",
-        "that a change ran in staging before production is not judged",
-        "that what has a digest has a version is judged by audit-trail-kept",
-        "evaluations that a change made lapse are seen only while they still exist",
+        Gap {
+            provisions: &["CoP-5.4.1", "CoP-9.2.1", "CoP-11.3", "CoP-11.4"],
+            missing: "minor changes of first-party images are not told from major ones",
+        },
+        Gap {
+            provisions: &["CoP-5.4.1", "CoP-9.2.1", "CoP-11.3", "CoP-11.4"],
+            missing: "that a change ran in staging before production is not judged",
+        },
+        Gap {
+            provisions: &["CoP-5.4.1", "CoP-9.2.1", "CoP-11.3", "CoP-11.4"],
+            missing: "evaluations that a change made lapse are seen only while they still exist",
+        },
     ],
+    limits: &[],
     check: Check::Rule(check),
 };
 

@@ -4,7 +4,7 @@
 use crate::api::AIWorkload;
 use crate::api::common::Audience;
 use crate::api::workload::{Consent, DatasetPurpose};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, Question, Shortfall, end_users, unnamed};
 use crate::policy::facts::{Facts, Place};
@@ -20,12 +20,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-10.1", "CoP-10.3.2", "NCSC-D3.16", "NCSC-P3.5"],
     why: "consent to something else than what the system does is no consent",
     remedy: "fill spec.userData and record UserTerms evidence that agrees with it",
-    gaps: &[
-        "new capabilities are compared with the published terms, not with the former composition",
-        "that risky capabilities are off until users turn them on is judged by capability-minimised",
-        "whether a switch works in the interface of users is shown only by tests",
-        "that users get the log of their own requests is judged by io-logging-sink",
-    ],
+    gaps: &[Gap {
+        provisions: &["CoP-10.1", "CoP-10.3.2", "NCSC-D3.16", "NCSC-P3.5"],
+        missing: "new capabilities are compared with the published terms, not with the former composition",
+    }],
+    limits: &["whether a switch works in the interface of users is shown only by tests"],
     check: Check::Rule(check),
 };
 
