@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::facts::Place;
+
 /// How to get past a finding.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fix {
@@ -9,8 +11,10 @@ pub enum Fix {
     Text(String),
     /// A command line to run.
     Command(String),
-    /// Changes to the object that was judged.
+    /// Changes of fields, of the object that was judged or of one it rests on.
     Change(Vec<Edit>),
+    /// What a person does or decides first, and the changes that follow from it.
+    Advice(String, Vec<Edit>),
     /// Words, and objects as YAML to fill in and apply.
     Record(String, String),
 }
@@ -18,6 +22,8 @@ pub enum Fix {
 /// One change of one field.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Edit {
+    /// The object, where it is another one than the one judged, as a place names it: `AIWorkload chat-prod/chat`.
+    pub object: Option<String>,
     /// Dotted path from the object's root, e.g. `spec.template.spec.containers[0].image`.
     pub path: String,
     /// The new value; `None` removes the field.
@@ -28,13 +34,43 @@ impl Fix {
     /// Sets one field.
     #[must_use]
     pub fn set(path: impl Into<String>, value: impl Into<Value>) -> Self {
-        Self::Change(vec![Edit { path: path.into(), value: Some(value.into()) }])
+        Self::Change(vec![Edit::set(path, value)])
+    }
+
+    /// Sets the field that `place` names, or the one `below` it.
+    #[must_use]
+    pub fn set_at(place: &Place, below: &str, value: impl Into<Value>) -> Self {
+        Self::Change(vec![Edit::at(place, below, Some(value.into()))])
+    }
+
+    /// Removes the field that `place` names.
+    #[must_use]
+    pub fn remove_at(place: &Place) -> Self {
+        Self::Change(vec![Edit::at(place, "", None)])
     }
 
     /// Removes one field.
     #[must_use]
     pub fn remove(path: impl Into<String>) -> Self {
-        Self::Change(vec![Edit { path: path.into(), value: None }])
+        Self::Change(vec![Edit::remove(path)])
+    }
+
+    /// The same changes, behind what a person does or decides first: lower case, no full stop.
+    #[must_use]
+    pub fn after(self, words: impl Into<String>) -> Self {
+        match self {
+            Self::Change(edits) => Self::Advice(words.into(), edits),
+            other => other,
+        }
+    }
+
+    /// The changes of fields that belong to this fix.
+    #[must_use]
+    pub fn edits(&self) -> &[Edit] {
+        match self {
+            Self::Change(edits) | Self::Advice(_, edits) => edits,
+            Self::Text(_) | Self::Command(_) | Self::Record(..) => &[],
+        }
     }
 
     /// The fix in one line: of objects to fill in only the words.
@@ -46,18 +82,39 @@ impl Fix {
         }
     }
 
-    /// Applies the changes of this fix to `object`, creating parents that are missing.
+    /// Applies the changes of this fix to `object`, the one that was judged, creating parents that are missing.
     ///
-    /// Returns false, leaving a prefix of the edits applied, when the fix is not a change or a path does not fit the
-    /// object.
+    /// Returns false, leaving a prefix of the edits applied, when the fix is not a change, concerns another object, or a
+    /// path does not fit.
     pub fn apply(&self, object: &mut Value) -> bool {
         let Self::Change(edits) = self else { return false };
-        edits.iter().all(|edit| edit.apply(object))
+        edits.iter().all(|edit| edit.object.is_none() && edit.apply(object))
     }
 }
 
 impl Edit {
-    fn apply(&self, object: &mut Value) -> bool {
+    /// Sets one field of the object that was judged.
+    #[must_use]
+    pub fn set(path: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self { object: None, path: path.into(), value: Some(value.into()) }
+    }
+
+    /// Removes one field of the object that was judged.
+    #[must_use]
+    pub fn remove(path: impl Into<String>) -> Self {
+        Self { object: None, path: path.into(), value: None }
+    }
+
+    fn at(place: &Place, below: &str, value: Option<Value>) -> Self {
+        let path = place.path.as_deref().unwrap_or_default();
+        let dot = if path.is_empty() || below.is_empty() || below.starts_with('[') { "" } else { "." };
+        Self { object: place.object.clone(), path: format!("{path}{dot}{below}"), value }
+    }
+
+    /// Applies the change to `object`, creating parents that are missing.
+    ///
+    /// Returns false when the path does not fit the object.
+    pub fn apply(&self, object: &mut Value) -> bool {
         let steps = steps(&self.path);
         let Some((last, parents)) = steps.split_last() else { return false };
         let mut at = object;
@@ -154,14 +211,21 @@ impl std::fmt::Display for Fix {
         match self {
             Self::Text(text) | Self::Command(text) => f.write_str(text),
             Self::Record(words, manifest) => write!(f, "{words}\n{}", manifest.trim_end()),
-            Self::Change(edits) => {
+            Self::Change(edits) | Self::Advice(_, edits) => {
+                if let Self::Advice(words, _) = self {
+                    write!(f, "{words}: ")?;
+                }
                 for (index, edit) in edits.iter().enumerate() {
                     if index > 0 {
                         f.write_str("; ")?;
                     }
-                    match &edit.value {
-                        Some(value) => write!(f, "set {}: {value}", edit.path)?,
-                        None => write!(f, "remove {}", edit.path)?,
+                    let verb = if edit.value.is_some() { "set" } else { "remove" };
+                    write!(f, "{verb} {}", edit.path)?;
+                    if let Some(object) = &edit.object {
+                        write!(f, " of {object}")?;
+                    }
+                    if let Some(value) = &edit.value {
+                        write!(f, ": {value}")?;
                     }
                 }
                 Ok(())
@@ -188,12 +252,20 @@ mod tests {
                    "metadata": {"labels": {"portcullis.dev/environment": "research"}}})
         );
         assert!(!Fix::set("spec.containers[7].x", 1).apply(&mut object));
-        assert!(!Fix::Text("ask".into()).apply(&mut object));
+        assert!(!Fix::set_at(&Place::field("AIWorkload a/b", "spec.x"), "", 1).apply(&mut object));
     }
 
     #[test]
     fn reads_as_an_instruction() {
         let fix = Fix::set("spec.hostNetwork", false);
         assert_eq!(fix.to_string(), "set spec.hostNetwork: false");
+        let place = Place::field("AIWorkload a/b", "spec.exposure[0].tls").value("none");
+        assert_eq!(
+            Fix::set_at(&place, "", "server").to_string(),
+            "set spec.exposure[0].tls of AIWorkload a/b: \"server\""
+        );
+        let decided = Fix::set_at(&place, "", "server").after("serve TLS");
+        assert_eq!(decided.to_string(), "serve TLS: set spec.exposure[0].tls of AIWorkload a/b: \"server\"");
+        assert_eq!(Fix::remove_at(&place).to_string(), "remove spec.exposure[0].tls of AIWorkload a/b");
     }
 }

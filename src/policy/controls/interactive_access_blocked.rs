@@ -91,8 +91,8 @@ fn open(pod: &PodFacts<'_>, report: &mut Report<'_>) {
             )
             .under(&["CoP-6.1"])
             .fix(Fix::Change(vec![
-                Edit { path: format!("{}{path}", pod.prefix), value: None },
-                Edit { path: format!("{}{}", pod.prefix, container.path("tty")), value: None },
+                Edit::remove(format!("{}{path}", pod.prefix)),
+                Edit::remove(format!("{}{}", pod.prefix, container.path("tty"))),
             ]));
     }
 }

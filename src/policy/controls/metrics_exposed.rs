@@ -228,10 +228,8 @@ fn annotated(pod: &PodFacts<'_>, metrics: &Metrics, number: i32, report: &mut Re
     if has(SCRAPE) == Some("true") && has(PORT) == Some(number.as_str()) && right_path {
         return;
     }
-    let set = |key: &str, value: &str| Edit {
-        path: format!("{}metadata.annotations[{key:?}]", pod.prefix),
-        value: Some(json!(value)),
-    };
+    let set =
+        |key: &str, value: &str| Edit::set(format!("{}metadata.annotations[{key:?}]", pod.prefix), value);
     let mut edits = vec![set(SCRAPE, "true"), set(PORT, &number)];
     if !right_path {
         edits.push(set(PATH, path));

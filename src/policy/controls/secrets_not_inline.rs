@@ -104,11 +104,11 @@ fn from_secret(pod: &PodFacts<'_>, at: &str, name: &str, workload: Option<&api::
     let own = workload.and_then(|w| w.spec.secrets.first().or(w.metadata.name.as_ref()));
     let secret = own.map_or("credentials", String::as_str);
     Fix::Change(vec![
-        Edit { path: format!("{}{at}.value", pod.prefix), value: None },
-        Edit {
-            path: format!("{}{at}.valueFrom", pod.prefix),
-            value: Some(json!({"secretKeyRef": {"name": secret, "key": name}})),
-        },
+        Edit::remove(format!("{}{at}.value", pod.prefix)),
+        Edit::set(
+            format!("{}{at}.valueFrom", pod.prefix),
+            json!({"secretKeyRef": {"name": secret, "key": name}}),
+        ),
     ])
 }
 

@@ -127,5 +127,5 @@ impl Mend {
 }
 
 fn edit(prefix: &str, container: &ContainerView<'_>, field: &str, value: Value) -> Edit {
-    Edit { path: format!("{prefix}{}", container.path(field)), value: Some(value) }
+    Edit::set(format!("{prefix}{}", container.path(field)), value)
 }
