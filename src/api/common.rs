@@ -124,6 +124,16 @@ pub const MONITORING_OBSERVED: &str = "MonitoringObserved";
 pub const LOG_SINK_OBSERVED: &str = "LogSinkObserved";
 
 choices! {
+    /// How an object store encrypts what it holds.
+    pub enum StoreEncryption {
+        /// Not at all.
+        Nobody = "none",
+        /// By keys of the store.
+        Provider = "provider",
+        /// By keys of the organisation.
+        Own = "own",
+    }
+
     /// What a governed namespace is for.
     pub enum Environment {
         /// Experiments with unreleased models and data that may not leave.

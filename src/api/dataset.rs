@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     common::{
         AssetFile, AssetOwners, AssetRisk, AssetStatus, AssetValue, Audience, NEW_DIGEST_NEW_VERSION, Party,
-        Retention, Sensitivity, choices,
+        Retention, Sensitivity, StoreEncryption, choices,
     },
     model::AssetSignature,
     schema,
@@ -233,6 +233,26 @@ pub struct DatasetSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::path")]
     pub path: Option<String>,
+    /// How a bucket encrypts what it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_side_encryption: Option<StoreEncryption>,
+    /// The Secrets whose credentials open it: a pod that refers to one can reach the data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub opened_by: Vec<SecretName>,
+}
+
+/// A Secret by name.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretName {
+    /// Its name.
+    #[schemars(schema_with = "schema::name")]
+    pub name: String,
+    /// Its namespace, that of the dataset unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::label")]
+    pub namespace: Option<String>,
 }
 
 /// Why no assessment of the meaning for persons was made; with one, `AIEvidence` of type DPIA holds it.

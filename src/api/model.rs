@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     common::{
         AssetFile, AssetOwners, AssetRisk, AssetStatus, AssetValue, Level, NEW_DIGEST_NEW_VERSION, Retention,
-        choices,
+        StoreEncryption, choices,
     },
     schema,
 };
@@ -318,6 +318,9 @@ pub struct ModelSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::path")]
     pub path: Option<String>,
+    /// How a bucket encrypts what it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_side_encryption: Option<StoreEncryption>,
 }
 
 impl ModelSource {

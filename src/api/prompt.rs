@@ -95,6 +95,10 @@ pub struct AIPromptSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::identifier")]
     pub version: Option<String>,
+    /// Of the rules of a guardrail: the uses that they stop, as `purpose.prohibitedUses` of workloads names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::lines")]
+    pub prohibited_uses: Vec<String>,
     /// How it is signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<AssetSignature>,

@@ -2,7 +2,7 @@
 //!
 //! `build` is pure and cannot fail; `apply` writes only what differs, and never touches an object that is not ours.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
 use kube::api::{Patch, PatchParams};
@@ -171,7 +171,12 @@ pub fn build(workload: &AIWorkload, kinds: Kinds) -> Vec<Desired> {
             object: object(resource, namespace, name, Some(workload), body),
         });
     };
-    add(Resource::ServiceAccount, json!({"automountServiceAccountToken": false}));
+    let mut account = json!({"automountServiceAccountToken": false});
+    let annotations = cloud(workload);
+    if !annotations.is_empty() {
+        account["metadata"] = json!({"annotations": annotations});
+    }
+    add(Resource::ServiceAccount, account);
     let permissions = spec.identity.as_ref().map_or(&[][..], |identity| &identity.permissions);
     if !permissions.is_empty() {
         let rules: Vec<Value> = permissions
@@ -215,6 +220,17 @@ pub fn build(workload: &AIWorkload, kinds: Kinds) -> Vec<Desired> {
                 Resource::AlertRule,
                 json!({"spec": {"groups": [alerts(namespace, name, &metrics.required)]}}),
             );
+        }
+    }
+    out
+}
+
+/// The annotations by which the identity takes what is declared at cloud providers; of two of one provider the first.
+fn cloud(workload: &AIWorkload) -> BTreeMap<&'static str, &str> {
+    let mut out = BTreeMap::new();
+    for identity in workload.spec.identity.iter().flat_map(|identity| &identity.cloud_identities) {
+        if let Some(annotation) = identity.annotation() {
+            out.entry(annotation).or_insert(identity.principal.as_str());
         }
     }
     out
@@ -340,8 +356,14 @@ fn object(
     metadata["labels"] = labels;
     let mut out =
         json!({"apiVersion": resource.api_version(), "kind": resource.kind(), "metadata": metadata});
-    if let (Some(out), Value::Object(body)) = (out.as_object_mut(), body) {
-        out.extend(body);
+    if let Value::Object(mut body) = body {
+        if let Some(annotations) = body.remove("metadata").map(|mut metadata| metadata["annotations"].take())
+        {
+            out["metadata"]["annotations"] = annotations;
+        }
+        if let Some(out) = out.as_object_mut() {
+            out.extend(body);
+        }
     }
     out
 }
@@ -353,7 +375,11 @@ pub fn present(world: &World, desired: &Desired) -> bool {
     let name = desired.name.as_str();
     match desired.resource {
         Resource::ServiceAccount => namespace.service_accounts.get(name).is_some_and(|account| {
-            account.generated_for.as_deref() == Some(name) && account.automount == Some(false)
+            let wanted = &desired.object["metadata"]["annotations"];
+            account.generated_for.as_deref() == Some(name)
+                && account.automount == Some(false)
+                && wanted.as_object().map_or(0, serde_json::Map::len) == account.cloud.len()
+                && account.cloud.iter().all(|(key, value)| wanted[*key] == value.as_str())
         }),
         Resource::NetworkPolicy => namespace.network_policies.get(name).is_some_and(|policy| {
             policy.generated

@@ -1,8 +1,9 @@
-//! The index of what an identity can do, and through which binding.
+//! The index of what an identity can do, and through which binding; and of who holds what matters in a namespace.
 //!
-//! Only bindings that can reach a ServiceAccount are kept: those that name one, its groups, or everybody who is
-//! signed in. Looking up an identity touches its own bindings and those of three groups, however many others exist.
+//! Looking up an identity touches its own bindings and those of three groups, however many others exist. Who holds rights
+//! in a namespace is asked by the audit alone, once a namespace.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use kube::core::ObjectMeta;
 use serde::Deserialize;
 
 use crate::policy::facts::{BindingRef, Grant, Via};
+use crate::policy::rights::{Holder, Rights, of_the_cluster};
 
 /// Namespace (absent for cluster-wide) and name of a role.
 type RoleKey = (Option<String>, String);
@@ -41,6 +43,8 @@ pub enum Reach {
     AllAccounts,
     /// Everybody who is signed in.
     Authenticated,
+    /// Whoever holds rights in a namespace, or in all of them: what is said of the namespace, not of its identities.
+    Holders(Option<String>),
 }
 
 #[derive(Debug)]
@@ -49,12 +53,19 @@ struct Binding {
     /// As messages write it: `ClusterRole/view`.
     role_label: String,
     reaches: Vec<Reach>,
+    /// Users and groups that no ServiceAccount is, as lists of profiles name them.
+    people: Box<[Box<str>]>,
 }
 
-/// Roles, the bindings that reach ServiceAccounts, and the way between them.
+/// Subjects of one namespace that are looked at: more are for nobody to read.
+const MOST_HOLDERS: usize = 1024;
+
+/// Roles, bindings, and the way between them.
 #[derive(Debug, Default)]
 pub struct RbacIndex {
     roles: HashMap<RoleKey, Arc<[PolicyRule]>>,
+    /// Of the roles that give any of the rights that few should hold.
+    rights: HashMap<RoleKey, Rights>,
     bindings: BTreeMap<BindingKey, Binding>,
     by_reach: HashMap<Reach, BTreeSet<BindingKey>>,
     by_role: HashMap<RoleKey, BTreeSet<BindingKey>>,
@@ -69,7 +80,8 @@ impl RbacIndex {
         rules: Vec<PolicyRule>,
     ) -> BTreeSet<Reach> {
         let key = (namespace.map(str::to_owned), name.to_owned());
-        let reached = self.reached_by_role(&key);
+        let mut reached = self.reached_by_role(&key);
+        self.set_rights(&key, Rights::of(&rules), &mut reached);
         self.roles.insert(key, rules.into());
         reached
     }
@@ -78,7 +90,19 @@ impl RbacIndex {
     pub fn remove_role(&mut self, namespace: Option<&str>, name: &str) -> BTreeSet<Reach> {
         let key = (namespace.map(str::to_owned), name.to_owned());
         self.roles.remove(&key);
-        self.reached_by_role(&key)
+        let mut reached = self.reached_by_role(&key);
+        self.set_rights(&key, Rights::default(), &mut reached);
+        reached
+    }
+
+    /// Notes the rights of a role, and whose namespaces hear of a change of them.
+    fn set_rights(&mut self, key: &RoleKey, rights: Rights, reached: &mut BTreeSet<Reach>) {
+        let former =
+            if rights.is_empty() { self.rights.remove(key) } else { self.rights.insert(key.clone(), rights) };
+        if former.unwrap_or_default() != rights {
+            let bindings = self.by_role.get(key).into_iter().flatten();
+            reached.extend(bindings.map(|binding| Reach::Holders(binding.0.clone())));
+        }
     }
 
     /// Sets a binding (`namespace` absent for a ClusterRoleBinding). Returns whom it reached before or reaches now.
@@ -91,11 +115,15 @@ impl RbacIndex {
     ) -> BTreeSet<Reach> {
         let mut touched = self.remove_binding(namespace, name);
         let reaches = reaches(namespace, subjects);
-        if reaches.is_empty() {
+        let people: Box<[Box<str>]> = subjects.iter().filter_map(person).collect();
+        if reaches.is_empty() && people.is_empty() {
             return touched;
         }
         let key: BindingKey = (namespace.map(str::to_owned), name.to_owned());
         let role_key = role_key(namespace, role);
+        if self.rights.contains_key(&role_key) {
+            touched.insert(Reach::Holders(key.0.clone()));
+        }
         for reach in &reaches {
             self.by_reach.entry(reach.clone()).or_default().insert(key.clone());
             touched.insert(reach.clone());
@@ -103,7 +131,7 @@ impl RbacIndex {
         self.by_role.entry(role_key.clone()).or_default().insert(key.clone());
         self.bindings.insert(
             key,
-            Binding { role: role_key, role_label: format!("{}/{}", role.kind, role.name), reaches },
+            Binding { role: role_key, role_label: format!("{}/{}", role.kind, role.name), reaches, people },
         );
         touched
     }
@@ -126,7 +154,55 @@ impl RbacIndex {
                 self.by_role.remove(&binding.role);
             }
         }
-        binding.reaches.into_iter().collect()
+        let holders = self.rights.contains_key(&binding.role).then_some(Reach::Holders(key.0));
+        binding.reaches.into_iter().chain(holders).collect()
+    }
+
+    /// Who holds any right in `namespace` that few should, by its own bindings and by those of the cluster: everybody but
+    /// the components of the cluster itself and the operator, bounded.
+    #[must_use]
+    pub fn holders(&self, namespace: &str) -> Vec<Holder<'_>> {
+        let everywhere = self.bindings.range(..(Some(String::new()), String::new()));
+        self.held(everywhere.chain(self.of_namespace(namespace)))
+    }
+
+    /// The same by the bindings of the namespace alone.
+    #[must_use]
+    pub fn own_holders(&self, namespace: &str) -> Vec<Holder<'_>> {
+        self.held(self.of_namespace(namespace))
+    }
+
+    fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = (&BindingKey, &Binding)> {
+        let from = (Some(namespace.to_owned()), String::new());
+        let namespace = namespace.to_owned();
+        self.bindings.range(from..).take_while(move |(key, _)| key.0.as_deref() == Some(namespace.as_str()))
+    }
+
+    fn held<'a>(&'a self, bindings: impl Iterator<Item = (&'a BindingKey, &'a Binding)>) -> Vec<Holder<'a>> {
+        let mut out = Vec::new();
+        for (key, binding) in bindings {
+            let Some(rights) = self.rights.get(&binding.role) else { continue };
+            let accounts = binding.reaches.iter().filter_map(spelt).map(Cow::Owned);
+            let people = binding.people.iter().map(|who| Cow::Borrowed(who.as_ref()));
+            let ours = |who: &str| {
+                key.0.is_none()
+                    && key.1.starts_with("portcullis-")
+                    && who
+                        .strip_prefix("serviceaccount:")
+                        .and_then(|account| account.split_once('/'))
+                        .is_some_and(|(_, name)| {
+                            matches!(name, "portcullis-controller" | "portcullis-webhook")
+                        })
+            };
+            for who in people.chain(accounts).filter(|who| !of_the_cluster(who) && !ours(who)) {
+                let binding = BindingRef { namespace: key.0.as_deref(), name: &key.1 };
+                out.push(Holder { who, rights: *rights, binding, research: None });
+            }
+            if out.len() >= MOST_HOLDERS {
+                break;
+            }
+        }
+        out
     }
 
     /// Every grant that reaches the ServiceAccount `name` of `namespace`, sorted by binding.
@@ -235,6 +311,28 @@ fn reach(binding_namespace: Option<&str>, subject: &Subject) -> Option<Reach> {
     }
 }
 
+/// A user or a group that stands for no ServiceAccount, as lists of profiles name it.
+fn person(subject: &Subject) -> Option<Box<str>> {
+    match subject.kind.as_str() {
+        "User" if !subject.name.starts_with("system:serviceaccount:") => {
+            Some(format!("user:{}", subject.name).into())
+        }
+        "Group" if reach(None, subject).is_none() => Some(format!("group:{}", subject.name).into()),
+        _ => None,
+    }
+}
+
+/// A reach, as lists of profiles name it.
+fn spelt(reach: &Reach) -> Option<String> {
+    Some(match reach {
+        Reach::Account(namespace, name) => format!("serviceaccount:{namespace}/{name}"),
+        Reach::Namespace(namespace) => format!("group:system:serviceaccounts:{namespace}"),
+        Reach::AllAccounts => "group:system:serviceaccounts".to_owned(),
+        Reach::Authenticated => "group:system:authenticated".to_owned(),
+        Reach::Holders(_) => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,6 +376,48 @@ mod tests {
             ]
         );
         assert_eq!(index.grants("b", "chat").len(), 1, "only what everybody holds");
+    }
+
+    #[test]
+    fn who_holds_rights_in_a_namespace_is_told_by_binding() {
+        let secrets = |verb: &str| {
+            vec![PolicyRule {
+                api_groups: Some(vec![String::new()]),
+                resources: Some(vec!["secrets".to_owned()]),
+                verbs: vec![verb.to_owned()],
+                ..PolicyRule::default()
+            }]
+        };
+        let mut index = RbacIndex::default();
+        let ada = subjects(json!([{"kind": "User", "name": "ada"}]));
+        assert!(index.set_binding(Some("a"), "own", &role("Role", "r"), &ada).is_empty(), "no rights yet");
+        let touched = index.set_role(Some("a"), "r", secrets("get"));
+        assert_eq!(touched.into_iter().collect::<Vec<_>>(), [Reach::Holders(Some("a".into()))]);
+        assert!(index.set_role(Some("a"), "r", secrets("list")).is_empty(), "the same right");
+        index.set_role(None, "all", secrets("*"));
+        let many =
+            subjects(json!([{"kind": "Group", "name": "ops"}, {"kind": "Group", "name": "system:masters"},
+            {"kind": "ServiceAccount", "name": "sync", "namespace": "cd"}]));
+        assert!(
+            index
+                .set_binding(None, "ops", &role("ClusterRole", "all"), &many)
+                .contains(&Reach::Holders(None))
+        );
+        index.set_binding(Some("b"), "other", &role("ClusterRole", "all"), &ada);
+        let names = |holders: Vec<Holder<'_>>| -> Vec<String> {
+            holders.iter().map(|h| format!("{} by {}", h.who, h.binding)).collect()
+        };
+        assert_eq!(
+            names(index.holders("a")),
+            [
+                "group:ops by ClusterRoleBinding \"ops\"",
+                "serviceaccount:cd/sync by ClusterRoleBinding \"ops\"",
+                "user:ada by RoleBinding \"own\"",
+            ]
+        );
+        assert_eq!(names(index.own_holders("b")), ["user:ada by RoleBinding \"other\""]);
+        assert!(index.remove_binding(Some("a"), "own").contains(&Reach::Holders(Some("a".into()))));
+        assert_eq!(index.holders("a").len(), 2);
     }
 
     #[test]

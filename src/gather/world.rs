@@ -2,6 +2,7 @@
 
 mod kinds;
 pub(crate) mod read;
+mod rights;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +13,7 @@ use k8s_openapi::api::core::v1::Namespace as CoreNamespace;
 use kube::core::{DynamicObject, ObjectMeta};
 
 use super::objects::PodObject;
-use super::rbac::{RbacIndex, Reach};
+use super::rbac::RbacIndex;
 use super::trust::TrustRoots;
 use crate::api;
 use crate::policy::facts::{
@@ -59,7 +60,7 @@ impl World {
             }
             Object::Dataset(mut dataset) => {
                 slim_asset(&mut dataset.metadata, &mut dataset.status);
-                self.put(dataset.metadata.clone(), |ns| &mut ns.datasets, Arc::new(*dataset))
+                self.put_dataset(*dataset)
             }
             Object::Prompt(mut prompt) => {
                 slim_asset(&mut prompt.metadata, &mut prompt.status);
@@ -132,35 +133,6 @@ impl World {
         }
     }
 
-    /// Takes in what gives identities rights.
-    fn apply_rights(&mut self, object: Object) -> Touched {
-        match object {
-            Object::Role(role) => Touched::reached(self.rbac.set_role(
-                role.metadata.namespace.as_deref(),
-                name_of(&role.metadata),
-                role.rules.unwrap_or_default(),
-            )),
-            Object::ClusterRole(role) => Touched::reached(self.rbac.set_role(
-                None,
-                name_of(&role.metadata),
-                role.rules.unwrap_or_default(),
-            )),
-            Object::RoleBinding(binding) => Touched::reached(self.rbac.set_binding(
-                binding.metadata.namespace.as_deref(),
-                name_of(&binding.metadata),
-                &binding.role_ref,
-                binding.subjects.as_deref().unwrap_or_default(),
-            )),
-            Object::ClusterRoleBinding(binding) => Touched::reached(self.rbac.set_binding(
-                None,
-                name_of(&binding.metadata),
-                &binding.role_ref,
-                binding.subjects.as_deref().unwrap_or_default(),
-            )),
-            _ => Touched::nothing(),
-        }
-    }
-
     fn apply_monitoring(&mut self, object: Object) -> Touched {
         match object {
             Object::PodMonitor(monitor) => {
@@ -195,7 +167,7 @@ impl World {
             Kind::ClusterRoleBinding => Touched::reached(self.rbac.remove_binding(None, name)),
             Kind::Workload => self.take(namespace, |ns| ns.workloads.remove(name).is_some()),
             Kind::Model => self.take(namespace, |ns| ns.models.remove(name).is_some()),
-            Kind::Dataset => self.take(namespace, |ns| ns.datasets.remove(name).is_some()),
+            Kind::Dataset => self.take_dataset(namespace, name),
             Kind::Prompt => self.take(namespace, |ns| ns.prompts.remove(name).is_some()),
             Kind::Evidence => self.take_evidence(namespace, name),
             Kind::Supplier => take_cluster(&mut self.cluster.suppliers, name),
@@ -285,7 +257,12 @@ impl World {
         namespace: &'a Namespace,
         settings: &'a Settings,
     ) -> Facts<'a> {
-        Facts { now, subject, namespace, cluster: &self.cluster, settings, composition: OnceCell::new() }
+        let holders = match subject {
+            facts::Subject::Namespace if namespace.governed() => self.holders(namespace),
+            _ => Vec::new(),
+        };
+        let composition = OnceCell::new();
+        Facts { now, subject, namespace, cluster: &self.cluster, settings, composition, holders }
     }
 
     /// The settings of the profiles that apply to `namespace`, merged.
@@ -311,32 +288,6 @@ impl World {
             );
         }
         settings
-    }
-
-    /// The AI workloads that a reach of a binding concerns, in governed namespaces.
-    #[must_use]
-    pub fn workloads_reached<'a>(&'a self, reach: &'a Reach) -> Vec<&'a Arc<api::AIWorkload>> {
-        let of = |namespace: &'a str, name: Option<&'a str>| {
-            self.cluster.namespaces.get(namespace).into_iter().filter(|ns| ns.governed()).flat_map(
-                move |ns| {
-                    ns.workloads
-                        .iter()
-                        .filter(move |(n, _)| name.is_none_or(|name| *n == name))
-                        .map(|(_, w)| w)
-                },
-            )
-        };
-        match reach {
-            Reach::Account(namespace, name) => of(namespace, Some(name)).collect(),
-            Reach::Namespace(namespace) => of(namespace, None).collect(),
-            Reach::AllAccounts | Reach::Authenticated => self
-                .cluster
-                .namespaces
-                .values()
-                .filter(|ns| ns.governed())
-                .flat_map(|ns| ns.workloads.values())
-                .collect(),
-        }
     }
 
     fn apply_namespace(&mut self, object: CoreNamespace) -> Touched {
@@ -408,6 +359,46 @@ impl World {
             .namespaces
             .extend(across.into_iter().flat_map(|route| route.backends).filter_map(|(home, _)| home));
         touched
+    }
+
+    /// A dataset concerns the namespaces whose Secrets open it too.
+    fn put_dataset(&mut self, dataset: api::AIDataset) -> Touched {
+        let (Some(namespace), Some(name)) =
+            (dataset.metadata.namespace.clone(), dataset.metadata.name.clone())
+        else {
+            return Touched::nothing();
+        };
+        let mut touched = self.put(dataset.metadata.clone(), |ns| &mut ns.datasets, Arc::new(dataset));
+        if !touched.is_empty() {
+            touched.namespaces.append(&mut self.close(&namespace, &name));
+            let known = self.namespace(&namespace).datasets.get(&name).cloned();
+            let secrets = known.iter().filter_map(|dataset| dataset.spec.source.as_ref());
+            for secret in secrets.flat_map(|source| &source.opened_by) {
+                let home = secret.namespace.as_ref().unwrap_or(&namespace).clone();
+                touched.namespaces.insert(home.clone());
+                let opened = self.cluster.opened_by.entry((home, secret.name.clone())).or_default();
+                opened.insert((namespace.clone(), name.clone()));
+            }
+        }
+        touched
+    }
+
+    fn take_dataset(&mut self, namespace: Option<&str>, name: &str) -> Touched {
+        let mut touched = self.take(namespace, |ns| ns.datasets.remove(name).is_some());
+        touched.namespaces.append(&mut self.close(namespace.unwrap_or_default(), name));
+        touched
+    }
+
+    /// Forgets which Secrets open a dataset. Returns the namespaces of these.
+    fn close(&mut self, namespace: &str, name: &str) -> BTreeSet<String> {
+        let mut homes = BTreeSet::new();
+        self.cluster.opened_by.retain(|(home, _), opened| {
+            if opened.remove(&(namespace.to_owned(), name.to_owned())) {
+                homes.insert(home.clone());
+            }
+            !opened.is_empty()
+        });
+        homes
     }
 
     /// Evidence of the governance namespace speaks for everything; any other only for its own namespace.

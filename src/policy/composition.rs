@@ -140,6 +140,16 @@ pub fn configuration(containers: &[ContainerView<'_>]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(parts.bytes)))
 }
 
+/// The digest of the rights in the cluster that a declaration asks for: what an assessment of them has to name. `None` where
+/// it asks for none.
+#[must_use]
+pub fn permissions(workload: &AIWorkload) -> Option<String> {
+    let permissions = workload.spec.identity.as_ref().map(|identity| &identity.permissions)?;
+    let mut parts = Parts::new();
+    parts.all("right", permissions);
+    (!permissions.is_empty()).then(|| format!("sha256:{}", hex::encode(Sha256::digest(parts.bytes))))
+}
+
 /// Named parts, one after another, each as JSON between marks that cannot occur in JSON.
 struct Parts {
     bytes: Vec<u8>,

@@ -1,5 +1,7 @@
 //! Which datasets stand behind a pod: those that it mounts, and those that its models learnt from.
 
+mod change;
+
 use k8s_openapi::api::core::v1::Volume;
 
 use super::facts::{Facts, Namespace, PodFacts};
@@ -7,6 +9,8 @@ use super::image::ImageRef;
 use crate::api::common::Sensitivity;
 use crate::api::dataset::{AIDataset, DatasetSourceKind};
 use crate::api::{AIModel, AIWorkload};
+
+pub use change::reclassified;
 
 /// How many steps are followed from a copy to its origin or from a model to its base: a chain that is longer is a fault.
 pub const LONGEST: usize = 32;
@@ -70,6 +74,8 @@ pub struct Mounted<'a> {
     pub source: &'a str,
     /// Whether the volume is a copy of the claim that holds the dataset.
     pub copy: bool,
+    /// Whether it is no volume, but a Secret whose credentials open the dataset elsewhere.
+    pub opens: bool,
     /// The places of mounts and devices through which the pod could write, by their paths inside the pod.
     pub writable: Vec<String>,
 }
@@ -88,6 +94,7 @@ pub fn mounted<'a>(facts: &Facts<'a>, pod: &PodFacts<'a>) -> Vec<Mounted<'a>> {
                         path: format!("spec.volumes[{index}]"),
                         source: &claim.claim_name,
                         copy: steps > 0,
+                        opens: false,
                         writable: writable(),
                     });
                 }
@@ -97,18 +104,37 @@ pub fn mounted<'a>(facts: &Facts<'a>, pod: &PodFacts<'a>) -> Vec<Mounted<'a>> {
             for (place, name, _) in origins(facts, facts.namespace, from) {
                 for data in held_by(place, name) {
                     let path = format!("spec.volumes[{index}]");
-                    out.push(Mounted { data, path, source: from, copy: true, writable: Vec::new() });
+                    out.push(Mounted {
+                        data,
+                        path,
+                        source: from,
+                        copy: true,
+                        opens: false,
+                        writable: Vec::new(),
+                    });
                 }
             }
         }
         if let Some(reference) = volume.image.as_ref().and_then(|image| image.reference.as_deref()) {
             for data in in_image(facts, reference) {
                 let path = format!("spec.volumes[{index}]");
-                out.push(Mounted { data, path, source: reference, copy: false, writable: Vec::new() });
+                let (copy, opens, writable) = (false, false, Vec::new());
+                out.push(Mounted { data, path, source: reference, copy, opens, writable });
             }
         }
     }
     out
+}
+
+/// The datasets that a Secret opens, to which a pod refers at `path`.
+pub fn opened<'a>(facts: &Facts<'a>, path: &str, secret: &'a str) -> impl Iterator<Item = Mounted<'a>> {
+    let key = (facts.namespace.name.clone(), secret.to_owned());
+    let datasets = facts.cluster.opened_by.get(&key).into_iter().flatten();
+    datasets.filter_map(move |(namespace, name)| {
+        let data = Data::named(facts, Some(namespace), name)?;
+        let path = path.trim_end_matches(".name").trim_end_matches(".secretName").to_owned();
+        Some(Mounted { data, path, source: secret, copy: false, opens: true, writable: Vec::new() })
+    })
 }
 
 /// Whether an image volume holds a dataset: of this namespace, or of one whose datasets the workload declares.

@@ -12,6 +12,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use super::containers::{ContainerView, ImageUse, containers, images};
+use super::rights::Holder;
 use crate::api;
 use crate::models::bom::Card;
 
@@ -38,6 +39,8 @@ pub struct Facts<'a> {
     pub settings: &'a Settings,
     /// The composition of the declaration, computed when first asked for: start with an empty cell.
     pub composition: OnceCell<String>,
+    /// Who holds rights in the namespace that few should; only where the namespace itself is judged.
+    pub holders: Vec<Holder<'a>>,
 }
 
 /// A way to pods: a Service, or what leads to one from outside; each with its name, a route with `Kind/name`.

@@ -16,6 +16,7 @@ pub mod facts;
 pub mod fix;
 pub mod image;
 pub mod pod_security;
+pub mod rights;
 pub mod selector;
 pub mod servers;
 pub mod signing;

@@ -11,6 +11,7 @@ use super::control::{Check, Control, Finding, Report};
 use super::facts::{
     Cluster, Facts, Labels, Matched, Namespace, NetworkPolicy, PodFacts, Settings, Stage, Subject,
 };
+use super::rights::Holder;
 use super::selector;
 
 /// The namespace in which tests happen.
@@ -24,6 +25,7 @@ pub(crate) struct Bench {
     pub(crate) cluster: Cluster,
     pub(crate) settings: Settings,
     pub(crate) stage: Stage,
+    pub(crate) holders: Vec<Holder<'static>>,
 }
 
 /// Reads a value that a test wrote.
@@ -50,6 +52,7 @@ impl Bench {
             cluster: Cluster::default(),
             settings: Settings::default(),
             stage: Stage::Entering,
+            holders: Vec::new(),
         }
     }
 
@@ -130,6 +133,7 @@ impl Bench {
             cluster: &self.cluster,
             settings: &self.settings,
             composition: OnceCell::new(),
+            holders: self.holders.clone(),
         })
     }
 

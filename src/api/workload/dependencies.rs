@@ -201,12 +201,30 @@ pub struct TokenRequest {
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CloudIdentity {
-    /// The provider.
+    /// The provider. For `aws`, `gcp` and `azure` the operator writes the annotation of the service account.
     #[schemars(schema_with = "schema::identifier")]
     pub provider: String,
     /// The role, principal or account there, as the annotation of the service account names it.
     #[schemars(schema_with = "schema::path")]
     pub principal: String,
+}
+
+/// Annotations by which a service account takes an identity at a cloud provider, and how declarations call the provider.
+pub const CLOUD_ANNOTATIONS: [(&str, &str); 4] = [
+    ("aws", "eks.amazonaws.com/role-arn"),
+    ("gcp", "iam.gke.io/gcp-service-account"),
+    ("azure", "azure.workload.identity/client-id"),
+    ("alibaba", "pod-identity.alibabacloud.com/role-name"),
+];
+
+impl CloudIdentity {
+    /// The annotation of the service account that takes it, where the provider has one.
+    #[must_use]
+    pub fn annotation(&self) -> Option<&'static str> {
+        let known =
+            CLOUD_ANNOTATIONS.iter().find(|(provider, _)| provider.eq_ignore_ascii_case(&self.provider));
+        known.map(|(_, annotation)| *annotation)
+    }
 }
 
 /// Something that an agent may do to another system.

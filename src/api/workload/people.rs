@@ -123,6 +123,10 @@ pub struct ProhibitedUse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::line")]
     pub alternative: Option<String>,
+    /// Why no guardrail can tell this use from others, where none can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::line")]
+    pub not_checked_because: Option<String>,
 }
 
 /// Somebody whom the workload affects.

@@ -18,6 +18,9 @@ pub(super) struct Present {
     /// Of an AIWorkload: what a threat model has to list as `facts.compositionShape`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     composition_shape: Vec<String>,
+    /// Of an AIWorkload: what an assessment of its permissions has to name as `facts.permissions`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permissions_digest: Option<String>,
     /// Of what carries pods: how they are started, for `facts.configDigests` of an assessment.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     config_digests: BTreeSet<String>,
@@ -33,6 +36,7 @@ pub(super) fn present(manifests: &Manifests, subject: &Subject) -> Present {
         return Present {
             composition_digest: Some(composition::digest(workload, namespace, &manifests.world.cluster)),
             composition_shape: composition::shape(workload),
+            permissions_digest: composition::permissions(workload),
             ..Present::default()
         };
     }

@@ -171,10 +171,12 @@ impl Touched {
         let mut out = Self::nothing();
         for reach in reaches {
             match reach {
-                Reach::Account(namespace, _) | Reach::Namespace(namespace) => {
+                Reach::Account(namespace, _)
+                | Reach::Namespace(namespace)
+                | Reach::Holders(Some(namespace)) => {
                     out.namespaces.insert(namespace);
                 }
-                Reach::AllAccounts | Reach::Authenticated => out.all = true,
+                Reach::AllAccounts | Reach::Authenticated | Reach::Holders(None) => out.all = true,
             }
         }
         out

@@ -7,7 +7,8 @@ use kube::core::{DynamicObject, ObjectMeta};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::api::{self, common::AssetStatus, workload::AIWorkloadStatus};
+use crate::api::workload::{AIWorkloadStatus, CLOUD_ANNOTATIONS};
+use crate::api::{self, common::AssetStatus};
 use crate::policy::facts;
 
 /// Drops what no rule asks for and what changes at every write.
@@ -98,6 +99,10 @@ pub(super) fn service_account(account: &ServiceAccount) -> facts::ServiceAccount
         automount: account.automount_service_account_token,
         generated_for: owner.filter(|_| generated(&account.metadata)),
         pull_secrets: account.image_pull_secrets.iter().flatten().map(|s| s.name.clone()).collect(),
+        cloud: account.metadata.annotations.as_ref().map_or_else(Vec::new, |all| {
+            let known = CLOUD_ANNOTATIONS.iter();
+            known.filter_map(|(_, key)| Some((*key, all.get(*key)?.clone()))).collect()
+        }),
     }
 }
 

@@ -1,11 +1,12 @@
 //! `dataset-boundary`: datasets are used only by listed consumers, in environments and sensitivities that fit them.
 
+use super::secrets_not_inline::referred;
 use crate::api;
 use crate::api::Environment;
 use crate::api::common::{Audience, Sensitivity};
 use crate::api::dataset::DatasetClass;
 use crate::api::workload::{Access, DatasetPurpose, DatasetUse, GuardrailKind, Output, WorkloadType};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data::{self, Data, Lineage, Mounted};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
@@ -22,23 +23,19 @@ pub(super) const CONTROL: Control = Control {
         mount it",
     remedy: "list the workload under spec.consumers of the AIDataset, declare it under spec.datasets of the AIWorkload, \
         and run it in a namespace whose environment and sensitivity fit the dataset",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-2.4", "CoP-5.4", "CoP-6.2.1", "NCSC-V2.6", "NCSC-V2.7", "NCSC-P5.3"],
-            missing: "credentials that open a dataset elsewhere are seen as Secrets only, not as that dataset",
-        },
-        Gap {
-            provisions: &["CoP-2.4", "CoP-5.4", "CoP-6.2.1", "NCSC-V2.6", "NCSC-V2.7", "NCSC-P5.3"],
-            missing: "a dataset whose class is changed is not compared with what it was",
-        },
+    gaps: &[],
+    limits: &[
+        "credentials open a dataset elsewhere only as far as its spec.source.openedBy names their Secrets",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
-        Subject::Dataset(dataset) => lives(facts, dataset, report),
+        Subject::Dataset(dataset) => {
+            lives(facts, dataset, report);
+            data::reclassified(facts, dataset, report);
+        }
         Subject::Pod(pod) => {
             let (Some(_), Some(workload)) = (facts.governed_pod(), facts.declaration()) else { return };
             mounts(facts, pod, workload, report);
@@ -96,10 +93,14 @@ fn lives(facts: &Facts<'_>, dataset: &api::AIDataset, report: &mut Report<'_>) {
 
 /// What a pod mounts it may mount, and both sides say so.
 fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
-    if facts.namespace.datasets.is_empty() && workload.spec.datasets.is_empty() {
-        return;
-    }
-    for mounted in data::mounted(facts, pod) {
+    let volumes = if facts.namespace.datasets.is_empty() && workload.spec.datasets.is_empty() {
+        Vec::new()
+    } else {
+        data::mounted(facts, pod)
+    };
+    let secrets = if facts.cluster.opened_by.is_empty() { Vec::new() } else { referred(pod) };
+    let opened = secrets.iter().flat_map(|(path, secret)| data::opened(facts, path, secret));
+    for mounted in volumes.into_iter().chain(opened) {
         let data = mounted.data;
         let entry = workload.spec.datasets.iter().find(|used| names(facts, used, &data));
         // A declared use is judged with the declaration, which says the same of it.
@@ -136,7 +137,11 @@ fn names(facts: &Facts<'_>, used: &DatasetUse, data: &Data<'_>) -> bool {
 }
 
 fn kind(mounted: &Mounted<'_>) -> &'static str {
-    if mounted.copy { "is a copy of" } else { "holds" }
+    match mounted {
+        Mounted { opens: true, .. } => "opens",
+        Mounted { copy: true, .. } => "is a copy of",
+        Mounted { .. } => "holds",
+    }
 }
 
 fn not_declared(
@@ -158,7 +163,7 @@ fn not_declared(
         )
         .under(&["NCSC-V2.6"])
         .fix(Fix::Text(format!(
-            "add {{name: {}, namespace: {}}} to spec.datasets of {}, or remove the volume",
+            "add {{name: {}, namespace: {}}} to spec.datasets of {}, or remove it from the pod",
             data.name,
             data.namespace.name,
             Facts::name_of(workload)

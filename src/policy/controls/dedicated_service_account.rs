@@ -3,8 +3,9 @@
 use k8s_openapi::api::core::v1::{Volume, VolumeProjection};
 
 use crate::api;
+use crate::api::workload::CLOUD_ANNOTATIONS;
 use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
-use crate::policy::facts::{Facts, Place, PodFacts, Stage};
+use crate::policy::facts::{Facts, Place, PodFacts, ServiceAccount, Stage, Subject};
 use crate::policy::fix::Fix;
 
 /// The longest life of a projected token, in seconds.
@@ -21,14 +22,19 @@ pub(super) const CONTROL: Control = Control {
     why: "access can be controlled only if each workload has an identity of its own",
     remedy: "set spec.serviceAccountName to the AIWorkload's name and spec.automountServiceAccountToken to false",
     gaps: &[Gap {
-        provisions: &["CoP-2.5", "CoP-6.1", "CoP-2.5-n1"],
-        missing: "spec.identity.cloudIdentities are not yet compared with annotations of the ServiceAccount",
+        provisions: &["CoP-2.5-n1"],
+        missing: "Secrets that hold a token of the account without an end are not looked for, because Secrets are not read",
     }],
-    limits: &[],
+    limits: &[
+        "an identity that a cloud ties to the account's name, without an annotation, is seen by the cloud alone",
+    ],
     check: Check::Rule(check),
 };
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    if let Subject::Workload(workload) = facts.subject {
+        return alone(facts, workload, report);
+    }
     let (Some(pod), Some(workload)) = (facts.governed_pod(), facts.declaration()) else { return };
     let expected = workload.metadata.name.as_deref().unwrap_or_default();
     account(facts, pod, workload, expected, report);
@@ -75,6 +81,71 @@ fn account(
                 .may_arrive();
         }
         Some(_) => {}
+    }
+    if let Some(account) = pod.identity.account {
+        cloud(facts, workload, account, report);
+    }
+}
+
+/// The account takes no identity at a cloud provider that is not declared.
+fn cloud(facts: &Facts<'_>, workload: &api::AIWorkload, account: &ServiceAccount, report: &mut Report<'_>) {
+    let declared = workload.spec.identity.as_ref().map_or(&[][..], |identity| &identity.cloud_identities);
+    for (key, value) in &account.cloud {
+        if declared.iter().any(|identity| identity.principal == *value) {
+            continue;
+        }
+        let name = workload.metadata.name.as_deref().unwrap_or_default();
+        let namespace = &facts.namespace.name;
+        let provider =
+            CLOUD_ANNOTATIONS.iter().find(|(_, known)| known == key).map_or("NAME", |known| known.0);
+        report
+            .violated(
+                Place::field(
+                    format!("ServiceAccount {namespace}/{name}"),
+                    format!("metadata.annotations[{key:?}]"),
+                )
+                .value(value),
+                format!("takes an identity at a cloud provider that {} does not declare", Facts::name_of(workload)),
+            )
+            .under(&["CoP-2.5-n1"])
+            .fix(Fix::Text(format!(
+                "add {{provider: {provider}, principal: {value:?}}} to spec.identity.cloudIdentities, or: kubectl annotate \
+                 serviceaccount {name} -n {namespace} {key}-"
+            )))
+            .may_arrive();
+    }
+}
+
+/// An identity at a cloud provider belongs to one workload.
+fn alone(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let own = workload.spec.identity.as_ref().map_or(&[][..], |identity| &identity.cloud_identities);
+    for (index, identity) in own.iter().enumerate() {
+        let all = facts.cluster.namespaces.values().flat_map(|namespace| namespace.workloads.values());
+        let mut others = all.filter(|other| {
+            other.metadata.name != workload.metadata.name
+                || other.metadata.namespace != workload.metadata.namespace
+        });
+        let shared = others.find(|other| {
+            let theirs = other.spec.identity.iter().flat_map(|theirs| &theirs.cloud_identities);
+            theirs.into_iter().any(|theirs| theirs.principal == identity.principal)
+        });
+        if let Some(other) = shared {
+            report
+                .violated(
+                    Place::field(
+                        Facts::name_of(workload),
+                        format!("spec.identity.cloudIdentities[{index}].principal"),
+                    )
+                    .value(&identity.principal),
+                    format!(
+                        "is declared by {} too, so the provider cannot tell them apart",
+                        Facts::name_of(other)
+                    ),
+                )
+                .under(&["CoP-2.5-n1"])
+                .fix(Fix::Text("give each workload an identity of its own at the provider".to_owned()))
+                .of_namespace();
+        }
     }
 }
 

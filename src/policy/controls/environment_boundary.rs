@@ -4,9 +4,11 @@ use crate::api::common::Audience;
 use crate::api::model::Stage;
 use crate::api::workload::{Access, DatasetPurpose, WorkloadType};
 use crate::api::{self, Environment, Sensitivity};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
-use crate::policy::facts::{Facts, Place, PodFacts};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::evidence::{About, Answer, Question, Shortfall, ask};
+use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
+use crate::policy::rights;
 
 /// What runs, and what it refers to, fits the environment of its namespace.
 pub(super) const CONTROL: Control = Control {
@@ -19,31 +21,21 @@ pub(super) const CONTROL: Control = Control {
     why: "what is tried out, half finished or sensitive should not meet what users rely on",
     remedy: "run the workload in a namespace of the right environment, with models released for it and references along \
         research, training, staging, production",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-6.2", "CoP-6.2.1", "CoP-6.2.2", "NCSC-P5.3", "CoP-6.2-n1"],
-            missing: "evidence for the release of a model is not yet asked for",
-        },
-        Gap {
-            provisions: &["CoP-6.2", "CoP-6.2.1", "CoP-6.2.2", "NCSC-P5.3", "CoP-6.2-n1"],
-            missing: "people who may write both in research and in production are not yet reported",
-        },
-        Gap {
-            provisions: &["CoP-6.2", "CoP-6.2.1", "CoP-6.2.2", "NCSC-P5.3", "CoP-6.2-n1"],
-            missing: "workloads of different environments on one node are seen only where a profile asks for isolation",
-        },
-        Gap {
-            provisions: &["CoP-6.2", "CoP-6.2.1", "CoP-6.2.2", "NCSC-P5.3", "CoP-6.2-n1"],
-            missing: "whether the input guard names the prohibited uses is not yet compared",
-        },
+    gaps: &[],
+    limits: &[
+        "pods of different environments may share a node unless spec.isolation of an AIProfile sets them apart by sensitivity",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     // Without a known environment there is no boundary to judge by; namespace-classified says so.
     let Some(environment) = facts.namespace.environment() else { return };
+    match &facts.subject {
+        Subject::Namespace if environment == Environment::Production => return both_sides(facts, report),
+        Subject::Model(model) => return evaluated(facts, model, report),
+        _ => {}
+    }
     if let Some(pod) = facts.governed_pod() {
         isolated(facts, pod, report);
     }
@@ -52,6 +44,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     models(facts, workload, environment, report);
     datasets(facts, workload, environment, report);
     references(facts, workload, environment, report);
+    prohibited(facts, workload, report);
 }
 
 /// Whether something of environment `from` may be used in environment `to`: the same, data, or one step of promotion.
@@ -63,6 +56,73 @@ pub(super) fn along_the_path(from: Environment, to: Environment) -> bool {
             (from, to),
             (E::Research, E::Training | E::Staging) | (E::Training, E::Staging) | (E::Staging, E::Production)
         )
+}
+
+/// A model is released after somebody has measured it.
+fn evaluated(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
+    if model.spec.stage != Some(Stage::Released) {
+        return;
+    }
+    let question = |kind| Question::of(kind, About::Model(model)).bound().passed();
+    let measured = ["SecurityAssessment", "RedTeam", "Benchmark"];
+    if measured.iter().any(|kind| matches!(ask(facts, &question(kind)), Answer::Held(_))) {
+        return;
+    }
+    let mut short = Shortfall::new(facts);
+    short.ask(question("FunctionalValidation"));
+    let name = model.metadata.name.as_deref().unwrap_or_default();
+    let place =
+        Place::field(format!("AIModel {}/{name}", facts.namespace.name), "spec.stage").value("released");
+    if let Some(finding) = short.tell(report, place, &["CoP-6.2.2"]) {
+        finding.of_namespace();
+    }
+}
+
+/// What the input guard stops names each use that is not allowed and that a guard can tell.
+fn prohibited(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let uses = workload.spec.purpose.as_ref().map_or(&[][..], |purpose| &purpose.prohibited_uses);
+    let guard = workload.spec.guardrails.as_ref().and_then(|guards| guards.input.as_ref());
+    let (Some(guard), false) = (guard, uses.is_empty()) else { return };
+    let name = Facts::name_of(workload);
+    let rules = guard.policy_ref.as_deref().map(|rules| rules.strip_prefix("AIPrompt/").unwrap_or(rules));
+    let known = rules.map(|rules| (rules, facts.namespace.prompts.get(rules)));
+    // Rules that do not exist are prompt-integrity's.
+    let stops = match known {
+        Some((_, None)) => return,
+        Some((_, Some(prompt))) => &prompt.spec.prohibited_uses[..],
+        None => &[],
+    };
+    for (index, prohibited) in uses.iter().enumerate() {
+        if prohibited.not_checked_because.is_some() || stops.contains(&prohibited.use_) {
+            continue;
+        }
+        let what = match rules {
+            Some(rules) => format!("is no use that the rules of the input guard, AIPrompt {rules:?}, stop"),
+            None => "is stopped by no rule: spec.guardrails.input.policyRef names none".to_owned(),
+        };
+        report
+            .violated(
+                Place::field(&name, format!("spec.purpose.prohibitedUses[{index}].use")).value(&prohibited.use_),
+                what,
+            )
+            .under(&["NCSC-P5.3"])
+            .fix(Fix::Text(format!(
+                "let the guard's rules stop it and add {:?} to spec.prohibitedUses of their AIPrompt, or say in \
+                 notCheckedBecause why no guard can tell it",
+                prohibited.use_
+            )))
+            .in_declaration(facts);
+    }
+}
+
+/// Who tries things out in research does not change what users rely on, unless somebody decided so.
+fn both_sides(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some(research) = facts.holders.iter().find_map(|held| held.research) else { return };
+    let what = format!("write here and in research, such as namespace {research:?},");
+    let found = rights::tell(facts, |held| held.research.is_some(), &what, rights::BOTH_SIDES, report);
+    if let Some(finding) = found {
+        finding.under(&["CoP-6.2.2"]);
+    }
 }
 
 fn fits(facts: &Facts<'_>, workload: &api::AIWorkload, environment: Environment, report: &mut Report<'_>) {

@@ -5,6 +5,7 @@ use crate::api::workload::WorkloadType;
 use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::facts::{EntryFacts, Facts, Place, PodFacts, Subject};
 use crate::policy::fix::{Edit, Fix};
+use crate::policy::rights::{self, Right};
 
 /// Nobody enters a running pod without break-glass.
 pub(super) const CONTROL: Control = Control {
@@ -16,16 +17,10 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-5.4", "CoP-6.1", "CoP-6.1-n2", "CoP-6.1-n3", "NCSC-O1.2"],
     why: "a shell in the pod reads weights, prompts and data past every other control",
     remedy: "read logs and metrics instead, or ask for an AIExemption that names this control and the pod",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-5.4", "CoP-6.1", "CoP-6.1-n2", "CoP-6.1-n3", "NCSC-O1.2"],
-            missing: "access outside office hours is not set apart from other access",
-        },
-        Gap {
-            provisions: &["CoP-5.4", "CoP-6.1", "CoP-6.1-n2", "CoP-6.1-n3", "NCSC-O1.2"],
-            missing: "subjects that could enter pods of AI namespaces are not listed",
-        },
-    ],
+    gaps: &[Gap {
+        provisions: &["CoP-6.1-n3"],
+        missing: "access outside office hours is not set apart from other access",
+    }],
     limits: &[],
     check: Check::Rule(check),
 };
@@ -33,6 +28,19 @@ pub(super) const CONTROL: Control = Control {
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
         Subject::Entry(entry) if facts.namespace.governed() => entered(facts, entry, report),
+        Subject::Namespace => {
+            let right = Right::EnterPods;
+            let found = rights::tell(
+                facts,
+                |held| held.rights.has(right),
+                right.clause(),
+                rights::ENTER_PODS,
+                report,
+            );
+            if let Some(finding) = found {
+                finding.under(&["CoP-5.4", "CoP-6.1-n2"]);
+            }
+        }
         Subject::Pod(_) => {
             let Some((pod, workload)) = facts.ai_pod() else { return };
             // People work in a notebook; its kernel is reached through its exposure.

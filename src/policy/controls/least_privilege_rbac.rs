@@ -3,9 +3,12 @@
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use crate::api;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::composition;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::evidence::{About, Question, Shortfall, words};
 use crate::policy::facts::{BindingFacts, BindingRef, Facts, Place, Subject, Via};
 use crate::policy::fix::Fix;
+use crate::policy::rights::{self, Right};
 
 /// All rights that reach an identity are declared, and none is dangerous.
 pub(super) const CONTROL: Control = Control {
@@ -17,24 +20,20 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-2.5", "CoP-6.1", "CoP-2.5-n1", "CoP-6.1-n2"],
     why: "a model that is turned against you can do what its identity can do",
     remedy: "remove the binding, or declare the rights in AIWorkload spec.identity.permissions",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-2.5", "CoP-6.1", "CoP-2.5-n1", "CoP-6.1-n2"],
-            missing: "a risk assessment of the declared permissions is not yet asked for",
-        },
-        Gap {
-            provisions: &["CoP-2.5", "CoP-6.1", "CoP-2.5-n1", "CoP-6.1-n2"],
-            missing: "rights that people hold in governed namespaces are not yet reviewed",
-        },
+    gaps: &[],
+    limits: &[
+        "rights from authorizers other than RBAC cannot be seen",
+        "components of the cluster and the group system:masters, which RBAC does not bind, are not listed among people",
     ],
-    limits: &["rights from authorizers other than RBAC cannot be seen"],
     check: Check::Rule(check),
 };
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
+        Subject::Workload(_) => assessed(facts, report),
         Subject::Pod(pod) => {
             let Some(workload) = facts.declaration() else { return };
+            assessed(facts, report);
             if facts.is_platform_agent(pod) {
                 return;
             }
@@ -51,7 +50,40 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             }
         }
         Subject::Binding(binding) => of_binding(binding, report),
+        Subject::Namespace => people(facts, report),
         _ => {}
+    }
+}
+
+/// What an AI may do in the cluster was weighed, as it is declared now.
+fn assessed(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some(workload) = facts.ai_workload() else { return };
+    let Some(digest) = composition::permissions(workload) else { return };
+    let mut short = Shortfall::new(facts);
+    let question = Question::of("PermissionRiskAssessment", About::Workload(workload)).with(&["permissions"]);
+    short.hint("permissions", vec![digest.clone()]);
+    if let Some(assessment) = short.ask(question)
+        && !words(assessment, "permissions").contains(&digest.as_str())
+    {
+        let name = Shortfall::name(assessment);
+        short.require(false, || format!("{name} weighed other permissions than are declared now"));
+        short.fix(format!("weigh them as they are declared, and record {digest} under facts.permissions"));
+    }
+    let place = Place::field(Facts::name_of(workload), "spec.identity.permissions");
+    if let Some(finding) = short.tell(report, place, &["CoP-2.5"]) {
+        finding.of_namespace();
+    }
+}
+
+/// People and programs beside the workloads: who may read Secrets or write what the Code rests on is few, and listed.
+fn people(facts: &Facts<'_>, report: &mut Report<'_>) {
+    for (right, list) in
+        [(Right::ReadSecrets, rights::READ_SECRETS), (Right::WriteAssets, rights::WRITE_ASSETS)]
+    {
+        let found = rights::tell(facts, |held| held.rights.has(right), right.clause(), list, report);
+        if let Some(finding) = found {
+            finding.under(&["CoP-6.1-n2"]);
+        }
     }
 }
 

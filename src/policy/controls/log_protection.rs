@@ -4,9 +4,10 @@
 use crate::api;
 use crate::api::common::Sensitivity;
 use crate::api::workload::{IoLogMode, LogSink, SinkKind};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
+use crate::policy::rights::{self, Right};
 
 /// Log sinks fit the sensitivity, use TLS, keep for the agreed time and are read by few.
 pub(super) const CONTROL: Control = Control {
@@ -19,10 +20,7 @@ pub(super) const CONTROL: Control = Control {
     why: "logs of prompts and answers are as sensitive as the conversation itself",
     remedy: "send logs to a sink with TLS, sensitivity and readers declared under monitoring.ioLog, and \
         restrict pods/log",
-    gaps: &[Gap {
-        provisions: &["CoP-12.1", "NCSC-V2.2"],
-        missing: "who can read pods/log in the namespace is not yet listed",
-    }],
+    gaps: &[],
     limits: &[
         "whether a sink only appends or signs what it keeps is not seen",
         "how an outside log platform handles what it gets is for its supplier's evidence",
@@ -31,8 +29,10 @@ pub(super) const CONTROL: Control = Control {
 };
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
-    if !matches!(facts.subject, Subject::Pod(_) | Subject::Workload(_)) {
-        return;
+    match facts.subject {
+        Subject::Pod(_) | Subject::Workload(_) => {}
+        Subject::Namespace => return readers(facts, report),
+        _ => return,
     }
     let Some(workload) = facts.ai_workload() else { return };
     let log = workload.spec.monitoring.as_ref().and_then(|monitoring| monitoring.io_log.as_ref());
@@ -60,6 +60,15 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             .under(&["CoP-12.1"])
             .fix(Fix::Text("state how long the log is kept, such as P30D".to_owned()))
             .in_declaration(facts);
+    }
+}
+
+/// What pods write to their logs is read by few.
+fn readers(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let right = Right::ReadLogs;
+    let found = rights::tell(facts, |held| held.rights.has(right), right.clause(), rights::READ_LOGS, report);
+    if let Some(finding) = found {
+        finding.under(&["NCSC-V2.2"]);
     }
 }
 

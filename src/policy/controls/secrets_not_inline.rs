@@ -202,7 +202,7 @@ fn line(
 }
 
 /// Every Secret that the pod refers to, with the place. Pull secrets are the kubelet's and reach no container.
-fn referred<'a>(pod: &PodFacts<'a>) -> Vec<(String, &'a str)> {
+pub(super) fn referred<'a>(pod: &PodFacts<'a>) -> Vec<(String, &'a str)> {
     let mut out = Vec::new();
     for container in &pod.containers {
         for (index, variable) in container.env.iter().enumerate() {

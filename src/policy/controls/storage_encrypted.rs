@@ -2,11 +2,13 @@
 
 use k8s_openapi::api::core::v1::Volume;
 
-use crate::api::common::Sensitivity;
-use crate::api::model::ModelSource;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
-use crate::policy::data;
-use crate::policy::facts::{Facts, Place, PodFacts, Subject};
+use crate::api;
+use crate::api::common::{Sensitivity, StoreEncryption};
+use crate::api::dataset::DatasetSourceKind;
+use crate::api::model::{ModelSource, ModelSourceKind};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::data::{self, Data};
+use crate::policy::facts::{Facts, Namespace, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
 
 /// Volumes with confidential or restricted assets use storage that encrypts.
@@ -19,8 +21,10 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-5.4", "CoP-6.1-n1"],
     why: "a copied disk gives away everything that was stored on it in the clear",
     remedy: "move the claim to a storage class that the AIProfile lists as encrypted",
-    gaps: &[Gap { provisions: &["CoP-5.4", "CoP-6.1-n1"], missing: "data in object stores is not judged" }],
-    limits: &["whether a storage class really encrypts is taken from the profile's list"],
+    gaps: &[],
+    limits: &[
+        "whether a storage class or an object store really encrypts is taken from the profile's list and from spec.source",
+    ],
     check: Check::Rule(check),
 };
 
@@ -28,8 +32,14 @@ pub(super) const CONTROL: Control = Control {
 const CLASSES: &str = "storage.encryptedClasses";
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
-    let Subject::Pod(_) = facts.subject else { return };
+    match facts.subject {
+        Subject::Pod(_) => {}
+        Subject::Dataset(dataset) => return bucket_of_data(facts, facts.namespace, dataset, report),
+        Subject::Model(model) => return bucket_of_model(facts, model, report),
+        _ => return,
+    }
     let (Some(pod), Some(workload)) = (facts.governed_pod(), facts.declaration()) else { return };
+    buckets(facts, workload, report);
     let own = facts.namespace.sensitivity();
     let mut sensitive = None;
     let mut told: Vec<&str> = Vec::new();
@@ -71,6 +81,61 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             }
         }
     }
+}
+
+/// The object stores behind what a declaration names.
+fn buckets(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    for used in &workload.spec.datasets {
+        if let Some(data) = Data::named(facts, used.namespace.as_deref(), &used.name) {
+            bucket_of_data(facts, data.namespace, data.dataset, report);
+        }
+    }
+    for used in &workload.spec.models {
+        if let Some(model) = facts.namespace.models.get(&used.name) {
+            bucket_of_model(facts, model, report);
+        }
+    }
+}
+
+fn bucket_of_data(facts: &Facts<'_>, home: &Namespace, dataset: &api::AIDataset, report: &mut Report<'_>) {
+    let Some(source) = dataset.spec.source.as_ref().filter(|s| s.kind == DatasetSourceKind::S3) else {
+        return;
+    };
+    let sensitivity = dataset.spec.sensitivity.or_else(|| home.sensitivity());
+    let name = dataset.metadata.name.as_deref().unwrap_or_default();
+    let object = format!("AIDataset {}/{name}", home.name);
+    bucket(facts, object, source.server_side_encryption, sensitivity, report);
+}
+
+fn bucket_of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
+    let Some(source) = model.spec.source.as_ref().filter(|s| s.kind == ModelSourceKind::S3) else { return };
+    let name = model.metadata.name.as_deref().unwrap_or_default();
+    let object = format!("AIModel {}/{name}", facts.namespace.name);
+    bucket(facts, object, source.server_side_encryption, facts.namespace.sensitivity(), report);
+}
+
+/// What a bucket holds that is sensitive is encrypted there.
+fn bucket(
+    facts: &Facts<'_>,
+    object: String,
+    encryption: Option<StoreEncryption>,
+    sensitivity: Option<Sensitivity>,
+    report: &mut Report<'_>,
+) {
+    let Some(sensitivity) = sensitivity.filter(|s| *s >= Sensitivity::Confidential) else { return };
+    let place = Place::field(object, "spec.source.serverSideEncryption");
+    let (place, what) = match encryption {
+        Some(StoreEncryption::Provider | StoreEncryption::Own) => return,
+        Some(StoreEncryption::Nobody) => (place.value("none"), "leaves"),
+        None => (place, "is not set, so nobody says that the bucket does not leave"),
+    };
+    report
+        .violated(place, format!("{what} {sensitivity} data readable in the bucket"))
+        .under(&["CoP-6.1-n1"])
+        .fix(Fix::Text(
+            "let the bucket encrypt what it holds, and say whose keys it uses: provider or own".to_owned(),
+        ))
+        .in_declaration(facts);
 }
 
 /// What a claim holds that is written beside sensitive data.

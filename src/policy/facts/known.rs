@@ -28,6 +28,8 @@ pub struct Cluster {
     pub has_traffic_policies: bool,
     /// Routes that lead to a Service of another namespace than their own, by `namespace/Kind/name`.
     pub routes_across: BTreeMap<String, Route>,
+    /// The datasets that Secrets open, as namespace and name, by the namespace and the name of the Secret.
+    pub opened_by: BTreeMap<(String, String), BTreeSet<(String, String)>>,
     /// Whether this cluster has the kind of alert rules.
     pub has_alert_rules: bool,
     /// Drift of the webhook configuration and other faults of the enforcement itself, as sentences.
@@ -129,6 +131,8 @@ pub struct ServiceAccount {
     pub generated_for: Option<String>,
     /// Names of its image pull secrets.
     pub pull_secrets: Vec<String>,
+    /// The identities at cloud providers that it takes, by annotation.
+    pub cloud: Vec<(&'static str, String)>,
 }
 
 /// What is known of a claim of a volume.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::CONTROL;
 use crate::policy::facts::{Claim, Subject};
-use crate::policy::testing::{Bench, NAMESPACE, assert_fixed, assert_lines, namespace, read};
+use crate::policy::testing::{Bench, NAMESPACE, assert_fixed, assert_lines, lines, namespace, read};
 
 fn bench(patch: &Value) -> Bench {
     Bench::new("production", "internal").workload(patch)
@@ -180,6 +180,55 @@ fn results_are_as_sensitive_as_what_went_in() {
         &[
             "AIWorkload chat-prod/chat spec.outputs[0].destination \"exposure/api\": is for internal data at most, and \
            confidential results go there",
+        ],
+    );
+}
+
+#[test]
+fn training_data_becomes_something_else_only_after_a_review() {
+    let controllers = json!([{"user": "a.smith"}]);
+    let bench =
+        with(Bench::new("data", "internal"), "d", json!({"class": "training", "controllers": controllers}));
+    let changed: crate::api::AIDataset = read(json!({"metadata": {"name": "d", "namespace": NAMESPACE},
+        "spec": {"class": "retrieval", "controllers": [{"user": "mallory"}]}}));
+    let judged = |bench: &Bench| lines(&bench.judge(&CONTROL, Subject::Dataset(&changed)));
+    assert_eq!(
+        judged(&bench),
+        [
+            "AIDataset chat-prod/d spec.class \"retrieval\": no DataControllerReview of AIDataset \"d\" is recorded; so what is of \
+          class \"training\" cannot become \"retrieval\""
+        ]
+    );
+    let review = |by: &str, class: &str| {
+        json!({"type": "DataControllerReview", "subject": {"kind": "AIDataset", "name": "d"}, "issuedAt": "2025-12-01",
+               "attestedBy": by, "facts": {"class": class}})
+    };
+    let with_review = |by: &str, class: &str| {
+        let bench = with(
+            Bench::new("data", "internal"),
+            "d",
+            json!({"class": "training", "controllers": controllers}),
+        );
+        judged(&bench.evidence("r", &review(by, class)))
+    };
+    assert_eq!(with_review("a.smith", "retrieval"), [""; 0]);
+    assert_eq!(with_review("mallory", "retrieval").len(), 1);
+    assert_eq!(with_review("a.smith", "feedback").len(), 1);
+    let same = with(bench, "d", json!({"class": "retrieval"}));
+    assert_eq!(judged(&same), [""; 0]);
+}
+
+#[test]
+fn a_secret_that_opens_data_is_as_good_as_its_volume() {
+    let mut bench = with(bench(&json!({})), "manual", listed());
+    let key = (NAMESPACE.to_owned(), "s3".to_owned());
+    bench.cluster.opened_by.insert(key, [(NAMESPACE.to_owned(), "manual".to_owned())].into());
+    let pod = json!({"containers": [{"name": "a", "envFrom": [{"secretRef": {"name": "s3"}}]}]});
+    assert_lines(
+        &bench.of_pod(&CONTROL, &pod),
+        &[
+            "spec.containers[0].envFrom[0].secretRef \"s3\": opens AIDataset chat-prod/manual, which AIWorkload chat-prod/chat does \
+           not declare [may arrive]",
         ],
     );
 }

@@ -4,7 +4,9 @@ use serde_json::json;
 
 use super::CONTROL;
 use crate::api::profile::Isolation;
-use crate::policy::testing::{Bench, DIGEST, assert_fixed, assert_lines, namespace, read};
+use crate::policy::facts::{BindingRef, Subject};
+use crate::policy::rights::{BOTH_SIDES, Holder, Rights};
+use crate::policy::testing::{Bench, DIGEST, NAMESPACE, assert_fixed, assert_lines, namespace, read};
 
 fn released() -> serde_json::Value {
     json!({"stage": "released", "digest": DIGEST})
@@ -226,4 +228,45 @@ fn restricted_pods_are_set_apart() {
     assert_fixed(&bench, &CONTROL, &pod, &json!({}));
     let internal = Bench { settings: bench.settings, ..Bench::new("production", "internal") };
     assert_lines(&internal.of_pod(&CONTROL, &pod), &[]);
+}
+
+#[test]
+fn who_writes_on_both_sides_is_told() {
+    let rule = json!({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create"]});
+    let holder = |who: &'static str, research: Option<&'static str>| Holder {
+        who: who.into(),
+        rights: Rights::of(&[read(rule.clone())]),
+        binding: BindingRef { namespace: Some(NAMESPACE), name: "b" },
+        research,
+    };
+    let mut bench = Bench::new("production", "internal");
+    bench.holders =
+        vec![holder("user:ada", None), holder("user:bob", Some("lab")), holder("user:bob", Some("lab"))];
+    let found = bench.judge(&CONTROL, Subject::Namespace);
+    assert_lines(
+        &found,
+        &[
+            "Namespace chat-prod: who may write here and in research, such as namespace \"lab\", is not listed under \
+           access.researchAndProduction of an AIProfile: user \"bob\" by RoleBinding \"b\" [namespace]",
+        ],
+    );
+    bench.settings.parameters.insert(BOTH_SIDES.to_owned(), vec!["user:bob".to_owned()]);
+    assert_lines(&bench.judge(&CONTROL, Subject::Namespace), &[]);
+}
+
+#[test]
+fn a_model_is_released_after_it_was_measured() {
+    let bench = Bench::new("production", "internal").model("m", &released());
+    let found = bench.judge(&CONTROL, Subject::Model(&bench.namespace.models["m"]));
+    assert_lines(
+        &found,
+        &[
+            "AIModel chat-prod/m spec.stage \"released\": no FunctionalValidation of AIModel \"m\" at sha256:aaaaaaaaaaaa is \
+           recorded [may arrive] [namespace]",
+        ],
+    );
+    let proof = json!({"type": "FunctionalValidation", "subject": {"kind": "AIModel", "name": "m", "digest": DIGEST},
+        "ref": "https://d.example/v", "digest": DIGEST, "issuedAt": "2025-12-01", "result": "pass"});
+    let bench = bench.evidence("v", &proof);
+    assert_lines(&bench.judge(&CONTROL, Subject::Model(&bench.namespace.models["m"])), &[]);
 }

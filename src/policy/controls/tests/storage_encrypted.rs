@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::CONTROL;
-use crate::policy::facts::Claim;
-use crate::policy::testing::{Bench, assert_fixed, assert_lines};
+use crate::policy::facts::{Claim, Subject};
+use crate::policy::testing::{Bench, DIGEST, assert_fixed, assert_lines, lines};
 
 fn bench(class: &str, listed: &str) -> Bench {
     let mut bench = Bench::new("production", "confidential")
@@ -79,4 +79,37 @@ fn results_written_beside_it_lie_in_such_a_class_too() {
         ],
     );
     assert_lines(&bench.of_pod(&CONTROL, &pod(true)), &[]);
+}
+
+#[test]
+fn buckets_with_sensitive_data_encrypt() {
+    let source = |encryption: &str| {
+        let mut source = json!({"kind": "s3", "reference": "s3://b/d"});
+        if !encryption.is_empty() {
+            source["serverSideEncryption"] = encryption.into();
+        }
+        source
+    };
+    let of = |encryption: &str, sensitivity: &str| {
+        let data = json!({"sensitivity": sensitivity, "source": source(encryption)});
+        let bench = Bench::new("production", "internal")
+            .workload(&json!({"datasets": [{"name": "d"}]}))
+            .dataset("d", &data);
+        let own = lines(&bench.judge(&CONTROL, Subject::Dataset(&bench.namespace.datasets["d"])));
+        let pod = lines(&bench.of_pod(&CONTROL, &json!({"containers": []})));
+        assert_eq!(own.len(), pod.len());
+        own
+    };
+    assert_eq!(of("own", "confidential"), [""; 0]);
+    assert_eq!(of("", "internal"), [""; 0]);
+    assert_eq!(
+        of("none", "restricted"),
+        [
+            "AIDataset chat-prod/d spec.source.serverSideEncryption \"none\": leaves restricted data readable in the bucket"
+        ]
+    );
+    assert_eq!(of("", "confidential").len(), 1);
+    let bench =
+        Bench::new("production", "confidential").model("m", &json!({"digest": DIGEST, "source": source("")}));
+    assert_eq!(bench.judge(&CONTROL, Subject::Model(&bench.namespace.models["m"])).len(), 1);
 }
