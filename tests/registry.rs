@@ -19,8 +19,12 @@ use server::Registry;
 
 #[path = "registry/certificates.rs"]
 mod certificates;
+#[path = "registry/changing.rs"]
+mod changing;
 #[path = "registry/command.rs"]
 mod command;
+#[path = "registry/contents.rs"]
+mod contents;
 #[path = "registry/differential.rs"]
 mod differential;
 #[path = "registry/files.rs"]

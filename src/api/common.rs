@@ -357,6 +357,18 @@ pub struct HistoryEntry {
     pub hash: Option<String>,
 }
 
+/// Files of one format.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenFormat {
+    /// The format, as the bytes show it.
+    #[schemars(schema_with = "schema::line")]
+    pub format: String,
+    /// How many files have it.
+    #[schemars(range(min = 0))]
+    pub files: i64,
+}
+
 /// What was verified of an asset.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -386,6 +398,10 @@ pub struct Verification {
     /// Whether the formats seen in the stored files yield data only when they are loaded, and run no code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub formats_verified: Option<VerificationState>,
+    /// The formats that were seen in the files. Where some files were not looked at, the message says which.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub formats_seen: Vec<SeenFormat>,
     /// What is missing or wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::message")]

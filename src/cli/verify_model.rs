@@ -1,6 +1,7 @@
 //! The directory half of `portcullis verify`, and `portcullis verify-model`, which does the same inside the cluster for a
 //! controller that reads its answer.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
@@ -86,6 +87,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
                 authorities: Vec::new(),
                 bytes: unknown,
                 formats: unknown,
+                seen: BTreeMap::new(),
                 message: why,
             };
             (answer, 2)
@@ -162,6 +164,7 @@ fn answer(digest: &str, account: &Account) -> Answer {
         authorities: if is_other { Vec::new() } else { account.authorities.clone() },
         bytes: of_digest(state("bytes")),
         formats: state("formats"),
+        seen: account.seen.iter().map(|(format, count)| ((*format).to_owned(), *count)).collect(),
         message: lines.join("; "),
     }
 }

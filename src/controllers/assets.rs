@@ -1,9 +1,10 @@
 //! Models on volumes: a Job of ours for each that is due, and what its pod found in the model's status. Models in
-//! registries: whether they are signed, in the same place.
+//! registries: whether they are signed and what their layers hold, in the same place.
 //!
 //! One Job a model, a few in the cluster. A Job is named after what it verifies, so that a changed digest, claim, image
 //! or trust policy makes another one. The answer counts only from a pod that is exactly the one we would build.
 
+mod layers;
 pub mod plan;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client, Resource as _};
 use serde_json::json;
 
+use self::layers::Layers;
 use self::plan::{Outcome, Running, Step};
 use crate::api::AIModel;
 use crate::api::common::Verification;
@@ -64,6 +66,7 @@ pub struct Assets {
     signatures: Arc<Signatures>,
     metrics: Arc<Metrics>,
     agenda: Agenda,
+    layers: Layers,
 }
 
 impl Assets {
@@ -75,7 +78,7 @@ impl Assets {
         signatures: Arc<Signatures>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { client, world, signatures, metrics, agenda: Agenda::default() }
+        Self { client, world, signatures, metrics, agenda: Agenda::default(), layers: Layers::default() }
     }
 
     /// Works until it is dropped.
@@ -96,8 +99,14 @@ impl Assets {
         let known = self.agenda.round(&self.world, &self.signatures).await;
         let now = Timestamp::now();
         let mut first_error = None;
+        self.layers.collect();
+        self.layers.forget(&known);
         for (declared, signature) in known {
-            let Some(told) = plan::of_signature(&declared.model, &signature, now) else { continue };
+            self.layers.want(&declared, &signature, &self.signatures);
+            let contents = self.layers.of(&declared);
+            let Some(told) = plan::of_signature(&declared.model, &signature, contents, now) else {
+                continue;
+            };
             if let Err(error) = self.tell(&declared.model, &told).await {
                 first_error.get_or_insert(error);
             }

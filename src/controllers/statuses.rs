@@ -263,7 +263,7 @@ impl Statuses {
         };
         for policy in world.cluster.trust_policies.values() {
             let problems = crate::gather::trust::problems_with(policy, Some(&world.trust_roots));
-            let decision = judge(Subject::TrustPolicy(policy, &problems));
+            let decision = judge(Subject::TrustPolicy(policy, &problems, None));
             let former = self.trust_policies.former(&policy.metadata);
             let status = trust::status(policy, &problems, &decision, &former, now);
             dues.trust_policies.push(Due::new(&policy.metadata, status));

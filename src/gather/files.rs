@@ -16,6 +16,7 @@ use super::objects::{self, PodObject};
 use super::rbac::AnyBinding;
 use super::world::{Object, World, generated};
 use crate::api::{self, Environment, Sensitivity};
+use crate::policy::facts::{Labels, ServedModel};
 use definitions::{definition, kinds, nearest};
 use documents::Documents;
 pub use documents::{Origin, Problem};
@@ -88,6 +89,8 @@ pub enum Content {
     Pod(Box<PodObject>),
     /// The pod templates of a carrier.
     Templates(Vec<PodObject>),
+    /// What a serving object names to be loaded, and its labels.
+    Served(Vec<ServedModel>, Labels),
     /// A namespace.
     Namespace,
     /// A declaration.
@@ -306,7 +309,12 @@ impl Manifests {
     }
 
     fn carried(&mut self, group: &str, kind: &str, value: &Value) -> Result<Option<Content>, Vec<String>> {
-        let templates = match objects::carrier(group, kind) {
+        let carrier = objects::carrier(group, kind);
+        let served = carrier.map(|carrier| objects::served(carrier, value)).unwrap_or_default();
+        if !served.is_empty() {
+            return Ok(Some(Content::Served(served, objects::labels_of(value))));
+        }
+        let templates = match carrier {
             Some(carrier) => objects::templates(carrier, value).map_err(|error| vec![error])?,
             None => Vec::new(),
         };

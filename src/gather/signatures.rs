@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::pull_secrets::{PullSecrets, SecretReader};
 use super::registry::{
-    Artifact, Cause, CompiledTrust, ImageRef, Question, Refusal, Verification, Verifier, VerifierConfig,
+    Artifact, Cause, CompiledTrust, Contents, ImageRef, Question, Refusal, Verification, Verifier,
+    VerifierConfig, Within,
 };
 use super::trust::{self, TrustRoots};
 use super::world::World;
@@ -186,6 +187,43 @@ impl Signatures {
         let answer = without().await;
         let problems = if wants_credentials(&answer) { found.problems } else { Vec::new() };
         (answer, problems)
+    }
+
+    /// Looks at the files of an artifact as who asks for it could pull it. It may take minutes: never in an admission.
+    ///
+    /// # Errors
+    /// Why nothing can be told, as a sentence.
+    pub async fn contents(
+        &self,
+        namespace: &str,
+        question: &ImageQuestion,
+        within: Within<'_>,
+        deadline: Instant,
+    ) -> Result<Contents, String> {
+        let trust = self.trust();
+        let image = ImageRef::parse(&question.reference).map_err(|error| error.to_string())?;
+        let mut credentials = Vec::new();
+        if let Some(pull_secrets) = self.pull_secrets.get() {
+            let names = self.secret_names(namespace, question);
+            credentials = pull_secrets.find(namespace, &names, deadline).await.keyring.of_image(&image);
+        }
+        let artifact = if question.volume { Artifact::Model } else { Artifact::Image };
+        let mut said = String::new();
+        for artifact in [artifact, Artifact::Image] {
+            let asked = Question { image: &image, artifact, namespace: Some(namespace) };
+            for held in credentials.iter().map(Some).chain([None]) {
+                match self.verifier.contents(asked, within, &trust, held, deadline.into_std()).await {
+                    Ok(contents) => return Ok(contents),
+                    Err(Verification::Refused(Refusal::NoRule(name))) => {
+                        said = Refusal::NoRule(name).to_string();
+                        break;
+                    }
+                    Err(why) if wants_credentials(&why) => said = why.to_string(),
+                    Err(why) => return Err(why.to_string()),
+                }
+            }
+        }
+        Err(said)
     }
 
     /// As the API server fills them in: those of the pod, or else of its ServiceAccount.

@@ -17,7 +17,8 @@ use super::rbac::RbacIndex;
 use super::trust::TrustRoots;
 use crate::api;
 use crate::policy::facts::{
-    self, Cluster, Facts, Identity, Labels, Matched, Namespace, PodFacts, Settings, Stage,
+    self, Cluster, Facts, Identity, Labels, Matched, Namespace, PodFacts, ServedFacts, ServedModel, Settings,
+    Stage,
 };
 use crate::policy::{ALL, decide, selector};
 
@@ -216,6 +217,21 @@ impl World {
         pod.matched = matched(namespace, &object.labels);
         pod.identity = self.identity(namespace, &object.spec, &pod.matched);
         pod
+    }
+
+    /// What is known of a serving object with these labels that names `models`.
+    #[must_use]
+    pub fn served_facts<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        labels: &Labels,
+        models: &'a [ServedModel],
+    ) -> ServedFacts<'a> {
+        let workload = match matched(namespace, labels) {
+            Matched::One(workload) => Some(workload),
+            Matched::None | Matched::Many(_) => None,
+        };
+        ServedFacts { workload, models }
     }
 
     fn identity<'a>(

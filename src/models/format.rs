@@ -4,6 +4,7 @@
 mod archive;
 mod bytes;
 mod onnx;
+pub mod part;
 mod pickle;
 mod scan;
 mod tensors;
@@ -103,6 +104,36 @@ impl Format {
             Self::Hdf5 | Self::KerasArchive | Self::TfLite | Self::Numpy => Some(ModelFormat::Other),
             _ => None,
         }
+    }
+
+    /// Whether its kind, whatever one file of it holds, is one that can carry code: nobody proves that a scan of it saw all.
+    #[must_use]
+    pub const fn can_carry_code(self) -> bool {
+        matches!(
+            self,
+            Self::Pickle
+                | Self::TorchArchive
+                | Self::TorchScript
+                | Self::Hdf5
+                | Self::KerasArchive
+                | Self::SavedModel
+                | Self::Program
+        )
+    }
+
+    /// The format of this name, among those that can carry code.
+    #[must_use]
+    pub fn carrier(name: &str) -> Option<Self> {
+        let carriers = [
+            Self::Pickle,
+            Self::TorchArchive,
+            Self::TorchScript,
+            Self::Hdf5,
+            Self::KerasArchive,
+            Self::SavedModel,
+            Self::Program,
+        ];
+        carriers.into_iter().find(|format| format.name() == name)
     }
 
     /// What a file's name promises, in lower or upper case; nothing is ever concluded from this alone.

@@ -40,6 +40,9 @@ pub struct Answer {
     pub bytes: VerificationState,
     /// Whether loading them yields data only.
     pub formats: VerificationState,
+    /// The formats that were seen, with how many files have each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen: BTreeMap<String, u64>,
     /// What is wrong, in short.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,

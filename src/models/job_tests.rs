@@ -132,6 +132,7 @@ fn an_answer_fits_into_what_the_kubelet_keeps() {
         authorities: vec!["a".repeat(63); 40],
         bytes: VerificationState::Failed,
         formats: VerificationState::Unknown,
+        seen: BTreeMap::from([("pickle".to_owned(), 2)]),
         message: "\u{1f512}\"\n".repeat(3000),
     };
     let text = answer.to_text();

@@ -5,3 +5,4 @@ pub mod bom;
 pub mod format;
 pub mod job;
 pub mod manifest;
+pub mod tar;

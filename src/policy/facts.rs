@@ -59,6 +59,8 @@ pub enum Way<'a> {
 pub enum Subject<'a> {
     /// A pod, or the pod template inside a carrier (Deployment, Job, ...).
     Pod(PodFacts<'a>),
+    /// What a serving object of KServe names to be loaded, before it has pods.
+    Served(ServedFacts<'a>),
     /// A declaration by itself.
     Workload(&'a api::AIWorkload),
     /// A model by itself.
@@ -73,8 +75,8 @@ pub enum Subject<'a> {
     Supplier(&'a api::AISupplier),
     /// What an organisation does for all its workloads.
     Governance(&'a api::AIGovernance),
-    /// A trust policy by itself, with what its compilation said.
-    TrustPolicy(&'a api::AITrustPolicy, &'a [String]),
+    /// A trust policy by itself, with what its compilation said, and who writes it; `None` in the audit and in files.
+    TrustPolicy(&'a api::AITrustPolicy, &'a [String], Option<Writer<'a>>),
     /// A profile by itself.
     Profile(&'a api::AIProfile),
     /// An exemption, its former state, and who asks.
@@ -100,6 +102,33 @@ pub enum Subject<'a> {
     Deletion(Asset<'a>),
     /// The cluster as a whole.
     Cluster,
+}
+
+/// What a serving object names to be loaded.
+#[derive(Debug)]
+pub struct ServedFacts<'a> {
+    /// The declaration whose selector its pods will match, as far as its labels tell.
+    pub workload: Option<&'a Arc<api::AIWorkload>>,
+    /// The models.
+    pub models: &'a [ServedModel],
+}
+
+/// One model that a serving object names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServedModel {
+    /// Where it lies: the field and the address.
+    pub address: Option<(String, String)>,
+    /// Its format: the field and the name.
+    pub format: Option<(String, String)>,
+}
+
+/// Who writes an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer<'a> {
+    /// User name.
+    pub user: &'a str,
+    /// Groups.
+    pub groups: &'a [String],
 }
 
 /// A model, a dataset or a prompt.
@@ -468,6 +497,7 @@ impl<'a> Facts<'a> {
                 _ => None,
             },
             Subject::Workload(workload) => Some(workload),
+            Subject::Served(served) => served.workload.map(AsRef::as_ref),
             Subject::Entry(entry) => entry.workload.map(AsRef::as_ref),
             _ => None,
         }

@@ -7,6 +7,7 @@ mod forms;
 mod mend;
 mod operand;
 mod reader;
+mod served;
 mod shell;
 mod table;
 
@@ -18,6 +19,7 @@ use shell::Env;
 
 pub use declared::{Fault, Faults, Wrong, compare};
 pub use mend::Mend;
+pub use served::served;
 pub use table::{HUBS, Server, Switch, What, is_hub};
 
 /// What one container is told to load, and how.

@@ -11,7 +11,7 @@ use super::wire::{Answer, Request};
 use crate::api;
 use crate::api::compliance::Tombstone;
 use crate::gather::objects::{Meta, PodObject};
-use crate::policy::facts::{Asset, EvidenceFacts, ExemptionFacts, Subject};
+use crate::policy::facts::{Asset, EvidenceFacts, ExemptionFacts, Subject, Writer};
 use crate::policy::selector::{Overlap, overlap};
 use crate::policy::{Decision, Enforcement, Finding, decide, evaluate};
 use crate::render::words;
@@ -147,7 +147,9 @@ impl Judge {
             "AITrustPolicy" => match read::<api::AITrustPolicy>(raw) {
                 Ok(policy) => {
                     let problems = crate::gather::trust::problems(&policy);
-                    self.declared(request, Subject::TrustPolicy(&policy, &problems), None)
+                    let info = &request.user_info;
+                    let writer = Writer { user: &info.username, groups: &info.groups };
+                    self.declared(request, Subject::TrustPolicy(&policy, &problems, Some(writer)), None)
                 }
                 Err(error) => unreadable(request, &error),
             },

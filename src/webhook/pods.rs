@@ -15,8 +15,8 @@ use crate::gather::model_jobs::is_verifier;
 use crate::gather::objects::{self, Meta, Owner, PodObject};
 use crate::gather::signatures::{ImageQuestion, questions};
 use crate::gather::world::{self, World};
-use crate::policy::facts::{Labels, Matched, Namespace, Settings, Signature, Stage, Subject};
-use crate::policy::{Decision, Enforcement, Mode, decide, evaluate_where};
+use crate::policy::facts::{Labels, Matched, Namespace, ServedModel, Settings, Signature, Stage, Subject};
+use crate::policy::{Decision, Enforcement, Mode, decide, evaluate, evaluate_where};
 use crate::render::words;
 
 /// What decides whether an update of a pod changes anything that is judged.
@@ -85,11 +85,14 @@ impl Judge {
                 return Answer::deny(format!("{} {:?} cannot be read: {error}", carrier.kind, request.name));
             }
         };
+        let served = objects::served(carrier, &value);
         // Replicas, pauses and histories may change on what was admitted earlier; the pods are judged in any case.
         if let Some(old) = request.old_object.filter(|_| request.operation == "UPDATE") {
-            let before =
-                serde_json::from_str(old.get()).ok().and_then(|v| objects::templates(carrier, &v).ok());
-            if before.is_some_and(|before| same_templates(&before, &templates)) {
+            let before: Option<serde_json::Value> = serde_json::from_str(old.get()).ok();
+            let same_served =
+                before.as_ref().is_some_and(|before| objects::served(carrier, before) == served);
+            let before = before.and_then(|before| objects::templates(carrier, &before).ok());
+            if same_served && before.is_some_and(|before| same_templates(&before, &templates)) {
                 return Answer::allow();
             }
         }
@@ -99,7 +102,14 @@ impl Judge {
         let signatures = self.look_up(&request.namespace, templates.iter(), deadline).await;
         self.until_governed(request, deadline).await;
         let meta = objects::meta_of(&value);
-        let judged = self.judge_pods(request, carrier.kind, &meta, &templates, &signatures, Stage::Carried);
+        let mut judged =
+            self.judge_pods(request, carrier.kind, &meta, &templates, &signatures, Stage::Carried);
+        if !served.is_empty() {
+            let world = self.world();
+            let namespace = world.namespace(&request.namespace);
+            let labels = objects::labels_of(&value);
+            judged.merge(decide_served(&world, namespace, (self.clock)(), &labels, &served));
+        }
         self.conclude(request, &meta, judged)
     }
 
@@ -237,6 +247,27 @@ pub(super) fn decide_pod<'a>(
     (decide(findings, &enforcement, name, asked.stage == Stage::Carried), name)
 }
 
+/// Decides on what a serving object names to be loaded.
+fn decide_served(
+    world: &World,
+    namespace: &Namespace,
+    now: Timestamp,
+    labels: &Labels,
+    models: &[ServedModel],
+) -> Judged {
+    if !namespace.governed() {
+        return Judged { decision: Decision::default(), workload: None };
+    }
+    let settings = world.settings(namespace);
+    let served = world.served_facts(namespace, labels, models);
+    let workload = served.workload;
+    let facts = world.facts(now, Subject::Served(served), namespace, &settings);
+    let enforcement = Enforcement::of(namespace, &world.cluster, workload.map(AsRef::as_ref), now);
+    let name = workload.and_then(|workload| workload.metadata.name.as_deref());
+    let decision = decide(evaluate(&facts), &enforcement, name, true);
+    Judged { decision, workload: name.map(str::to_owned) }
+}
+
 /// The object a user would look at: the controller that a pod claims, or the carrier itself once it exists.
 fn owner_of(request: &Request<'_>, meta: &Meta) -> Option<Owner> {
     if request.kind.kind == "Pod" || meta.uid.is_empty() {
@@ -256,6 +287,13 @@ fn owner_of(request: &Request<'_>, meta: &Meta) -> Option<Owner> {
 struct Judged {
     decision: Decision,
     workload: Option<String>,
+}
+
+impl Judged {
+    fn merge(&mut self, other: Self) {
+        self.decision.merge(other.decision);
+        self.workload = self.workload.take().or(other.workload);
+    }
 }
 
 fn same_templates(before: &[PodObject], after: &[PodObject]) -> bool {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
@@ -262,10 +262,29 @@ async fn answer(State(content): State<Arc<Mutex<Content>>>, request: Request) ->
     if let Some(response) = content.twist.as_ref().and_then(|twist| twist(&seen)) {
         return response;
     }
-    content.serve(&seen.path)
+    let response = content.serve(&seen.path);
+    content.part(&seen, response)
 }
 
 impl Content {
+    /// The part of a blob that a request asks for, from one byte to another.
+    fn part(&self, seen: &Seen, whole: Response) -> Response {
+        let range = seen.headers.get(RANGE).and_then(|range| range.to_str().ok()?.strip_prefix("bytes="));
+        let range = range.and_then(|range| {
+            let (from, to) = range.split_once('-')?;
+            Some((from.parse::<usize>().ok()?, to.parse::<usize>().ok()?))
+        });
+        let digest = seen.path.split_once("/blobs/").map(|(_, digest)| digest);
+        let bytes = digest.and_then(|digest| self.blobs.get(digest));
+        let (Some((from, to)), Some(bytes)) = (range, bytes) else { return whole };
+        if from >= bytes.len() {
+            return StatusCode::RANGE_NOT_SATISFIABLE.into_response();
+        }
+        let to = to.min(bytes.len() - 1);
+        let headers = [(CONTENT_RANGE, format!("bytes {from}-{to}/{}", bytes.len()))];
+        (StatusCode::PARTIAL_CONTENT, headers, bytes[from..=to].to_vec()).into_response()
+    }
+
     fn serve(&self, path: &str) -> Response {
         let not_found =
             || (StatusCode::NOT_FOUND, r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#).into_response();

@@ -125,6 +125,10 @@ impl Cluster {
         if former != *object {
             self.apply(object).await?;
         }
+        // What the operator would have found out is written beside the rest.
+        if object["kind"] == "AIModel" && object["status"].is_object() {
+            self.apply_at(object, "/status").await?;
+        }
         if object["kind"] == "CustomResourceDefinition" {
             self.served(object, true).await?;
         }
@@ -152,7 +156,11 @@ impl Cluster {
     }
 
     async fn apply(&self, object: &Value) -> Result<(), String> {
-        let path = format!("{}?fieldManager=portcullis-tests&force=true", place(object));
+        self.apply_at(object, "").await
+    }
+
+    async fn apply_at(&self, object: &Value, part: &str) -> Result<(), String> {
+        let path = format!("{}{part}?fieldManager=portcullis-tests&force=true", place(object));
         let done = self.send(Method::PATCH, &path, Some(object), None).await;
         if done.code < 300 { Ok(()) } else { Err(format!("{}: {}", named(object), done.body["message"])) }
     }

@@ -78,6 +78,15 @@ impl<'m> Judge<'m, '_> {
                 return Some(self.pods(subject, namespace, stage));
             }
             Content::Templates(_) => return Some(self.pods(subject, namespace, Stage::Carried)),
+            Content::Served(models, labels) => {
+                if !namespace.governed() {
+                    return None;
+                }
+                let served = world.served_facts(namespace, labels, models);
+                let workload = served.workload.and_then(|workload| workload.metadata.name.as_deref());
+                let decision = self.decide(namespace, facts::Subject::Served(served), workload);
+                return Some(concluded(subject, workload, decision));
+            }
             Content::Binding(binding) => return self.binding(subject, binding),
             Content::Profile(profile) => match crate::webhook::kinds::built_in(&subject.name) {
                 Some(denial) => {
@@ -107,9 +116,11 @@ impl<'m> Judge<'m, '_> {
             Content::Governance(organisation) => {
                 self.decide(namespace, facts::Subject::Governance(organisation), None)
             }
-            Content::TrustPolicy(policy) => {
-                self.decide(namespace, facts::Subject::TrustPolicy(policy, &trust::problems(policy)), None)
-            }
+            Content::TrustPolicy(policy) => self.decide(
+                namespace,
+                facts::Subject::TrustPolicy(policy, &trust::problems(policy), None),
+                None,
+            ),
             Content::Exemption(exemption) => {
                 let exemption = ExemptionFacts { exemption, former: None, user: None, may_approve: None };
                 self.decide(namespace, facts::Subject::Exemption(exemption), None)

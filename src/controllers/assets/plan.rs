@@ -3,12 +3,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Models;
 use crate::api::AIModel;
-use crate::api::common::{Verification, VerificationState};
+use crate::api::common::{SeenFormat, Verification, VerificationState};
 use crate::gather::model_jobs;
+use crate::gather::registry::Contents;
 use crate::gather::world::World;
 use crate::models::job::{self, Answer, LABEL_VERIFIES};
 use crate::policy::dates;
@@ -221,14 +223,62 @@ pub fn verification(model: &AIModel, outcome: &Outcome, now: Timestamp) -> Verif
             bytes_verified: Some(answer.bytes),
             bytes_verified_at: Some(at),
             formats_verified: Some(answer.formats),
+            formats_seen: seen(&answer.seen),
             message: (!answer.message.is_empty()).then(|| words::cut(answer.message.clone(), 1000)),
         },
     }
 }
 
-/// The status of a model in a registry whose signature was looked up; nothing while nobody has looked.
+/// Formats as the status lists them.
+fn seen<K: AsRef<str>>(formats: &BTreeMap<K, u64>) -> Vec<SeenFormat> {
+    let of = |(format, count): (&K, &u64)| SeenFormat {
+        format: words::cut(format.as_ref().to_owned(), 200),
+        files: i64::try_from(*count).unwrap_or(i64::MAX),
+    };
+    formats.iter().take(32).map(of).collect()
+}
+
+/// What begins a word about formats, in the message of a status.
+const FORMATS: &str = "formats: ";
+
+/// What was seen in the layers of a model: a state, the formats, and what there is to say.
+fn of_contents(
+    contents: &Result<Contents, String>,
+) -> (Option<VerificationState>, Vec<SeenFormat>, Vec<String>) {
+    let contents = match contents {
+        Ok(contents) => contents,
+        Err(why) => return (None, Vec::new(), vec![format!("{FORMATS}not seen: {why}")]),
+    };
+    let state = if !contents.code.is_empty() {
+        Some(VerificationState::Failed)
+    } else if !contents.opaque.is_empty() {
+        Some(VerificationState::Unknown)
+    } else if contents.unseen.is_empty() {
+        Some(VerificationState::Verified)
+    } else {
+        None
+    };
+    let wrong = contents.code.lines().into_iter().chain(contents.opaque.lines());
+    let unseen = contents.unseen.lines().into_iter().map(|line| format!("not seen: {line}"));
+    let lines = wrong.chain(unseen).map(|line| format!("{FORMATS}{line}")).collect();
+    (state, seen(&contents.formats), lines)
+}
+
+/// Whether anything is said about the formats of this digest.
 #[must_use]
-pub fn of_signature(model: &AIModel, signature: &Signature, now: Timestamp) -> Option<Verification> {
+pub fn is_looked_at(model: &AIModel) -> bool {
+    former(model).is_some_and(|known| known.formats_verified.is_some() || !known.formats_seen.is_empty())
+}
+
+/// The status of a model in a registry whose signature was looked up; nothing while nobody has looked. What was seen of its
+/// files is said where somebody looked now, and otherwise stays for the same digest.
+#[must_use]
+pub fn of_signature(
+    model: &AIModel,
+    signature: &Signature,
+    contents: Option<&Result<Contents, String>>,
+    now: Timestamp,
+) -> Option<Verification> {
     let (state, authority, message) = match signature {
         Signature::Trusted(vouched) if !vouched.is_empty() => {
             (VerificationState::Verified, vouched.authorities.first().cloned(), None)
@@ -239,13 +289,25 @@ pub fn of_signature(model: &AIModel, signature: &Signature, now: Timestamp) -> O
         }
         Signature::Unknown(why) => (VerificationState::Unknown, None, Some(why)),
     };
+    let (formats_verified, formats_seen, said) = match (contents, former(model)) {
+        (Some(contents), _) => of_contents(contents),
+        (None, Some(known)) => {
+            let message = known.message.as_deref().unwrap_or_default();
+            let said = message.split("; ").filter(|part| part.starts_with(FORMATS)).map(str::to_owned);
+            (known.formats_verified, known.formats_seen.clone(), said.collect())
+        }
+        (None, None) => (None, Vec::new(), Vec::new()),
+    };
+    let message: Vec<String> = message.cloned().into_iter().chain(said).collect();
     let told = Verification {
         digest: model.spec.digest.clone(),
         signature_verified: Some(state),
         authority,
         // The digest binds the bytes, and whoever pulls them compares.
         bytes_verified: Some(VerificationState::NotRequired),
-        message: message.map(|why| words::cut(why.clone(), 1000)),
+        formats_verified,
+        formats_seen,
+        message: (!message.is_empty()).then(|| words::cut(message.join("; "), 1000)),
         ..Verification::default()
     };
     // The same answer is not written again and again.

@@ -1,5 +1,7 @@
 //! When a model is read, by which Job, and what its answer makes of the status.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::*;
@@ -165,6 +167,7 @@ fn an_answer_becomes_the_status_and_one_about_another_digest_does_not() {
             authorities: vec!["acme".to_owned()],
             bytes: VerificationState::Failed,
             formats: VerificationState::Verified,
+            seen: BTreeMap::from([("pickle".to_owned(), 2)]),
             message: "bytes: \"a\" has other bytes than the manifest says".to_owned(),
         })
     };
@@ -174,6 +177,7 @@ fn an_answer_becomes_the_status_and_one_about_another_digest_does_not() {
         json!({
             "digest": digest("a"), "signatureVerified": "Verified", "signatureVerifiedAt": NOW, "authority": "acme",
             "bytesVerified": "Failed", "bytesVerifiedAt": NOW, "formatsVerified": "Verified",
+            "formatsSeen": [{"format": "pickle", "files": 2}],
             "message": "bytes: \"a\" has other bytes than the manifest says",
         })
     );
@@ -185,7 +189,7 @@ fn an_answer_becomes_the_status_and_one_about_another_digest_does_not() {
 #[test]
 fn what_is_known_of_a_signature_in_a_registry_becomes_the_status_once() {
     use crate::policy::facts::{Signature, Vouched};
-    let of = |model: &AIModel, signature: &Signature| of_signature(model, signature, now());
+    let of = |model: &AIModel, signature: &Signature| of_signature(model, signature, None, now());
     let fresh = model("m", serde_json::Value::Null);
     let trusted = Signature::Trusted(Vouched::from(vec!["acme".to_owned()]));
     let told = of(&fresh, &trusted).unwrap();
@@ -212,4 +216,34 @@ fn what_is_known_of_a_signature_in_a_registry_becomes_the_status_once() {
     before.signature_verified_at = Some("2026-05-30T11:00:00Z".to_owned());
     let old = model("m", serde_json::to_value(&before).unwrap());
     assert_eq!(of(&old, &trusted).unwrap().signature_verified_at.as_deref(), Some(NOW));
+}
+
+#[test]
+fn what_was_seen_in_the_layers_is_said_beside_the_signature_and_kept() {
+    use crate::gather::registry::Contents;
+    use crate::policy::facts::{Signature, Vouched};
+    let fresh = model("m", serde_json::Value::Null);
+    let trusted = Signature::Trusted(Vouched::from(vec!["acme".to_owned()]));
+    let mut contents = Contents { formats: BTreeMap::from([("safetensors", 3)]), ..Contents::default() };
+    let of = |model: &AIModel, contents: Option<&Result<Contents, String>>| {
+        let told = of_signature(model, &trusted, contents, now()).unwrap();
+        (told.formats_verified, told.message.clone().unwrap_or_default(), told)
+    };
+    let (state, message, told) = of(&fresh, Some(&Ok(contents.clone())));
+    assert_eq!((state, message.as_str()), (Some(VerificationState::Verified), ""));
+    assert_eq!((told.formats_seen[0].format.as_str(), told.formats_seen[0].files), ("safetensors", 3));
+    // Nobody looks again, and what was seen of this digest stays.
+    let known = model("m", serde_json::to_value(&told).unwrap());
+    assert_eq!(of(&known, None).2, told);
+    contents.unseen.add("\"layer 2\": it is packed".to_owned());
+    let (state, message, told) = of(&fresh, Some(&Ok(contents.clone())));
+    assert_eq!((state, message.as_str()), (None, "formats: not seen: \"layer 2\": it is packed"));
+    let known = model("m", serde_json::to_value(&told).unwrap());
+    assert_eq!(of(&known, None).1, message, "the word about the formats stays");
+    contents.code.add("\"a.bin\" can run code when it is loaded: its pickle imports os.system".to_owned());
+    let (state, message, _) = of(&fresh, Some(&Ok(contents)));
+    assert_eq!(state, Some(VerificationState::Failed));
+    assert!(message.starts_with("formats: \"a.bin\" can run code when it is loaded: "), "{message}");
+    let (state, message, _) = of(&fresh, Some(&Err("registry \"r\" cannot be reached".to_owned())));
+    assert_eq!((state, message.as_str()), (None, "formats: not seen: registry \"r\" cannot be reached"));
 }

@@ -97,7 +97,7 @@ impl Auditor {
         judge(Subject::Cluster);
         for policy in world.cluster.trust_policies.values() {
             let problems = crate::gather::trust::problems_with(policy, Some(&world.trust_roots));
-            judge(Subject::TrustPolicy(policy, &problems));
+            judge(Subject::TrustPolicy(policy, &problems, None));
         }
         for supplier in world.cluster.suppliers.values() {
             judge(Subject::Supplier(supplier));

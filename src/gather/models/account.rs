@@ -1,5 +1,6 @@
 //! What was found out about a model, as a value that people, exit codes and a status are made from.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::Checked;
@@ -46,6 +47,8 @@ pub struct Account {
     pub digest: Option<String>,
     /// Who signed, where somebody did who counts.
     pub authorities: Vec<String>,
+    /// The formats that were seen, with how many files have each.
+    pub seen: BTreeMap<&'static str, u64>,
     /// The stages in their order.
     pub stages: Vec<Stage>,
 }
@@ -104,6 +107,7 @@ impl Account {
         } else {
             Verdict::Verified
         };
+        self.seen.clone_from(&checked.formats);
         let counts: Vec<_> = checked.formats.iter().map(|(name, count)| format!("{count} {name}")).collect();
         let mut lines = vec![format!("seen in the bytes: {}", counts.join(", "))];
         lines.extend(checked.code.lines());

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LINK, LOCATION,
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LINK,
+    LOCATION, RANGE,
 };
 use reqwest::{Client, Response, StatusCode, Url};
 use sha2::{Digest, Sha256};
@@ -61,6 +62,7 @@ pub(super) struct Session<'a> {
     repository: &'a str,
     base: Url,
     requests: usize,
+    most_requests: usize,
     /// Whether a credential, or a token had for one, was sent: what came back may then be a secret.
     used_credentials: bool,
 }
@@ -72,6 +74,8 @@ pub(super) struct Answer {
     pub(super) content_type: String,
     /// The next page, as a path of the same registry.
     pub(super) next: Option<String>,
+    /// Whether it is the part that was asked for. Without, it is the beginning of the whole, cut at the bound.
+    pub(super) is_part: bool,
 }
 
 impl Answer {
@@ -87,6 +91,8 @@ pub(super) struct Kind {
     pub(super) what: &'static str,
     pub(super) limit: usize,
     pub(super) redirects: bool,
+    /// Where only a part is wanted: its first byte. Its length is the bound.
+    pub(super) from: Option<u64>,
 }
 
 impl GuardedClient {
@@ -119,6 +125,7 @@ impl GuardedClient {
             repository,
             base,
             requests: 0,
+            most_requests: MAX_REQUESTS,
             used_credentials: false,
         })
     }
@@ -162,6 +169,12 @@ impl Session<'_> {
     /// Whether anything was asked for in somebody's name. Then the answers are for those alone who have it too.
     pub(super) const fn used_credentials(&self) -> bool {
         self.used_credentials
+    }
+
+    /// Allows more requests, for who reads large artifacts and nobody waits for.
+    pub(super) const fn patient(mut self, requests: usize) -> Self {
+        self.most_requests = requests;
+        self
     }
 
     pub(super) fn registry(&self) -> &str {
@@ -236,7 +249,8 @@ impl Session<'_> {
                 let url =
                     auth::token_url(self.registry, &self.base, &realm, service.as_deref(), self.repository)
                         .map_err(|detail| FetchError::Realm { registry: registry.clone(), detail })?;
-                let kind = Kind { what: "the token", limit: auth::MAX_TOKEN_ANSWER, redirects: false };
+                let kind =
+                    Kind { what: "the token", limit: auth::MAX_TOKEN_ANSWER, redirects: false, from: None };
                 let basic = self.credentials.and_then(RegistryCredentials::basic);
                 self.client.stats.token_requests.fetch_add(1, Ordering::Relaxed);
                 let response = self.send(&url, "application/json", basic.as_ref(), kind).await?;
@@ -294,10 +308,10 @@ impl Session<'_> {
         kind: Kind,
     ) -> Result<Response, FetchError> {
         self.requests += 1;
-        if self.requests > MAX_REQUESTS {
+        if self.requests > self.most_requests {
             return Err(FetchError::TooManyRequests {
                 registry: self.registry.host.clone(),
-                limit: MAX_REQUESTS,
+                limit: self.most_requests,
             });
         }
         let own = self.is_own(url);
@@ -317,6 +331,11 @@ impl Session<'_> {
         let client = client.as_ref().map_err(|problem| FetchError::Internal(problem.clone()))?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        if let Some(from) = kind.from
+            && let Ok(range) = HeaderValue::try_from(format!("bytes={from}-{}", from + kind.limit as u64 - 1))
+        {
+            headers.insert(RANGE, range);
+        }
         if let Some(authorization) = authorization.filter(|_| own) {
             self.used_credentials |= self.credentials.is_some();
             headers.insert(AUTHORIZATION, authorization.clone());
@@ -336,6 +355,7 @@ impl Session<'_> {
         let registry = || self.registry.host.clone();
         match response.status() {
             StatusCode::OK => {}
+            StatusCode::PARTIAL_CONTENT if kind.from.is_some() => {}
             StatusCode::NOT_FOUND => return Ok(None),
             StatusCode::TOO_MANY_REQUESTS => return Err(FetchError::RateLimited { registry: registry() }),
             status if is_redirect(status) => {
@@ -353,25 +373,37 @@ impl Session<'_> {
         if header(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
             return Err(self.malformed(kind.what, "it is compressed, which nobody asked for"));
         }
+        let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
+        let starts = header(CONTENT_RANGE).and_then(|range| range.strip_prefix("bytes ")?.split('-').next());
+        if is_part && starts.and_then(|start| start.parse().ok()) != kind.from {
+            return Err(self.malformed(kind.what, "it is another part than the one asked for"));
+        }
+        let is_cut = kind.from.is_some() && !is_part;
         let content_type = header(CONTENT_TYPE).unwrap_or_default();
         let content_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let next = header(LINK).and_then(next_page);
         let promised =
             header(reqwest::header::HeaderName::from_static("docker-content-digest")).map(str::to_owned);
         let too_long = || FetchError::TooLong { registry: registry(), what: kind.what, limit: kind.limit };
-        if response.content_length().is_some_and(|length| length > kind.limit as u64) {
+        if !is_cut && response.content_length().is_some_and(|length| length > kind.limit as u64) {
             return Err(too_long());
         }
         let mut body = Vec::new();
         while let Some(chunk) =
             response.chunk().await.map_err(|error| FetchError::from_client(&self.registry.host, &error))?
         {
-            if body.len() + chunk.len() > kind.limit {
+            let room = kind.limit - body.len();
+            if is_cut && chunk.len() >= room {
+                body.extend_from_slice(&chunk[..room]);
+                break;
+            }
+            if chunk.len() > room {
                 return Err(too_long());
             }
             body.extend_from_slice(&chunk);
         }
-        let answer = Answer { body, content_type, next };
+        let answer = Answer { body, content_type, next, is_part };
+        let promised = promised.filter(|_| kind.from.is_none());
         if promised.is_some_and(|promised| promised.starts_with("sha256:") && promised != answer.digest()) {
             return Err(self.malformed(kind.what, "its bytes are not those of the digest in its header"));
         }

@@ -101,8 +101,12 @@ impl Layers {
 }
 
 fn name(layer: &Descriptor, number: usize) -> String {
-    let named = TITLES.iter().find_map(|title| layer.annotations.as_ref()?.get(*title));
-    named.cloned().unwrap_or_else(|| format!("layer_{number:03}.tar.gz"))
+    title(layer).unwrap_or_else(|| format!("layer_{number:03}.tar.gz"))
+}
+
+/// The name of the file that a layer is, where it says so.
+pub(super) fn title(layer: &Descriptor) -> Option<String> {
+    TITLES.iter().find_map(|title| layer.annotations.as_ref()?.get(*title)).cloned()
 }
 
 fn same(files: &Manifest, name: &str, layer: &Descriptor) -> Result<(), &'static str> {

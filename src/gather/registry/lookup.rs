@@ -19,23 +19,23 @@ use super::signature::Candidate;
 use super::tally::Tally;
 use super::verification::{Proof, SignatureFormat, Verification};
 
-const MANIFEST: Kind = Kind { what: "a manifest", limit: 4 << 20, redirects: false };
-const REFERRERS: Kind = Kind { what: "the list of referrers", limit: 4 << 20, redirects: false };
-const BUNDLE: Kind = Kind { what: "a bundle", limit: 1 << 20, redirects: true };
+pub(super) const MANIFEST: Kind = Kind { what: "a manifest", limit: 4 << 20, redirects: false, from: None };
+const REFERRERS: Kind = Kind { what: "the list of referrers", limit: 4 << 20, redirects: false, from: None };
+const BUNDLE: Kind = Kind { what: "a bundle", limit: 1 << 20, redirects: true, from: None };
 /// Bills of materials are long.
-const STATEMENT: Kind = Kind { what: "an attestation", limit: 4 << 20, redirects: true };
-const CONFIG: Kind = Kind { what: "a configuration", limit: 1 << 20, redirects: true };
-const PAYLOAD: Kind = Kind { what: "a signature's payload", limit: 64 << 10, redirects: true };
+const STATEMENT: Kind = Kind { what: "an attestation", limit: 4 << 20, redirects: true, from: None };
+const CONFIG: Kind = Kind { what: "a configuration", limit: 1 << 20, redirects: true, from: None };
+const PAYLOAD: Kind = Kind { what: "a signature's payload", limit: 64 << 10, redirects: true, from: None };
 
 const ACCEPT_MANIFEST: &str =
     "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
 const ACCEPT_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const ACCEPT_INDEXES: &str =
     "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json";
-const ACCEPT_EITHER: &str = "application/vnd.oci.image.manifest.v1+json, \
+pub(super) const ACCEPT_EITHER: &str = "application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json";
-const ACCEPT_ANY: &str = "*/*";
+pub(super) const ACCEPT_ANY: &str = "*/*";
 
 /// Looked at per artifact, most likely ones first.
 const MAX_REFERRERS: usize = 20;
@@ -394,7 +394,11 @@ async fn pages(session: &mut Session<'_>, first: Answer) -> Result<(Vec<Descript
 }
 
 /// A blob, whole and with the bytes that its descriptor promises.
-async fn blob(session: &mut Session<'_>, descriptor: &Descriptor, kind: Kind) -> Result<Vec<u8>, FetchError> {
+pub(super) async fn blob(
+    session: &mut Session<'_>,
+    descriptor: &Descriptor,
+    kind: Kind,
+) -> Result<Vec<u8>, FetchError> {
     let Some(hex) = descriptor.sha256() else {
         return Err(session.malformed(MANIFEST.what, "a digest is no sha256"));
     };
@@ -412,7 +416,7 @@ async fn blob(session: &mut Session<'_>, descriptor: &Descriptor, kind: Kind) ->
     Ok(answer.body)
 }
 
-fn read_manifest(session: &Session<'_>, answer: &Answer) -> Result<Manifest, FetchError> {
+pub(super) fn read_manifest(session: &Session<'_>, answer: &Answer) -> Result<Manifest, FetchError> {
     if ![MANIFEST_TYPE, DOCKER_MANIFEST_TYPE].contains(&answer.content_type.as_str()) {
         return Err(session.malformed(MANIFEST.what, "it is of another type"));
     }

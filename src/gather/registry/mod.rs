@@ -9,6 +9,7 @@ mod address;
 mod auth;
 mod authority;
 mod client;
+mod contents;
 mod demand;
 mod error;
 mod files;
@@ -29,6 +30,7 @@ mod verifier;
 
 pub use auth::RegistryCredentials;
 pub use authority::{AuthoritySpec, IdentitySpec, MatchSpec, ProofSpec, RootSpec};
+pub use contents::{Contents, Within};
 pub use keyring::{Keyring, KeyringError};
 pub use model::SignedModel;
 pub use specs::{

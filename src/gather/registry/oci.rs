@@ -75,6 +75,11 @@ impl Descriptor {
             .then_some(hex)
     }
 
+    /// Whether a child of an index is a statement about another child, and no platform.
+    pub(super) fn is_about_another(&self) -> bool {
+        self.annotations.as_ref().is_some_and(|all| all.contains_key("vnd.docker.reference.type"))
+    }
+
     /// How likely a referrer is a signature or a statement that is asked for: lower is looked at first. Nothing is left
     /// out, because registries do not all fill these fields.
     pub(super) fn rank(&self, asked_for: impl Fn(&str) -> bool) -> u8 {

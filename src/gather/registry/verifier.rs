@@ -15,6 +15,7 @@ use tokio::time::timeout_at;
 
 use super::auth::RegistryCredentials;
 use super::client::{ClientConfig, GuardedClient};
+use super::contents::{self, Contents, Within};
 use super::demand::Demand;
 use super::error::FetchError;
 use super::lookup::{Hints, look};
@@ -23,6 +24,9 @@ use super::stats::Stats;
 use super::trust::CompiledTrust;
 use super::verification::{Cause, Verification};
 use crate::policy::image::ImageRef;
+
+/// Requests for the files of one artifact.
+const MOST_REQUESTS: usize = 4_000;
 
 /// How a [`Verifier`] is set up.
 #[derive(Debug, Clone)]
@@ -211,6 +215,30 @@ impl Verifier {
                 FetchError::Timeout { registry: question.image.registry().to_owned() }.into_verification(),
             )
         })
+    }
+
+    /// Looks at the files of an artifact, for who is not waited for: it may take minutes.
+    ///
+    /// Guarantees: no packet leaves for a registry that no policy lists; requests, bytes and memory are bounded, whatever
+    /// the registry answers; returns by the deadline. Nothing is remembered.
+    ///
+    /// # Errors
+    /// Why nothing can be told: a refusal by the policies, or what stood in the way.
+    pub async fn contents(
+        &self,
+        question: Question<'_>,
+        within: Within<'_>,
+        trust: &CompiledTrust,
+        credentials: Option<&RegistryCredentials>,
+        deadline: Instant,
+    ) -> Result<Contents, Verification> {
+        let demand = trust.demand(&question).map_err(Verification::Refused)?;
+        let session = self.0.client.session(demand.registry, question.image.repository(), credentials);
+        let mut session = session.map_err(FetchError::into_verification)?.patient(MOST_REQUESTS);
+        let read = contents::read(&mut session, demand.digest, within);
+        let timeout = || FetchError::Timeout { registry: question.image.registry().to_owned() };
+        let read = timeout_at(deadline.into(), read).await.unwrap_or_else(|_| Err(timeout()));
+        read.map_err(FetchError::into_verification)
     }
 
     /// Starts a look-up on a task of its own, so that no caller's end cuts it short.

@@ -22,16 +22,12 @@ pub(super) const CONTROL: Control = Control {
         dataPreparation workloads alone",
     gaps: &[
         Gap {
-            provisions: &["CoP-5.2", "CoP-5.4.1", "NCSC-P2.3", "ETSI-2"],
+            provisions: &["CoP-5.2", "NCSC-P2.3", "ETSI-2"],
             missing: "the bytes of datasets are not hashed again; a failed verification in the status counts",
         },
         Gap {
-            provisions: &["CoP-5.2", "CoP-5.4.1", "NCSC-P2.3", "ETSI-2"],
+            provisions: &["CoP-5.2", "NCSC-P2.3", "ETSI-2"],
             missing: "the signature of a dataset counts as stated until the operator verified it",
-        },
-        Gap {
-            provisions: &["CoP-5.2", "CoP-5.4.1", "NCSC-P2.3", "ETSI-2"],
-            missing: "datasets that a model was trained on in another version are not asked for their cleaning",
         },
     ],
     limits: &[],
@@ -140,13 +136,17 @@ fn uses(facts: &Facts<'_>, workload: &api::AIWorkload, used: &DatasetUse, report
 }
 
 fn cleaned<'a>(facts: &Facts<'a>, dataset: &'a api::AIDataset, report: &mut Report<'_>) {
+    sanitised(facts, dataset, About::Dataset(dataset), report);
+}
+
+fn sanitised<'a>(facts: &Facts<'a>, dataset: &api::AIDataset, state: About<'a>, report: &mut Report<'_>) {
     let mut short = Shortfall::new(facts);
-    short.ask(Question::of("DataSanitisation", About::Dataset(dataset)).bound().passed());
+    short.ask(Question::of("DataSanitisation", state).bound().passed());
     short.tell(report, Place::field(named(dataset), "spec.digest"), &["CoP-5.4.1"]);
 }
 
 /// What a model was made from here was cleaned in that very state.
-fn learnt(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
+fn learnt<'a>(facts: &Facts<'a>, model: &'a api::AIModel, report: &mut Report<'_>) {
     for data in &model.spec.trained_on {
         let home = data.namespace.as_deref().or(model.metadata.namespace.as_deref());
         // A dataset that nobody knows is the matter of provenance-and-sbom.
@@ -154,8 +154,9 @@ fn learnt(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
         else {
             continue;
         };
-        if data.digest.is_some() && data.digest == dataset.spec.digest {
-            cleaned(facts, dataset, report);
+        // A state that was replaced since has to have been cleaned too.
+        if let Some(digest) = data.digest.as_deref() {
+            sanitised(facts, dataset, About::Sealed(dataset, digest), report);
         }
     }
 }

@@ -49,7 +49,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         Subject::Exemption(exemption) => of_exemption(facts, exemption, report),
         Subject::Evidence(evidence) => evidence::judge_itself(facts, evidence, report),
         Subject::Profile(profile) => of_profile(profile, report),
-        Subject::TrustPolicy(policy, problems) => of_trust(policy, problems, report),
+        Subject::TrustPolicy(policy, problems, _) => of_trust(policy, problems, report),
         Subject::Namespace if facts.namespace.governed() => of_namespace(facts, report),
         Subject::Cluster => {
             for fault in &facts.cluster.enforcement_faults {

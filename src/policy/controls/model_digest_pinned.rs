@@ -3,7 +3,7 @@
 use crate::api;
 use crate::api::common::VerificationState;
 use crate::api::model::{ModelSource, ModelSourceKind, Origin};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
@@ -20,11 +20,9 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-5.2", "CoP-11.3", "NCSC-P2.3"],
     why: "whoever can change the weights can change every answer, and nobody sees it in the manifest",
     remedy: "give the AIModel a source by digest or commit and its spec.digest, and mount its volume with readOnly: true",
-    gaps: &[Gap {
-        provisions: &["CoP-5.2", "CoP-11.3", "NCSC-P2.3"],
-        missing: "bytes that are fetched from a bucket or a model hub when a pod starts are not read: only the revision is compared",
-    }],
+    gaps: &[],
     limits: &[
+        "of what a pod fetches from a bucket or a model hub only the revision is compared; model-signature-trusted calls such a model unknown",
         "bytes on a claim count as they were when the operator read them last; the status says when",
         "what an image loads by its own default, without an argument or a variable of the pod, is not seen",
         "models behind an outside interface have no bytes that could be pinned",

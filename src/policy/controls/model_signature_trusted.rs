@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::api;
 use crate::api::common::VerificationState;
 use crate::api::model::ModelSourceKind;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
@@ -20,16 +20,7 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-5.2", "NCSC-P2.3", "NCSC-O3.2"],
     why: "a signature made right after training is what tells your model from one that was swapped on the way",
     remedy: "sign the model manifest with a key of the AITrustPolicy and set spec.signature of the AIModel",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-5.2", "NCSC-P2.3", "NCSC-O3.2"],
-            missing: "the signature of a model on a claim counts as stated until the operator has read the files",
-        },
-        Gap {
-            provisions: &["CoP-5.2", "NCSC-P2.3", "NCSC-O3.2"],
-            missing: "the signature of a model that is fetched from a bucket or a model hub when a pod starts counts as stated; name a claim that holds the files",
-        },
-    ],
+    gaps: &[],
     limits: &[],
     check: Check::Rule(check),
 };
@@ -92,14 +83,16 @@ fn verified(
     sign: impl Fn() -> Fix,
     report: &mut Report<'_>,
 ) {
-    let Some(found) = model.status.as_ref().and_then(|status| status.verification.as_ref()) else { return };
     // What this pod mounts was looked up for it, and image-signature-trusted speaks of that.
     if is_mounted(facts, model) {
         return;
     }
-    if found.digest.is_none() || found.digest != model.spec.digest {
+    let found = model.status.as_ref().and_then(|status| status.verification.as_ref());
+    let found = found.filter(|found| found.digest.is_some() && found.digest == model.spec.digest);
+    let Some(found) = found.filter(|found| found.signature_verified.is_some()) else {
+        unseen(facts, object, model, report);
         return;
-    }
+    };
     let place = Place::field(object, "spec.digest").value(model.spec.digest.as_deref().unwrap_or_default());
     let why = found.message.as_deref();
     match found.signature_verified {
@@ -123,6 +116,47 @@ fn verified(
         }
         _ => {}
     }
+}
+
+/// What nobody has verified is not signed for a pod that would load it, whatever is stated.
+fn unseen(facts: &Facts<'_>, object: &str, model: &api::AIModel, report: &mut Report<'_>) {
+    let spec = &model.spec;
+    // What states no signature or no digest is spoken of already; and a model by itself harms nobody.
+    let (Some(source), Some(digest)) = (spec.source.as_ref(), spec.digest.as_deref()) else { return };
+    let stated =
+        spec.signature.is_some() || matches!(source.kind, ModelSourceKind::Oci | ModelSourceKind::Image);
+    if facts.pod().is_none() || !stated {
+        return;
+    }
+    let fetched =
+        matches!(source.kind, ModelSourceKind::S3 | ModelSourceKind::HuggingFace) && source.claim().is_none();
+    if fetched {
+        report
+            .unknown(
+                Place::field(object, "spec.source.kind").value(source.kind.as_str()),
+                "is fetched when a pod starts, so nobody can verify before it is loaded that it is what was signed",
+            )
+            .under(&["CoP-5.2"])
+            .fix(Fix::Text(
+                "fetch the files once onto a claim and name it in spec.source.claimName, or push them to a registry and \
+                 mount the artifact"
+                    .to_owned(),
+            ))
+            .in_declaration(facts);
+        return;
+    }
+    report
+        .unknown(
+            Place::field(object, "spec.digest").value(digest),
+            "is not known to be signed: the operator has not verified it yet",
+        )
+        .under(&["CoP-5.2"])
+        .fix(Fix::Command(format!(
+            "kubectl wait aimodel {} -n {} --for=condition=SignatureVerified --timeout=15m",
+            model.metadata.name.as_deref().unwrap_or_default(),
+            model.metadata.namespace.as_deref().unwrap_or_default()
+        )))
+        .may_arrive();
 }
 
 /// Whether the pod names the very artifact that the model is.

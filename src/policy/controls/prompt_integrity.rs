@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Volume;
 use crate::api;
 use crate::api::prompt::{PromptSource, PromptSourceKind};
 use crate::policy::containers::ContainerView;
-use crate::policy::control::{Check, Control, Finding, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Finding, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
 
@@ -19,17 +19,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-2.2", "CoP-5.2", "CoP-8.1.1", "CoP-11.3", "NCSC-O3.2"],
     why: "a system prompt is code in another language, and whoever edits it changes what the system does",
     remedy: "register the text as an AIPrompt with its digest and make the ConfigMap immutable",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-2.2", "CoP-5.2", "CoP-8.1.1", "CoP-11.3", "NCSC-O3.2"],
-            missing: "prompts inside images and in ConfigMaps without the label portcullis.dev/prompt are seen by their names only",
-        },
-        Gap {
-            provisions: &["CoP-2.2", "CoP-5.2", "CoP-8.1.1", "CoP-11.3", "NCSC-O3.2"],
-            missing: "the bytes of prompts in a registry are not hashed again",
-        },
+    gaps: &[],
+    limits: &[
+        "a prompt is known by its label, its name, and the flag or variable that hands it over; what a program reads by its own code is not seen",
+        "the text of a prompt in a registry is bound by the digest of the artifact, and is not hashed by itself",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
@@ -74,7 +68,9 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             }
             for (index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
                 for (path, map) in maps_of(index, volume) {
-                    declared(facts, pod, &path, map, workload, report);
+                    if facts.namespace.config_maps.contains_key(map) || map.contains("prompt") {
+                        declared(facts, pod, &path, map, workload, report);
+                    }
                 }
             }
             for container in &pod.containers {
@@ -204,9 +200,6 @@ fn declared(
     report: &mut Report<'_>,
 ) {
     let labelled = facts.namespace.config_maps.contains_key(map);
-    if !labelled && !map.contains("prompt") {
-        return;
-    }
     let holds = |prompt: &api::AIPrompt| {
         prompt.spec.source.as_ref().is_some_and(|source| source.name.as_deref() == Some(map))
     };
@@ -215,22 +208,27 @@ fn declared(
         return;
     }
     let name = Facts::name_of(workload);
-    let what = if labelled {
-        format!("holds prompts, and {name} declares no AIPrompt with it as its source")
-    } else {
-        format!("is called after prompts, and {name} declares no AIPrompt with it as its source")
+    let what = match (labelled, map.contains("prompt")) {
+        (true, _) => format!("holds prompts, and {name} declares no AIPrompt with it as its source"),
+        (_, true) => {
+            format!("is called after prompts, and {name} declares no AIPrompt with it as its source")
+        }
+        _ => format!("hands over a prompt, and {name} declares no AIPrompt with it as its source"),
     };
     register(report.violated(pod.at(path).value(map), what), workload);
 }
 
 fn register(finding: &mut Finding, workload: &api::AIWorkload) {
+    move_out(finding, workload).may_arrive();
+}
+
+fn move_out<'f>(finding: &'f mut Finding, workload: &api::AIWorkload) -> &'f mut Finding {
     finding
         .under(&["CoP-2.2"])
         .fix(Fix::Text(format!(
             "apply an AIPrompt with the immutable ConfigMap as spec.source and its digest, and name it in spec.prompts of {}",
             Facts::name_of(workload)
         )))
-        .may_arrive();
 }
 
 fn of_container(
@@ -251,11 +249,26 @@ fn of_container(
             ));
     };
     for (index, variable) in container.env.iter().enumerate() {
-        if is_variable(&variable.name) && variable.value.as_deref().is_some_and(is_text) {
-            inline(report, &format!("env[{index}].value"), &format!("variable {:?}", variable.name));
+        let is_prompt = is_variable(&variable.name);
+        match variable.value.as_deref() {
+            Some(value) if is_prompt && is_text(value) => {
+                inline(report, &format!("env[{index}].value"), &format!("variable {:?}", variable.name));
+            }
+            Some(value) if value.starts_with('/') && (is_prompt || names_file(&variable.name)) => {
+                let place = container.path(&format!("env[{index}].value"));
+                file(facts, pod, container, &place, value, workload, report);
+            }
+            _ => {}
         }
-        let map = variable.value_from.as_ref().and_then(|from| from.config_map_key_ref.as_ref());
-        if let Some(map) = map.filter(|map| facts.namespace.config_maps.contains_key(&map.name)) {
+        let from = variable.value_from.as_ref();
+        if let Some(secret) = from.and_then(|from| from.secret_key_ref.as_ref()).filter(|_| is_prompt) {
+            let path = container.path(&format!("env[{index}].valueFrom.secretKeyRef.name"));
+            let what = "is a Secret that hands over a prompt, and what is in it nobody can compare";
+            move_out(report.violated(pod.at(path).value(&secret.name), what), workload);
+        }
+        let map = from.and_then(|from| from.config_map_key_ref.as_ref());
+        if let Some(map) = map.filter(|map| is_prompt || facts.namespace.config_maps.contains_key(&map.name))
+        {
             let path = container.path(&format!("env[{index}].valueFrom.configMapKeyRef.name"));
             declared(facts, pod, &path, &map.name, workload, report);
         }
@@ -278,13 +291,66 @@ fn of_container(
             if !is_flag(flag) {
                 continue;
             }
-            if joined.is_some_and(is_text) {
-                inline(report, &format!("{field}[{index}]"), &format!("flag {flag:?}"));
-            } else if joined.is_none() && words.get(index + 1).is_some_and(|next| is_text(next)) {
-                inline(report, &format!("{field}[{}]", index + 1), &format!("flag {flag:?}"));
+            let (at, value) = match joined {
+                Some(value) => (index, value),
+                None => (index + 1, words.get(index + 1).map_or("", String::as_str)),
+            };
+            if is_text(value) {
+                inline(report, &format!("{field}[{at}]"), &format!("flag {flag:?}"));
+            } else if value.starts_with('/') {
+                let place = container.path(&format!("{field}[{at}]"));
+                file(facts, pod, container, &place, value, workload, report);
             }
         }
     }
+}
+
+/// A file that is handed over as a prompt lies in a registered ConfigMap or comes with a declared model.
+fn file(
+    facts: &Facts<'_>,
+    pod: &PodFacts<'_>,
+    container: &ContainerView<'_>,
+    place: &str,
+    path: &str,
+    workload: &api::AIWorkload,
+    report: &mut Report<'_>,
+) {
+    let holds = |folder: &str| {
+        let rest = path.strip_prefix(folder.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let mounts = container.mounts.iter().filter(|mount| holds(&mount.mount_path));
+    let mount = mounts.max_by_key(|mount| mount.mount_path.len());
+    let Some(mount) = mount else {
+        let what = "hands over a prompt that lies in the image, where nobody registered it";
+        move_out(report.violated(pod.at(place).value(path), what), workload);
+        return;
+    };
+    let volumes = pod.spec.volumes.iter().flatten();
+    let Some((index, volume)) = volumes.enumerate().find(|(_, volume)| volume.name == mount.name) else {
+        return;
+    };
+    // What lies in an artifact or on a claim is a model or a dataset, and judged as such.
+    if volume.image.is_some() || volume.persistent_volume_claim.is_some() {
+        return;
+    }
+    let maps = maps_of(index, volume);
+    if maps.is_empty() {
+        let what =
+            format!("hands over a prompt from volume {:?}, in which nobody registered it", volume.name);
+        move_out(report.violated(pod.at(place).value(path), what), workload);
+    }
+    for (at, map) in maps {
+        // Of those with the label or the name the volumes are spoken of already.
+        if !facts.namespace.config_maps.contains_key(map) && !map.contains("prompt") {
+            declared(facts, pod, &at, map, workload, report);
+        }
+    }
+}
+
+/// Whether a variable names the file of a prompt.
+fn names_file(name: &str) -> bool {
+    ["_FILE", "_PATH"].iter().any(|end| name.strip_suffix(end).is_some_and(is_variable))
 }
 
 fn is_flag(flag: &str) -> bool {

@@ -1,9 +1,10 @@
 //! `provenance-and-sbom`: of what runs it is known who built it, what is inside, and what it was made from.
 
 use crate::api;
-use crate::api::model::ModelSourceKind;
+use crate::api::model::{ModelSourceKind, Origin};
 use crate::policy::containers::ImageUse;
 use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::evidence::{self, About, Answer, Question, Shortfall};
 use crate::policy::facts::{Attested, Facts, Place, PodFacts, Signature, Subject};
 use crate::policy::fix::Fix;
 
@@ -27,61 +28,14 @@ pub(super) const CONTROL: Control = Control {
     why: "without a record of what is inside and who built it, no advisory can be matched to what runs",
     remedy: "attach a CycloneDX and an SLSA provenance attestation to the digest in the build that makes it, and let a \
         trust rule ask for both",
-    gaps: &[
-        Gap {
-            provisions: &[
-                "CoP-2.7",
-                "CoP-7.1",
-                "CoP-7.2",
-                "CoP-8.1.2",
-                "CoP-2.1-n6",
-                "CoP-7.3-n1",
-                "NCSC-D3.9",
-                "NCSC-V3.3",
-            ],
-            missing: "reviewed versions of loader libraries are not compared with the bill of materials",
-        },
-        Gap {
-            provisions: &[
-                "CoP-2.7",
-                "CoP-7.1",
-                "CoP-7.2",
-                "CoP-8.1.2",
-                "CoP-2.1-n6",
-                "CoP-7.3-n1",
-                "NCSC-D3.9",
-                "NCSC-V3.3",
-            ],
-            missing: "statements that no trust rule asks for are not looked up, so they count as missing",
-        },
-        Gap {
-            provisions: &[
-                "CoP-2.7",
-                "CoP-7.1",
-                "CoP-7.2",
-                "CoP-8.1.2",
-                "CoP-2.1-n6",
-                "CoP-7.3-n1",
-                "NCSC-D3.9",
-                "NCSC-V3.3",
-            ],
-            missing: "attestations of models outside registries are not looked up",
-        },
-        Gap {
-            provisions: &[
-                "CoP-2.7",
-                "CoP-7.1",
-                "CoP-7.2",
-                "CoP-8.1.2",
-                "CoP-2.1-n6",
-                "CoP-7.3-n1",
-                "NCSC-D3.9",
-                "NCSC-V3.3",
-            ],
-            missing: "a model without a bill of materials is not refused for that; a verified one is compared with the AIModel",
-        },
+    gaps: &[Gap {
+        provisions: &["CoP-2.7"],
+        missing: "reviewed versions of loader libraries are not compared with the bill of materials",
+    }],
+    limits: &[
+        "statements that no trust rule asks for are not looked up, so they count as missing",
+        "of a model that no registry holds, a bill of materials and a provenance are known from evidence about its digest",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
@@ -99,6 +53,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             {
                 lineage(facts, model, report);
                 card(facts, pod, model, report);
+                described(facts, pod, model, report);
             }
             for image in pod.images().filter(|image| !image.is_volume()) {
                 // An image that nobody vouches for has nothing to add; image-signature-trusted says so.
@@ -156,6 +111,45 @@ fn card(facts: &Facts<'_>, pod: &PodFacts<'_>, model: &api::AIModel, report: &mu
                 .in_declaration(facts);
         }
     }
+}
+
+/// A model from outside comes with a bill of materials, one made here with a provenance: as a verified statement about what
+/// the pod mounts, or as evidence about its digest.
+fn described(facts: &Facts<'_>, pod: &PodFacts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
+    let spec = &model.spec;
+    let here = spec.source.as_ref().is_some_and(|source| source.kind != ModelSourceKind::Api);
+    let (Some(digest), Some(origin), true) = (spec.digest.as_deref(), spec.origin, here) else { return };
+    let (types, kind, provisions): (_, _, &'static [&'static str]) = match origin {
+        Origin::Internal => (PROVENANCE, "Provenance", &["CoP-2.1-n6", "CoP-7.3-n1"]),
+        Origin::External | Origin::OpenSource => (BILLS, "SBOM", &["CoP-7.1", "CoP-7.2", "NCSC-V3.3"]),
+    };
+    let own = |reference: &str| reference.rsplit_once('@').is_some_and(|(_, named)| named == digest);
+    let mut volumes = pod.images().filter(|image| image.is_volume() && own(image.reference));
+    if volumes.any(|image| any(pod.attestations(image.reference), types)) {
+        return;
+    }
+    let mut short = Shortfall::new(facts);
+    if short.ask(Question::of(kind, About::Model(model)).bound()).is_some() {
+        return;
+    }
+    if origin != Origin::Internal {
+        // What is not documented may be let in with a reason that can be shown; supplier-assured speaks of that.
+        let reason = Question::of("ComponentJustification", About::Model(model)).bound().undocumented();
+        if let Answer::Held(_) = evidence::ask(facts, &reason.within(90).with(&["reason", "mitigations"])) {
+            return;
+        }
+    }
+    short.fix(match origin {
+        Origin::Internal => {
+            "attach a provenance to the artifact in the pipeline that trains it, and let the rule of the AITrustPolicy ask \
+             for https://slsa.dev/provenance/v1"
+        }
+        _ => {
+            "attach a CycloneDX with the model to the artifact, and let the rule of the AITrustPolicy ask for \
+             https://cyclonedx.org/bom"
+        }
+    });
+    short.tell(report, Place::object(named(model)), provisions);
 }
 
 fn any(stated: &[Attested], types: &[&str]) -> bool {

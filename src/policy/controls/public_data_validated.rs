@@ -3,7 +3,7 @@
 use crate::api;
 use crate::api::Environment;
 use crate::api::workload::WorkloadType;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, By, Question, Shortfall};
 use crate::policy::facts::{Facts, Place, Subject};
@@ -21,11 +21,10 @@ pub(super) const CONTROL: Control = Control {
     why: "anyone on the internet can write what you will train on tomorrow",
     remedy: "validate the data and record PublicDataValidation for its digest; until then mount it only in \
         quarantine",
-    gaps: &[Gap {
-        provisions: &["CoP-7.3.1", "CoP-7.3.2", "CoP-3.1.2-n1", "ETSI-2"],
-        missing: "the operator does not read the sources again itself; evidence of a watch elsewhere counts",
-    }],
-    limits: &[],
+    gaps: &[],
+    limits: &[
+        "the operator reaches no public source itself: that one changed is known from who watches it, by SourceWatch evidence",
+    ],
     check: Check::Rule(check),
 };
 

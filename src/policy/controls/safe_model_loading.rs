@@ -3,8 +3,9 @@
 use crate::api;
 use crate::api::common::VerificationState;
 use crate::api::model::{ModelFormat, ModelSourceKind};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
-use crate::policy::facts::{Facts, Place, Subject};
+use crate::models::format::Format;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{Facts, Place, ServedFacts, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::servers::{self, Switch, Wrong};
 
@@ -19,17 +20,12 @@ pub(super) const CONTROL: Control = Control {
     why: "some model formats are programs, and loading one hands it the pod",
     remedy: "convert the model to safetensors or gguf, drop switches such as --trust-remote-code, and load from a mounted \
         model by its path",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-2.7", "CoP-2.6-n1", "CoP-2.7-n1"],
-            missing: "storageUri and modelFormat of an InferenceService are seen in its pods only",
-        },
-        Gap {
-            provisions: &["CoP-2.7", "CoP-2.6-n1", "CoP-2.7-n1"],
-            missing: "the contents of files count where the operator has read them on a claim; elsewhere the declared format does",
-        },
+    gaps: &[],
+    limits: &[
+        "what the image itself sets, by its entry point, its variables or its code, is not seen",
+        "of large layers in a registry the parts that tell a format are read ahead, of packed ones the beginning; what the status names as not seen counts by its declared format",
+        "what a pod fetches from a bucket or a hub counts by its declared format; model-signature-trusted calls such a model unknown",
     ],
-    limits: &["what the image itself sets, by its entry point, its variables or its code, is not seen"],
     check: Check::Rule(check),
 };
 
@@ -44,6 +40,7 @@ const CODE: &[&str] = &[
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
         Subject::Model(model) => of_model(facts, model, report),
+        Subject::Served(served) => of_served(facts, served, report),
         Subject::Pod(_) => {
             let Some((_, workload)) = facts.ai_pod() else { return };
             for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name))
@@ -101,6 +98,7 @@ fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
         None => {}
     }
     in_files(facts, &object(), model, convert, report);
+    of_formats(facts, &object(), model, convert, report);
     for (index, file) in spec.files.iter().enumerate() {
         let end = file.path.rsplit_once('.').map_or("", |(_, end)| end);
         if CODE.iter().any(|code| end.eq_ignore_ascii_case(code)) {
@@ -112,6 +110,50 @@ fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
                 .under(&["CoP-2.7-n1"])
                 .fix(convert())
                 .in_declaration(facts);
+        }
+    }
+}
+
+/// Formats of KServe that are read by running what is in them.
+const SERVED_CODE: &[&str] = &[
+    "sklearn",
+    "pytorch",
+    "torch",
+    "torchscript",
+    "tensorflow",
+    "keras",
+    "mlflow",
+    "pickle",
+    "joblib",
+    "cloudpickle",
+    "nemo",
+    "spacy",
+];
+
+/// What a serving object names is a declared model at its pinned state, and in no format that runs code.
+fn of_served(facts: &Facts<'_>, served: &ServedFacts<'_>, report: &mut Report<'_>) {
+    let at = |(path, value): &(String, String)| {
+        Place { object: None, path: Some(path.clone()), value: None }.value(value)
+    };
+    for model in served.models {
+        if let Some(format) = &model.format
+            && SERVED_CODE.iter().any(|code| format.1.eq_ignore_ascii_case(code))
+        {
+            report
+                .violated(at(format), "is a format that runs what is in it when it is loaded")
+                .under(&["CoP-2.7-n1"])
+                .fix(Fix::Text(
+                    "convert the model to safetensors, gguf or onnx and name a runtime for that format"
+                        .to_owned(),
+                ));
+        }
+        // Without a declaration nothing is known to compare with; declared-workloads-only refuses the pods.
+        let (Some(address), Some(workload)) = (&model.address, served.workload) else { continue };
+        if let Err(why) = servers::served(facts, workload, &address.1) {
+            report.violated(at(address), why).under(&["CoP-2.7-n1"]).fix(Fix::Text(format!(
+                "name the claim, artifact or commit of an AIModel that {} declares",
+                Facts::name_of(workload)
+            )));
         }
     }
 }
@@ -146,7 +188,10 @@ fn in_files(
         }
         // Where not even the bytes could be read, others say so.
         VerificationState::Unknown
-            if known.and_then(|k| k.bytes_verified) == Some(VerificationState::Verified) =>
+            if matches!(
+                known.and_then(|k| k.bytes_verified),
+                Some(VerificationState::Verified | VerificationState::NotRequired)
+            ) =>
         {
             report
                 .unknown(place, format!("has files of which nobody can tell what loading them runs: {why}"))
@@ -155,6 +200,33 @@ fn in_files(
                 .in_declaration(facts);
         }
         _ => {}
+    }
+}
+
+/// A kind of file that can carry code is not loaded, even where a scan of this one found none.
+fn of_formats(
+    facts: &Facts<'_>,
+    object: &str,
+    model: &api::AIModel,
+    convert: impl Fn() -> Fix,
+    report: &mut Report<'_>,
+) {
+    let Some(known) = model.status.as_ref().and_then(|status| status.verification.as_ref()) else { return };
+    let fails = known.formats_verified == Some(VerificationState::Failed);
+    if fails || known.digest.is_none() || known.digest != model.spec.digest {
+        return;
+    }
+    for seen in &known.formats_seen {
+        let Some(format) = Format::carrier(&seen.format) else { continue };
+        let files = if seen.files == 1 { "a file".to_owned() } else { format!("{} files", seen.files) };
+        report
+            .violated(
+                Place::field(object, "spec.digest").value(model.spec.digest.as_deref().unwrap_or_default()),
+                format!("holds {files} of format {format}, which can carry code"),
+            )
+            .under(&["CoP-2.7-n1"])
+            .fix(convert())
+            .in_declaration(facts);
     }
 }
 

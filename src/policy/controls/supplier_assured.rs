@@ -1,12 +1,15 @@
 //! `supplier-assured`: what comes from outside comes from somebody whom somebody examined.
 
+use std::collections::BTreeMap;
+
 use crate::api;
 use crate::api::model::{ModelSourceKind, Origin};
 use crate::api::supplier::{SupplierKind, SupplierStatus};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
-use crate::policy::evidence::{About, Answer, Question, Shortfall, ask};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::evidence::{About, Answer, Question, Shortfall, ask, entries, unnamed};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
+use crate::policy::image::ImageRef;
 
 /// Outside models, interfaces and devices come from examined suppliers.
 pub(super) const CONTROL: Control = Control {
@@ -29,51 +32,12 @@ pub(super) const CONTROL: Control = Control {
     why: "a model is as trustworthy as whoever made it, and somebody must have looked",
     remedy: "name an AISupplier under supplierRef whose due diligence is current and whose spec.sources \
         hold the address",
-    gaps: &[
-        Gap {
-            provisions: &[
-                "CoP-2.6",
-                "CoP-2.7",
-                "CoP-3.4",
-                "CoP-7.1",
-                "CoP-7.2",
-                "CoP-7.2.1",
-                "CoP-7.2.1-n1",
-                "NCSC-V1.2",
-                "CfV-VENDOR",
-            ],
-            missing: "suppliers of container images and of libraries in them are not resolved",
-        },
-        Gap {
-            provisions: &[
-                "CoP-2.6",
-                "CoP-2.7",
-                "CoP-3.4",
-                "CoP-7.1",
-                "CoP-7.2",
-                "CoP-7.2.1",
-                "CoP-7.2.1-n1",
-                "NCSC-V1.2",
-                "CfV-VENDOR",
-            ],
-            missing: "risks that are left to a supplier are not compared with its assurances",
-        },
-        Gap {
-            provisions: &[
-                "CoP-2.6",
-                "CoP-2.7",
-                "CoP-3.4",
-                "CoP-7.1",
-                "CoP-7.2",
-                "CoP-7.2.1",
-                "CoP-7.2.1-n1",
-                "NCSC-V1.2",
-                "CfV-VENDOR",
-            ],
-            missing: "which policy a supplier accepted is not compared with the newest one",
-        },
+    gaps: &[],
+    limits: &[
+        "libraries inside an image are the matter of provenance-and-sbom",
+        "an image whose repository no AISupplier names counts as made here, unless a profile lists the own places in supplier.ownImages",
+        "which requirements are the newest is known where a profile names their digest in supplier.requirements",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
@@ -88,7 +52,10 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                 sold_by_nobody(facts, supplier, why, report);
             }
         }
-        Subject::Workload(workload) => of_apis(facts, workload, report),
+        Subject::Workload(workload) => {
+            of_apis(facts, workload, report);
+            of_risks(facts, workload, report);
+        }
         Subject::Pod(_) => {
             let Some((pod, workload)) = facts.ai_pod() else { return };
             for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name))
@@ -96,6 +63,8 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                 of_model(facts, model, report);
             }
             of_apis(facts, workload, report);
+            of_risks(facts, workload, report);
+            of_images(facts, pod, report);
             of_devices(facts, pod, report);
         }
         _ => {}
@@ -250,6 +219,21 @@ fn examined(
             "record the acceptance in spec.requirements of the AISupplier",
         ));
     }
+    let newest: Vec<&str> = facts.settings.words("supplier.requirements").collect();
+    let accepted = spec.requirements.as_ref().filter(|r| r.accepted == Some(true));
+    if let Some(accepted) = accepted.filter(|_| !newest.is_empty()) {
+        let digest = accepted.policy_digest.as_deref();
+        if !digest.is_some_and(|digest| newest.contains(&digest)) {
+            wrong.push((
+                match digest {
+                    Some(digest) => format!("has accepted requirements {digest:?}, which are not the newest"),
+                    None => "does not say by policyDigest which requirements it has accepted".to_owned(),
+                },
+                &["CoP-7.1"],
+                "have the newest requirements accepted and set spec.requirements.policyDigest of the AISupplier",
+            ));
+        }
+    }
     if spec.verified != Some(true) && !justified {
         wrong.push((
             "is not verified to be who it says".to_owned(),
@@ -299,6 +283,75 @@ fn of_apis(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_
         if let Some(supplier) = resolve(facts, &place, name, report) {
             examined(facts, &place, supplier, false, report);
         }
+    }
+}
+
+/// What others make and run here comes from somebody who was examined too.
+fn of_images(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    let own: Vec<&str> = facts.settings.words("supplier.ownImages").collect();
+    if own.is_empty() && facts.cluster.suppliers.is_empty() {
+        return;
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for image in pod.images().filter(|image| !image.is_volume()) {
+        if seen.contains(&image.reference) {
+            continue;
+        }
+        seen.push(image.reference);
+        // What is no reference, image-digest-pinned speaks of.
+        let Ok(parsed) = ImageRef::parse(image.reference) else { continue };
+        let from = |pattern: &str| covers(pattern, parsed.name()) || covers(pattern, image.reference);
+        if own.iter().any(|pattern| from(pattern)) {
+            continue;
+        }
+        let place = pod.at(image.path()).value(image.reference);
+        let mut suppliers = facts.cluster.suppliers.values();
+        if let Some(supplier) = suppliers.find(|supplier| supplier.spec.sources.iter().any(|p| from(p))) {
+            examined(facts, &place, supplier, false, report);
+        } else if !own.is_empty() {
+            report
+                .violated(place, "is from no place of the organisation and of no AISupplier")
+                .under(&["CoP-7.1"])
+                .fix(Fix::Text(
+                    "ask those who buy to name its repository in spec.sources of an AISupplier, or use an image of your own"
+                        .to_owned(),
+                ))
+                .may_arrive();
+        }
+    }
+}
+
+/// A risk that is left to a supplier is one that the supplier has answered for.
+fn of_risks(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    if facts.cluster.suppliers.is_empty() {
+        return;
+    }
+    // Whether there is a register at all is the matter of risk-acceptance-current.
+    let register = ask(facts, &Question::of("RiskRegister", About::Workload(workload)).with(&["risks"]));
+    let Answer::Held(register) = register else { return };
+    let mut left: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for risk in entries(register, "risks") {
+        let text = |key: &str| risk.get(key).and_then(serde_json::Value::as_str);
+        if let Some(party) = text("ownerParty") {
+            left.entry(party).or_default().push(text("id").unwrap_or("without id"));
+        }
+    }
+    for (party, risks) in left {
+        // What stays inside the organisation needs no assurance from outside.
+        let Some(supplier) = facts.cluster.suppliers.get(party) else { continue };
+        let mut short = Shortfall::new(facts);
+        short.hint("riskIds", risks.iter().map(|id| (*id).to_owned()).collect());
+        let question = Question::of("ThirdPartyAssurance", About::Supplier(supplier)).with(&["riskIds"]);
+        if let Some(assurance) = short.ask(question) {
+            let open = unnamed(assurance, "riskIds", &risks);
+            short.require(open.is_empty(), || {
+                format!("{} does not answer for risks {}", Shortfall::name(assurance), Shortfall::list(&open))
+            });
+        }
+        if !short.is_empty() {
+            short.fix("have the supplier answer for each of these risks, or name another ownerParty in the register");
+        }
+        short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-3.4"]);
     }
 }
 

@@ -1,14 +1,15 @@
 //! `trust-roots-managed`: a signature is worth as much as the care for its key.
 
+use k8s_openapi::api::core::v1::KeyToPath;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api;
-use crate::api::common::Party;
+use crate::api::common::{AssetOwners, AssetStatus, Party};
 use crate::api::supplier::SupplierStatus;
 use crate::api::trust::{Authority, Revocation, RevokedKind};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
-use crate::policy::facts::{Facts, Place, Subject};
+use crate::policy::facts::{Facts, Place, PodFacts, Subject, Writer};
 use crate::policy::fix::Fix;
 
 /// Authorities have an owner and an end, and what is revoked runs nowhere.
@@ -22,31 +23,30 @@ pub(super) const CONTROL: Control = Control {
     why: "whoever holds an old or weak key can sign anything in your name",
     remedy: "give each authority of the AITrustPolicy an owner, an accepted algorithm and notAfter, and \
         rotate before that date",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-5.2", "NCSC-V1.2", "NCSC-P2.4"],
-            missing: "who changes a trust policy is not compared with the authors of assets",
-        },
-        Gap {
-            provisions: &["CoP-5.2", "NCSC-V1.2", "NCSC-P2.4"],
-            missing: "private keys of signers in Secrets of the cluster are not searched",
-        },
-        Gap {
-            provisions: &["CoP-5.2", "NCSC-V1.2", "NCSC-P2.4"],
-            missing: "evidence of how keys are kept is not asked for",
-        },
+    gaps: &[],
+    limits: &[
+        "what is in a Secret is not read: a signing key is known by the names under which a pod takes it",
+        "how a key is kept outside the cluster is not seen",
+        "who made an asset is known by its owner and by the history of the asset",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
-        Subject::TrustPolicy(policy, _) => of_policy(facts, policy, report),
+        Subject::TrustPolicy(policy, _, writer) => {
+            of_policy(facts, policy, report);
+            if let Some(writer) = writer {
+                written(facts, policy, *writer, report);
+            }
+        }
         Subject::Model(model) => of_model(facts, model, report),
         Subject::Dataset(dataset) => of_dataset(facts, dataset, report),
         Subject::Prompt(prompt) => of_prompt(facts, prompt, report),
         Subject::Pod(_) => {
+            if let Some(pod) = facts.governed_pod() {
+                keys(pod, report);
+            }
             // Without a policy and without a supplier nothing can be revoked.
             if facts.cluster.trust_policies.is_empty() && facts.cluster.suppliers.is_empty() {
                 return;
@@ -84,6 +84,106 @@ fn of_policy(facts: &Facts<'_>, policy: &api::AITrustPolicy, report: &mut Report
                 .fix(Fix::Text("set owner to the user or group who would have to revoke it".to_owned()));
         }
         ends(facts, authority, &place, report);
+    }
+}
+
+/// Whoever makes an asset does not decide whose signature it needs.
+fn written(facts: &Facts<'_>, policy: &api::AITrustPolicy, writer: Writer<'_>, report: &mut Report<'_>) {
+    let is_theirs = |owners: Option<&AssetOwners>, status: Option<&AssetStatus>| {
+        let owner = owners.and_then(|owners| owners.owner.as_ref());
+        let owns = owner.is_some_and(|owner| {
+            owner.user.as_deref() == Some(writer.user)
+                || owner.group.as_ref().is_some_and(|group| writer.groups.contains(group))
+        });
+        owns || status.is_some_and(|s| s.history.iter().any(|e| e.user.as_deref() == Some(writer.user)))
+    };
+    let theirs = facts.cluster.namespaces.values().find_map(|home| {
+        let models = home.models.values().map(|o| ("AIModel", &o.metadata, &o.spec.owners, &o.status));
+        let data = home.datasets.values().map(|o| ("AIDataset", &o.metadata, &o.spec.owners, &o.status));
+        let prompts = home.prompts.values().map(|o| ("AIPrompt", &o.metadata, &o.spec.owners, &o.status));
+        let mut all = models.chain(data).chain(prompts);
+        all.find(|(.., owners, status)| is_theirs(owners.as_ref(), status.as_ref()))
+            .map(|(kind, metadata, ..)| named(kind, metadata))
+    });
+    let Some(theirs) = theirs else { return };
+    report
+        .violated(
+            Place::object(format!("AITrustPolicy {}", policy.metadata.name.as_deref().unwrap_or_default())),
+            format!("is written by {:?}, who made or owns {theirs}: nobody decides whose signature the own work needs", writer.user),
+        )
+        .under(&["NCSC-P2.4"])
+        .fix(Fix::Text("let somebody who keeps trust and makes no models, datasets or prompts apply it".to_owned()));
+}
+
+/// Names by which tools for signing take their private keys.
+const KEY_VARIABLES: &[&str] = &[
+    "COSIGN_PRIVATE_KEY",
+    "COSIGN_PASSWORD",
+    "COSIGN_KEY",
+    "SIGNING_KEY",
+    "SIGNING_PRIVATE_KEY",
+    "SIGSTORE_KEY",
+];
+const KEY_FILES: &[&str] =
+    &["cosign.key", "import-cosign.key", "cosign.password", "signing.key", "signing-key", "signing-key.pem"];
+
+/// A workload that holds a key can sign in the name of those who answer for it.
+fn keys(pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    let tell = |report: &mut Report<'_>, path: &str, name: &str, what: &str| {
+        report
+            .violated(
+                pod.at(path).value(name),
+                format!("{what} a key to sign with, so whoever takes the pod over can sign in your name"),
+            )
+            .under(&["NCSC-P2.4"])
+            .fix(Fix::Text(
+                "sign where artifacts are built, with a key service or by identity, and take the key out of this namespace"
+                    .to_owned(),
+            ));
+    };
+    let is_file = |name: &str| KEY_FILES.contains(&name);
+    let is_secret = |name: &str| {
+        name == "cosign"
+            || name.ends_with("-cosign")
+            || name.ends_with("signing-key")
+            || name.ends_with("cosign-key")
+    };
+    for (index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
+        let mut at = |path: &str, name: Option<&str>, items: Option<&Vec<KeyToPath>>| {
+            let item = items.into_iter().flatten().position(|item| is_file(&item.key));
+            if let Some(item) = item {
+                let path = format!("spec.volumes[{index}].{path}.items[{item}].key");
+                let key = items.and_then(|items| items.get(item)).map_or("", |item| item.key.as_str());
+                tell(report, &path, key, "is by its name");
+            } else if let Some(name) = name.filter(|name| is_secret(name)) {
+                let field = if path == "secret" { "secretName" } else { "name" };
+                tell(report, &format!("spec.volumes[{index}].{path}.{field}"), name, "holds by its name");
+            }
+        };
+        if let Some(secret) = &volume.secret {
+            at("secret", secret.secret_name.as_deref(), secret.items.as_ref());
+        }
+        let sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+        for (source, secret) in sources.enumerate().filter_map(|(n, s)| Some((n, s.secret.as_ref()?))) {
+            at(
+                &format!("projected.sources[{source}].secret"),
+                Some(secret.name.as_str()),
+                secret.items.as_ref(),
+            );
+        }
+    }
+    for container in &pod.containers {
+        for (index, variable) in container.env.iter().enumerate() {
+            let secret = variable.value_from.as_ref().and_then(|from| from.secret_key_ref.as_ref());
+            let Some(secret) = secret else { continue };
+            let named = KEY_VARIABLES.iter().any(|end| {
+                variable.name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
+            });
+            if named || is_file(&secret.key) {
+                let path = container.path(&format!("env[{index}]"));
+                tell(report, &path, &variable.name, "takes by its name");
+            }
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub enum About<'a> {
     Model(&'a AIModel),
     /// A dataset; its state is its digest.
     Dataset(&'a AIDataset),
+    /// A dataset in another state than its present one, by the digest of that.
+    Sealed(&'a AIDataset, &'a str),
     /// A prompt; its state is its digest.
     Prompt(&'a AIPrompt),
     /// An image, by its reference with a digest.
@@ -31,7 +33,7 @@ impl<'a> About<'a> {
         match self {
             Self::Workload(_) => "AIWorkload",
             Self::Model(_) => "AIModel",
-            Self::Dataset(_) => "AIDataset",
+            Self::Dataset(_) | Self::Sealed(..) => "AIDataset",
             Self::Prompt(_) => "AIPrompt",
             Self::Image(_) => "Image",
             Self::Organisation(_) => "AIGovernance",
@@ -45,7 +47,7 @@ impl<'a> About<'a> {
         match self {
             Self::Workload(o) => o.metadata.name.as_deref(),
             Self::Model(o) => o.metadata.name.as_deref(),
-            Self::Dataset(o) => o.metadata.name.as_deref(),
+            Self::Dataset(o) | Self::Sealed(o, _) => o.metadata.name.as_deref(),
             Self::Prompt(o) => o.metadata.name.as_deref(),
             Self::Organisation(o) => o.metadata.name.as_deref(),
             Self::Supplier(o) => o.metadata.name.as_deref(),
@@ -64,7 +66,7 @@ impl<'a> About<'a> {
         match self {
             Self::Workload(o) => o.metadata.namespace.as_deref(),
             Self::Model(o) => o.metadata.namespace.as_deref(),
-            Self::Dataset(o) => o.metadata.namespace.as_deref(),
+            Self::Dataset(o) | Self::Sealed(o, _) => o.metadata.namespace.as_deref(),
             Self::Prompt(o) => o.metadata.namespace.as_deref(),
             Self::Image(_) | Self::Organisation(_) | Self::Supplier(_) => None,
         }
@@ -80,6 +82,7 @@ impl<'a> About<'a> {
             Self::Workload(_) => Some(facts.composition()).filter(|digest| !digest.is_empty()),
             Self::Model(o) => o.spec.digest.as_deref(),
             Self::Dataset(o) => o.spec.digest.as_deref(),
+            Self::Sealed(_, digest) => Some(digest),
             Self::Prompt(o) => o.spec.digest.as_deref(),
             Self::Image(reference) => reference.rsplit_once('@').map(|(_, digest)| digest),
             Self::Organisation(_) | Self::Supplier(_) => None,
@@ -152,7 +155,7 @@ impl<'a> About<'a> {
                 o.spec.owners.developer.as_ref().and_then(|party| party.user.as_deref()) == Some(user)
             }
             Self::Model(o) => owns(o.spec.owners.as_ref(), o.status.as_ref()),
-            Self::Dataset(o) => owns(o.spec.owners.as_ref(), o.status.as_ref()),
+            Self::Dataset(o) | Self::Sealed(o, _) => owns(o.spec.owners.as_ref(), o.status.as_ref()),
             Self::Prompt(o) => owns(o.spec.owners.as_ref(), o.status.as_ref()),
             Self::Image(_) | Self::Organisation(_) | Self::Supplier(_) => false,
         }

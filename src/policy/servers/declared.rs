@@ -283,7 +283,8 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
             return self.path(cache).map_err(|why| format!("is taken from the cache {cache:?}, which {why}"));
         }
         let same = |reference: &str| {
-            let plain = |text: &str| text.trim_start_matches("hf://").trim_end_matches('/').to_owned();
+            let plain =
+                |text: &str| version_of(text).0.trim_start_matches("hf://").trim_end_matches('/').to_owned();
             plain(reference) == plain(&load.value)
         };
         let declared = self.models.iter().find(|(_, s)| s.reference.as_deref().is_some_and(same));
@@ -295,7 +296,7 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
             ));
         };
         if load.form == Form::Address && !load.value.starts_with("hf://") {
-            return Ok(());
+            return source.takes_version(version_of(&load.value).1);
         }
         match (&load.revision, source.revision.as_deref()) {
             (Some(given), Some(pinned)) if given == pinned => Ok(()),
@@ -351,6 +352,36 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
                 api.host
             ),
         });
+    }
+}
+
+/// An address, and the version of an object in a bucket that it names: `s3://bucket/key?versionId=VERSION`.
+pub(super) fn version_of(address: &str) -> (&str, Option<&str>) {
+    let Some((plain, query)) = address.split_once('?') else { return (address, None) };
+    let mut parts = query.split('&').filter_map(|part| part.split_once('='));
+    let version = parts.find(|(key, _)| key.eq_ignore_ascii_case("versionId")).map(|(_, version)| version);
+    (plain, version)
+}
+
+impl ModelSource {
+    /// Whether an object of a bucket is taken at the version that is declared, in `revision` or in the address itself.
+    ///
+    /// # Errors
+    /// What is wrong, as a clause.
+    pub(super) fn takes_version(&self, given: Option<&str>) -> Result<(), String> {
+        let own = self.revision.as_deref().or_else(|| version_of(self.reference.as_deref()?).1);
+        match (own, given) {
+            (None, None) => Ok(()),
+            (Some(own), Some(given)) if own == given => Ok(()),
+            (Some(own), Some(_)) => Err(format!("is not the version {own:?} that its AIModel names")),
+            (Some(own), None) => Err(format!(
+                "is fetched without a version, so what comes can change; its AIModel names {own:?}, and a program that \
+                 takes none needs a copy on a claim"
+            )),
+            (None, Some(_)) => {
+                Err("names a version, and its AIModel none in spec.source.revision".to_owned())
+            }
+        }
     }
 }
 

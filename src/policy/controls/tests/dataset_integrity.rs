@@ -74,7 +74,7 @@ fn what_a_model_learns_from_was_cleaned_in_this_state() {
             .model("m", &json!({"trainedOn": [{"dataset": "d", "digest": digest}]}));
         bench.judge(&CONTROL, Subject::Model(&bench.namespace.models["m"])).len()
     };
-    assert_eq!((learnt(DIGEST), learnt(&DIGEST.replace("aaaa", "bbbb"))), (1, 0));
+    assert_eq!((learnt(DIGEST), learnt(&DIGEST.replace("aaaa", "bbbb"))), (1, 1), "of any state");
 }
 
 #[test]

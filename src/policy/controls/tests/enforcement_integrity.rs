@@ -184,7 +184,7 @@ fn a_trust_policy_can_be_used_as_it_stands() {
     let of = |spec: Value, problems: &[&str]| {
         let policy: api::AITrustPolicy = read(json!({"metadata": {"name": "default"}, "spec": spec}));
         let problems: Vec<String> = problems.iter().map(|&problem| problem.to_owned()).collect();
-        Bench::new("production", "internal").judge(&CONTROL, Subject::TrustPolicy(&policy, &problems))
+        Bench::new("production", "internal").judge(&CONTROL, Subject::TrustPolicy(&policy, &problems, None))
     };
     let authorities = json!([{"name": "ci", "key": {"pem": "x"}}]);
     let rule = |extra: Value| merged(json!({"match": {"artifact": "image"}, "authorities": ["ci"]}), &extra);

@@ -135,11 +135,60 @@ fn no_prompt_stands_in_the_manifest() {
         );
     }
     for container in [
-        json!({"args": ["--chat-template=/prompts/chat.jinja"]}),
         json!({"args": ["--chat-template", "chatml"]}),
         json!({"args": ["--systematic=a b c d"]}),
-        json!({"env": [{"name": "PROMPT_FILE", "value": "a b c d"}, {"name": "PROMPT", "value": "/prompts/x"}]}),
+        json!({"env": [{"name": "PROMPT_FILE", "value": "a b c d"}]}),
     ] {
         assert_eq!(of(container.clone()), [""; 0], "{container}");
     }
+}
+
+#[test]
+fn files_of_prompts_lie_where_somebody_registered_them() {
+    let bench = Bench::new("production", "internal").workload(&json!({}));
+    let of = |path: &str| {
+        lines(&bench.of_pod(
+            &CONTROL,
+            &json!({
+                "containers": [{"name": "c", "args": ["--chat-template", path],
+                    "volumeMounts": [{"name": "map", "mountPath": "/map"}, {"name": "tmp", "mountPath": "/tmp/"},
+                        {"name": "model", "mountPath": "/models"}, {"name": "claim", "mountPath": "/claim"}]}],
+                "volumes": [{"name": "map", "configMap": {"name": "texts"}}, {"name": "tmp", "emptyDir": {}},
+                    {"name": "model", "image": {"reference": "r/m"}},
+                    {"name": "claim", "persistentVolumeClaim": {"claimName": "c"}}],
+            }),
+        ))
+    };
+    let at = |path: &str| format!("spec.containers[0].args[1] {path:?}: ");
+    let handed = "hands over a prompt";
+    assert_eq!(of("/models/chat.jinja"), [""; 0]);
+    assert_eq!(of("/claim/chat.jinja"), [""; 0]);
+    assert_eq!(
+        of("/map/chat.jinja"),
+        [format!(
+            "spec.volumes[0].configMap.name \"texts\": {handed}, and AIWorkload chat-prod/chat declares no AIPrompt with it \
+             as its source [may arrive]"
+        )]
+    );
+    assert_eq!(
+        of("/tmp/chat.jinja"),
+        [format!("{}{handed} from volume \"tmp\", in which nobody registered it", at("/tmp/chat.jinja"))]
+    );
+    for path in ["/maps/chat.jinja", "/opt/x"] {
+        let said = format!("{}{handed} that lies in the image, where nobody registered it", at(path));
+        assert_eq!(of(path), [said]);
+    }
+    let variables = json!({"containers": [{"name": "c", "env": [
+        {"name": "SYSTEM_PROMPT_FILE", "value": "/opt/x"}, {"name": "LOG_FILE", "value": "/opt/y"},
+        {"name": "PROMPT", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+        {"name": "PROMPT_TEMPLATE", "valueFrom": {"configMapKeyRef": {"name": "texts", "key": "k"}}},
+    ]}]});
+    assert_lines(
+        &bench.of_pod(&CONTROL, &variables),
+        &[
+            r#"spec.containers[0].env[0].value "/opt/x": hands over a prompt that lies in the image, where nobody registered it"#,
+            r#"spec.containers[0].env[2].valueFrom.secretKeyRef.name "s": is a Secret that hands over a prompt, and what is in it nobody can compare"#,
+            r#"spec.containers[0].env[3].valueFrom.configMapKeyRef.name "texts": hands over a prompt, and AIWorkload chat-prod/chat declares no AIPrompt with it as its source [may arrive]"#,
+        ],
+    );
 }

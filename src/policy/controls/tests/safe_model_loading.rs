@@ -236,3 +236,75 @@ fn what_the_operator_saw_in_the_files_counts_more_than_the_declaration() {
     assert_eq!(judged(&stated, DIGEST, "Unknown", "Unknown"), [""; 0]);
     assert_eq!(judged(&stated, &DIGEST.replace("aaaa", "bbbb"), "Failed", "Verified"), [""; 0]);
 }
+
+#[test]
+fn what_a_serving_object_names_is_declared_pinned_and_no_program() {
+    use crate::policy::facts::{ServedFacts, ServedModel};
+    let models = ["claim", "artifact", "hub", "bucket"];
+    let used: Vec<Value> = models.iter().map(|name| json!({"name": name})).collect();
+    let bench = Bench::new("production", "internal")
+        .workload(&json!({"models": used}))
+        .model("claim", &json!({"source": {"kind": "pvc", "claimName": "w", "path": "m/v1"}}))
+        .model("artifact", &json!({"source": {"kind": "oci", "reference": format!("r.example/m@{DIGEST}")}}))
+        .model("hub", &json!({"source": {"kind": "huggingface", "reference": "org/m", "revision": COMMIT}}))
+        .model("bucket", &json!({"source": {"kind": "s3", "reference": "s3://b/m", "revision": "v7"}}));
+    let said = |address: &str, format: &str, workload: bool| {
+        let field =
+            |path: &str, value: &str| (!value.is_empty()).then(|| (path.to_owned(), value.to_owned()));
+        let models = [ServedModel { address: field("a", address), format: field("f", format) }];
+        let workload = workload.then(|| &bench.namespace.workloads["chat"]);
+        lines(&bench.judge(&CONTROL, Subject::Served(ServedFacts { workload, models: &models })))
+    };
+    let of = "AIWorkload chat-prod/chat declares";
+    for (address, what) in [
+        ("pvc://w/m/v1", None),
+        ("pvc://w/m/v1/sub", None),
+        ("pvc://w/m/v12", Some(format!(r#"lies at "m/v12" of its claim, and the model that {of} at "m/v1""#))),
+        ("pvc://other", Some(format!("is no model that {of}"))),
+        (&format!("oci://r.example/m@{DIGEST}"), None),
+        ("oci://r.example/m:v1", Some(format!("names no digest, and is no model that {of}"))),
+        (&format!("hf://org/m:{COMMIT}"), None),
+        ("hf://org/m", Some(format!("is fetched at another state than the commit {COMMIT:?} that its AIModel names"))),
+        ("hf://org/x:main", Some(format!("is no model that {of}"))),
+        ("s3://b/m?versionId=v7", None),
+        ("s3://b/m?versionId=v8", Some(r#"is not the version "v7" that its AIModel names"#.to_owned())),
+        (
+            "s3://b/m",
+            Some(
+                r#"is fetched without a version, so what comes can change; its AIModel names "v7", and a program that takes none needs a copy on a claim"#
+                    .to_owned(),
+            ),
+        ),
+        ("gs://b/m", Some(format!("is no model that {of}"))),
+    ] {
+        let wanted: Vec<String> = what.map(|what| format!("a {address:?}: {what}")).into_iter().collect();
+        assert_eq!(said(address, "onnx", true), wanted, "{address}");
+        // Whether it is declared is known of a declared workload only.
+        assert_eq!(said(address, "", false), [""; 0], "{address}");
+    }
+    assert_eq!(
+        said("", "SKLearn", false),
+        [r#"f "SKLearn": is a format that runs what is in it when it is loaded"#]
+    );
+}
+
+#[test]
+fn an_object_of_a_bucket_is_taken_at_its_version() {
+    let said = |source: Value, value: &str| {
+        let bench = Bench::new("production", "internal")
+            .workload(&json!({"models": [{"name": "m"}]}))
+            .model("m", &json!({"source": source, "digest": DIGEST, "format": "gguf"}));
+        lines(&bench.of_pod(&CONTROL, &json!({"containers": [{"name": "c", "args": ["--model", value]}]})))
+    };
+    let pinned = json!({"kind": "s3", "reference": "s3://b/m", "revision": "v7"});
+    let at = |value: &str, what: &str| vec![format!("spec.containers[0].args[1] {value:?}: {what}")];
+    assert_eq!(said(pinned.clone(), "s3://b/m?versionId=v7"), [""; 0]);
+    let other = "s3://b/m?versionId=v6";
+    assert_eq!(said(pinned.clone(), other), at(other, r#"is not the version "v7" that its AIModel names"#));
+    assert!(said(pinned, "s3://b/m")[0].contains("is fetched without a version"));
+    let address = json!({"kind": "s3", "reference": "s3://b/m?versionId=v7"});
+    assert_eq!(said(address, "s3://b/m?versionId=v7"), [""; 0]);
+    let open = json!({"kind": "s3", "reference": "s3://b/m"});
+    assert_eq!(said(open.clone(), "s3://b/m"), [""; 0]);
+    assert_eq!(said(open, other), at(other, "names a version, and its AIModel none in spec.source.revision"));
+}

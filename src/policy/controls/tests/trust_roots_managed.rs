@@ -13,7 +13,7 @@ fn of_policy(authority: &Value) -> Vec<String> {
                        "notAfter": "2026-12-31"});
     let policy =
         read(json!({"metadata": {"name": "t"}, "spec": {"authorities": [merged(whole, authority)]}}));
-    lines(&Bench::new("production", "internal").judge(&CONTROL, Subject::TrustPolicy(&policy, &[])))
+    lines(&Bench::new("production", "internal").judge(&CONTROL, Subject::TrustPolicy(&policy, &[], None)))
 }
 
 #[test]
@@ -95,4 +95,62 @@ fn what_is_revoked_runs_nowhere() {
     // A revocation of another kind or value touches nothing.
     let other = json!([{"kind": "key", "value": DIGEST}, {"kind": "supplier", "value": "labs"}]);
     assert_lines(&bench(other, "suspended").of_pod(&CONTROL, &pod), &[]);
+}
+
+#[test]
+fn who_makes_assets_does_not_decide_whose_signature_they_need() {
+    use crate::policy::facts::Writer;
+    let of = |user: &str, groups: &[&str]| {
+        let policy = read(json!({"metadata": {"name": "t"}, "spec": {}}));
+        let groups: Vec<String> = groups.iter().map(|group| (*group).to_owned()).collect();
+        let bench = Bench::new("production", "internal")
+            .model("m", &json!({"owners": {"owner": {"group": "model-team"}}}))
+            .dataset("d", &json!({"owners": {"owner": {"user": "d.ata"}}}));
+        let mut bench = bench;
+        let model = Arc::make_mut(bench.namespace.models.get_mut("m").unwrap());
+        model.status = Some(read(json!({"history": [{"at": "2025-01-01", "user": "m.aker"}]})));
+        bench.cluster.namespaces.insert("chat-prod".to_owned(), bench.namespace.clone());
+        let writer = Some(Writer { user, groups: &groups });
+        lines(&bench.judge(&CONTROL, Subject::TrustPolicy(&policy, &[], writer)))
+    };
+    let told = |user: &str, what: &str| {
+        vec![format!(
+            "AITrustPolicy t: is written by {user:?}, who made or owns {what}: nobody decides whose signature the own work \
+             needs"
+        )]
+    };
+    assert_eq!(of("t.rust", &["trust"]), [""; 0]);
+    assert_eq!(of("t.rust", &["trust", "model-team"]), told("t.rust", "AIModel chat-prod/m"));
+    assert_eq!(of("m.aker", &[]), told("m.aker", "AIModel chat-prod/m"));
+    assert_eq!(of("d.ata", &[]), told("d.ata", "AIDataset chat-prod/d"));
+}
+
+#[test]
+fn no_workload_holds_a_key_to_sign_with() {
+    let bench = Bench::new("production", "internal").workload(&json!({}));
+    let end = "a key to sign with, so whoever takes the pod over can sign in your name";
+    let said = |pod: &Value| lines(&bench.of_pod(&CONTROL, pod));
+    let pod = json!({
+        "containers": [{"name": "c", "env": [
+            {"name": "COSIGN_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "s", "key": "p"}}},
+            {"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "cosign.key"}}},
+            {"name": "API_KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "key"}}},
+        ]}],
+        "volumes": [
+            {"name": "a", "secret": {"secretName": "model-signing-key"}},
+            {"name": "b", "projected": {"sources": [{"secret": {"name": "x", "items": [{"key": "signing.key", "path": "k"}]}}]}},
+            {"name": "c", "secret": {"secretName": "tls", "items": [{"key": "tls.key", "path": "k"}]}},
+        ],
+    });
+    assert_eq!(
+        said(&pod),
+        [
+            format!("spec.volumes[0].secret.secretName \"model-signing-key\": holds by its name {end}"),
+            format!(
+                "spec.volumes[1].projected.sources[0].secret.items[0].key \"signing.key\": is by its name {end}"
+            ),
+            format!("spec.containers[0].env[0] \"COSIGN_PASSWORD\": takes by its name {end}"),
+            format!("spec.containers[0].env[1] \"A\": takes by its name {end}"),
+        ]
+    );
 }
