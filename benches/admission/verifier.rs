@@ -1,5 +1,6 @@
-//! The verifier alone, without an API server: reviews that ask for one image, or for four with five signatures each, cold
-//! and warm, one and many at a time.
+//! The verifier alone, without an API server: reviews that ask for one image, signed by a tag or by a bundle among its
+//! referrers, for four with five signatures each, or for a model signed by the list of its files; cold and warm, one and
+//! many at a time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,8 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use futures::future::join_all;
 use portcullis::gather::registry::{
-    AuthoritySpec, CompiledTrust, ImageRef, PolicySpec, ProofSpec, Question, RegistrySpec, RootSpec,
-    RuleSpec, Verifier, VerifierConfig,
+    Artifact, AuthoritySpec, CompiledTrust, ImageRef, PolicySpec, ProofSpec, Question, RegistrySpec,
+    RootSpec, RuleSpec, Verifier, VerifierConfig,
 };
 
 use super::registry::Registry;
@@ -26,11 +27,21 @@ struct Shape {
     layout: &'static str,
     images: usize,
     signatures: u16,
+    artifact: Artifact,
 }
 
-const SHAPES: [Shape; 2] = [
-    Shape { name: "one image, one signature", layout: "v3-ecdsa-p256", images: 1, signatures: 1 },
-    Shape { name: "four images, five signatures each", layout: "five-signers", images: 4, signatures: 5 },
+const fn shape(name: &'static str, layout: &'static str, images: usize, signatures: u16) -> Shape {
+    Shape { name, layout, images, signatures, artifact: Artifact::Image }
+}
+
+const SHAPES: [Shape; 4] = [
+    shape("one image, signed by a tag", "v2-ecdsa-p256", 1, 1),
+    shape("one image, signed by a bundle", "v3-ecdsa-p256", 1, 1),
+    shape("four images, five signatures each", "five-signers", 4, 5),
+    Shape {
+        artifact: Artifact::Model,
+        ..shape("one model, signed by the list of its files", "model-files", 1, 1)
+    },
 ];
 
 /// Milliseconds of each review, requests per review.
@@ -84,31 +95,40 @@ async fn repetition(shape: &Shape, at_once: usize) -> Result<(Run, Run)> {
         }
         reviews.push(images);
     }
-    let trust = Arc::new(trust(&registry.host(), shape.signatures)?);
+    let trust = Arc::new(trust(&registry.host(), shape)?);
     let verifier = Verifier::new(VerifierConfig::default());
     registry.paths();
-    let cold = run(&verifier, &trust, &reviews, at_once, &registry).await?;
-    let warm = run(&verifier, &trust, &reviews, at_once, &registry).await?;
+    let groups = Groups { reviews: &reviews, at_once, artifact: shape.artifact };
+    let cold = run(&verifier, &trust, &groups, &registry).await?;
+    let warm = run(&verifier, &trust, &groups, &registry).await?;
     Ok((cold, warm))
+}
+
+/// Reviews, and how many of them come at once.
+struct Groups<'r> {
+    reviews: &'r [Vec<ImageRef>],
+    at_once: usize,
+    artifact: Artifact,
 }
 
 async fn run(
     verifier: &Verifier,
     trust: &Arc<CompiledTrust>,
-    reviews: &[Vec<ImageRef>],
-    at_once: usize,
+    groups: &Groups<'_>,
     registry: &Registry,
 ) -> Result<Run> {
+    let artifact = groups.artifact;
     let mut times = Vec::new();
-    for group in reviews.chunks(at_once) {
+    for group in groups.reviews.chunks(groups.at_once) {
         let tasks = group.iter().map(|images| {
             let (verifier, trust, images) = (verifier.clone(), Arc::clone(trust), images.clone());
             tokio::spawn(async move {
                 let start = Instant::now();
                 let deadline = start + Duration::from_mins(1);
-                let asked = images
-                    .iter()
-                    .map(|image| verifier.verify(Question::image(image), &trust, None, deadline));
+                let asked = images.iter().map(|image| {
+                    let question = Question { image, artifact, namespace: None };
+                    verifier.verify(question, &trust, None, deadline)
+                });
                 let answers = join_all(asked).await;
                 (start.elapsed(), answers)
             })
@@ -125,9 +145,10 @@ async fn run(
     Ok((times, asked))
 }
 
-fn trust(host: &str, signatures: u16) -> Result<CompiledTrust> {
+fn trust(host: &str, shape: &Shape) -> Result<CompiledTrust> {
     let mut authorities = Vec::new();
-    for key in KEYS {
+    let keys: &[&str] = if shape.artifact == Artifact::Model { &["model"] } else { &KEYS };
+    for key in keys.iter().copied() {
         let path = format!("{}/tests/signed/{key}.pub", env!("CARGO_MANIFEST_DIR"));
         let pem = std::fs::read_to_string(&path).with_context(|| path.clone())?;
         authorities.push(AuthoritySpec {
@@ -149,8 +170,9 @@ fn trust(host: &str, signatures: u16) -> Result<CompiledTrust> {
             ..RegistrySpec::default()
         }],
         rules: vec![RuleSpec {
-            authorities: KEYS.iter().map(|key| (*key).to_owned()).collect(),
-            min_signatures: signatures,
+            artifact: shape.artifact,
+            authorities: keys.iter().map(|key| (*key).to_owned()).collect(),
+            min_signatures: shape.signatures,
             ..RuleSpec::default()
         }],
         authorities,
