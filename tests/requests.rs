@@ -421,3 +421,77 @@ async fn deleting_a_declaration_tells_what_its_pods_lose() {
     assert_eq!((answer.denial, answer.warnings), (None, Vec::new()));
     assert_eq!(cluster.asked.lock().unwrap().len(), 3);
 }
+
+fn changing(subresource: &str, old: &Value, new: &Value) -> Value {
+    json!({
+        "uid": "u", "operation": "UPDATE", "name": "chat-0", "namespace": "chat-prod", "dryRun": true,
+        "kind": {"group": "", "kind": "Pod"}, "resource": {"group": "", "resource": "pods"}, "subResource": subresource,
+        "userInfo": {"username": "tenant"}, "object": new, "oldObject": old,
+    })
+}
+
+#[tokio::test]
+async fn who_resizes_a_pod_does_not_answer_for_what_was_wrong_before() {
+    let documented = base();
+    let judge = judge(&documented, documented.manifests().world, &Arc::default());
+    let mut old = running(&documented, "chat-0", &json!({}));
+    old["spec"]["containers"][0]["image"] = "registry.example/chat:v1".into();
+    let mut new = old.clone();
+    new["spec"]["containers"][0]["resources"]["limits"]["cpu"] = "3".into();
+    let resized = ask(&judge, changing("resize", &old, &new)).await;
+    assert_eq!(resized.denial, None);
+    assert!(resized.warnings.iter().any(|told| told.starts_with("[image-digest-pinned |")), "{resized:?}");
+    // What the change brings is refused, and so is the old fault where the pod itself is written.
+    new["spec"]["containers"][0]["resources"]["limits"].as_object_mut().unwrap().remove("cpu");
+    assert_eq!(ask(&judge, changing("resize", &old, &new)).await.controls, ["resource-bounds"]);
+    new = old.clone();
+    new["spec"]["activeDeadlineSeconds"] = 60.into();
+    assert_eq!(ask(&judge, changing("", &old, &new)).await.controls, ["image-digest-pinned"]);
+}
+
+#[tokio::test]
+async fn a_group_that_holds_ai_identities_is_bound_with_a_warning() {
+    let documented = base();
+    let mut world = documented.manifests().world;
+    let role = json!({"metadata": {"name": "reader"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}]});
+    world.apply(Object::ClusterRole(Box::new(serde_json::from_value(role).unwrap())));
+    let judge = judge(&documented, world, &Arc::default());
+    let binding = |subject: Value| {
+        json!({
+            "uid": "u", "operation": "CREATE", "name": "b", "namespace": "chat-prod", "dryRun": true,
+            "kind": {"group": "rbac.authorization.k8s.io", "kind": "RoleBinding"},
+            "resource": {"group": "rbac.authorization.k8s.io", "resource": "rolebindings"},
+            "userInfo": {"username": "admin"},
+            "object": {"metadata": {"name": "b", "namespace": "chat-prod"}, "subjects": [subject],
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "reader"}},
+        })
+    };
+    let group = |name: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": name});
+    for name in ["system:serviceaccounts:chat-prod", "system:serviceaccounts", "system:authenticated"] {
+        let answer = ask(&judge, binding(group(name))).await;
+        assert_eq!(answer.denial, None, "{name}");
+        assert!(answer.warnings[0].contains("may list secrets"), "{name}: {answer:?}");
+    }
+    assert!(ask(&judge, binding(group("people"))).await.warnings.is_empty());
+    let account = json!({"kind": "ServiceAccount", "name": "chat", "namespace": "chat-prod"});
+    assert_eq!(ask(&judge, binding(account)).await.controls, ["least-privilege-rbac"]);
+}
+
+#[tokio::test]
+async fn a_binding_is_judged_by_both_of_its_names() {
+    let documented = base();
+    let judge = judge(&documented, documented.manifests().world, &Arc::default());
+    for (resource, subresource) in [("pods", "binding"), ("bindings", "")] {
+        let request = |labels: Value| {
+            json!({
+                "uid": "u", "operation": "CREATE", "name": "chat-0", "namespace": "chat-prod", "dryRun": true,
+                "kind": {"group": "", "kind": "Binding"}, "resource": {"group": "", "resource": resource},
+                "subResource": subresource, "userInfo": {"username": "system:kube-scheduler"},
+                "object": {"metadata": {"name": "chat-0", "labels": labels}, "target": {"kind": "Node", "name": "n"}},
+            })
+        };
+        assert_eq!(ask(&judge, request(json!({}))).await.denial, None);
+        let denial = ask(&judge, request(json!({"app": "other"}))).await.denial.unwrap();
+        assert!(denial.contains("metadata.labels[\"app\"] would overwrite"), "{denial}");
+    }
+}

@@ -15,6 +15,7 @@ use crate::controllers::blocked::Book;
 use crate::controllers::certificates::{Certificates, LiveBundles, Outputs};
 use crate::controllers::collect::{Replicas, collect};
 use crate::controllers::dirty::Dirty;
+use crate::controllers::guards::{GuardFaults, watch_guards};
 use crate::controllers::leader;
 use crate::controllers::pods::Pods;
 use crate::controllers::probe::Prober;
@@ -110,6 +111,12 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
                 dirty: Arc::clone(&known.dirty),
                 observations: Arc::clone(&auditor.observations),
             };
+            let guards = watch_guards(
+                client.clone(),
+                arguments.common.pod_namespace.clone(),
+                gate.guards.clone(),
+                Arc::clone(&metrics),
+            );
             let probes = arguments.probe_metrics;
             let wakes_owners = arguments.wake;
             Box::pin(async move {
@@ -119,6 +126,7 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
                     auditor.run(),
                     assets.run(),
                     collecting,
+                    guards,
                     async {
                         if probes {
                             prober.run().await;
@@ -143,6 +151,7 @@ struct Gate {
     outputs: Arc<Outputs>,
     live: watch::Sender<LiveBundles>,
     drifts: watch::Sender<Drifts>,
+    guards: watch::Sender<GuardFaults>,
 }
 
 impl Gate {
@@ -152,6 +161,7 @@ impl Gate {
             outputs: Arc::new(outputs),
             live: watch::Sender::new(LiveBundles::Unknown),
             drifts: watch::Sender::new(Drifts::default()),
+            guards: watch::Sender::new(GuardFaults::default()),
         }
     }
 
@@ -240,6 +250,7 @@ impl Known {
             book: Arc::clone(&book),
             lookout: Arc::clone(&lookout),
             drifts: gate.drifts.subscribe(),
+            guards: gate.guards.subscribe(),
             recorder: recorder.clone(),
             metrics: Arc::clone(metrics),
             trail: Arc::new(Export::new(arguments.audit_export.clone())),

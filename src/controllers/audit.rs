@@ -186,6 +186,7 @@ pub fn audit_namespace(
         if let Some(declared) = namespace.workloads.get(workload).filter(|_| audited.pods == 0) {
             for grant in world.rbac.grants(name, workload) {
                 let facts = BindingFacts {
+                    via: grant.via,
                     binding: grant.binding,
                     role: grant.role,
                     rules: grant.rules,

@@ -26,6 +26,7 @@ use super::compliance::rows::namespace_status;
 use super::compliance::workload::{Beside, workload_status};
 use super::conditions::{GOVERNED, Said, seconds};
 use super::dirty::Dirty;
+use super::guards::GuardFaults;
 use super::pods::Pods;
 use super::probe::{Observations, sink};
 use super::status::said;
@@ -73,6 +74,8 @@ pub struct Auditor {
     pub lookout: Arc<Lookout>,
     /// Repairs of the webhook configuration.
     pub drifts: watch::Receiver<Drifts>,
+    /// What is wrong with the guards.
+    pub guards: watch::Receiver<GuardFaults>,
     /// Events.
     pub recorder: Recorder,
     /// Metrics.
@@ -201,6 +204,7 @@ impl Auditor {
         }
         let mut profiles_shown = false;
         let mut drifts = self.drifts.clone();
+        let mut guards = self.guards.clone();
         self.dirty.add(Touched::everything());
         let mut full = Instant::now();
         loop {
@@ -210,6 +214,10 @@ impl Auditor {
             let mut touched = tokio::select! {
                 touched = self.dirty.take(if short { SHORT_REST } else { REST }) => touched,
                 Ok(()) = drifts.changed() => {
+                    drifted = true;
+                    self.dirty.take(Duration::ZERO).await
+                }
+                Ok(()) = guards.changed() => {
                     drifted = true;
                     self.dirty.take(Duration::ZERO).await
                 }

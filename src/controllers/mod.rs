@@ -10,6 +10,7 @@ pub mod compliance;
 pub mod conditions;
 pub mod dirty;
 pub mod generate;
+pub mod guards;
 mod keep;
 pub mod leader;
 pub mod pods;

@@ -42,7 +42,7 @@ const INSTALLER: &str = "helm";
 /// Both our Deployment and the `ClusterRole` that owns a recreated configuration have this name.
 const OWNER: &str = "portcullis-controller";
 /// The ConfigMap that the file is mounted from.
-const LIST: &str = "portcullis-webhooks";
+pub(super) const LIST: &str = "portcullis-webhooks";
 /// How long a configuration may be away before it is recreated: an uninstall takes us with it before that.
 const ABSENT_MAX: Duration = Duration::from_secs(10);
 /// The desired list is read again this often.

@@ -275,6 +275,18 @@ impl Decision {
         self.refused.is_empty()
     }
 
+    /// Lets pass what `known`, the decision on the same object before its change, refused as well: it is warned of.
+    pub fn forgive(&mut self, known: &Self) {
+        let same = |finding: &mut Finding| {
+            known.refused.iter().any(|known| {
+                known.control.id == finding.control.id
+                    && known.place == finding.place
+                    && known.detail == finding.detail
+            })
+        };
+        self.warned.extend(self.refused.extract_if(.., same));
+    }
+
     /// Takes in the decision on another part of the same object.
     ///
     /// Templates of one object repeat what concerns their declaration; a person needs to read it once.

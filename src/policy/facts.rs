@@ -337,6 +337,8 @@ pub struct BindingFacts<'a> {
     pub rules: Option<&'a [PolicyRule]>,
     /// The AI workloads whose identities it names, with their namespaces.
     pub workloads: Vec<&'a Arc<api::AIWorkload>>,
+    /// How it reaches them.
+    pub via: Via,
     /// True while it is being written; false where it exists.
     pub written: bool,
 }

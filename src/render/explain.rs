@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use super::coverage::{Missing, State, coverage};
+use super::words::NEVER_EXEMPT;
 use crate::policy::code::{PROVISIONS, Provision};
 use crate::policy::control::{Control, Mode};
 
 const WIDTH: usize = 88;
 /// The control that `decide` lets nobody be exempt from.
-const NEVER_EXEMPT: &str = "enforcement-integrity";
 
 /// What a name given by a person means.
 #[derive(Clone, Copy, Debug)]

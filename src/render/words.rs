@@ -10,6 +10,8 @@ use crate::policy::{Decision, Finding, Fix, Verdict};
 const LONGEST: usize = 12 * 1024;
 /// Longest warning, in bytes: the API server cuts longer ones when there are several.
 pub const LONGEST_WARNING: usize = 250;
+/// The control that admits no exemption: it is what makes exemptions count.
+pub const NEVER_EXEMPT: &str = "enforcement-integrity";
 /// Provisions named beside a control before the rest is counted.
 const PROVISIONS_SHOWN: usize = 4;
 
@@ -56,7 +58,7 @@ pub fn denial(title: &Title, decision: &Decision, judged: usize) -> String {
     if let Some(finding) = decision.refused.last() {
         let _ = write!(out, "\n  why: {}", finding.control.why);
     }
-    if let Some(first) = controls.first() {
+    if let Some(first) = controls.iter().find(|id| **id != NEVER_EXEMPT) {
         let _ = write!(out, "\nexempt: kubectl portcullis explain --exempt {first}");
     }
     out

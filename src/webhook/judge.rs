@@ -73,7 +73,7 @@ impl Judge {
             ("", "pods", "exec" | "attach" | "portforward" | "proxy") => {
                 self.entry(request, Vec::new(), deadline).await
             }
-            ("", "pods", "binding") => binding(request),
+            ("", "pods", "binding") | ("", "bindings", "") => binding(request),
             ("", "namespaces", _) => self.namespace_labels(request, deadline).await,
             ("networking.k8s.io", "networkpolicies", "") => self.network_policy(request),
             ("", "services", "")

@@ -16,6 +16,9 @@ use crate::policy::selector::{Overlap, overlap};
 use crate::policy::{Decision, Enforcement, Finding, decide, evaluate};
 use crate::render::words;
 
+/// The control that holds whoever hands out rights.
+const ESCALATES: &str = "least-privilege-rbac";
+
 /// The instant without its fraction.
 fn seconds(at: jiff::Timestamp) -> String {
     jiff::Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
@@ -291,12 +294,16 @@ impl Judge {
                                     "it could not be asked whether the user may {verb} {resource}: {error}"
                                 ),
                             };
-                            return Some(Answer::deny(format!(
-                                "AIWorkload {}/{}: spec.identity.permissions: {refusal} [least-privilege-rbac | CoP-2.5]\n  \
-                                 why: a declaration may not hand out rights that its author does not hold\n  fix: remove the \
-                                 permission, or let somebody who holds it apply the AIWorkload",
-                                request.namespace, request.name
-                            )));
+                            let reason = format!(
+                                "AIWorkload {}/{}: 1 of {} controls refuses this AIWorkload: {ESCALATES}\n[{ESCALATES} | \
+                                 CoP-2.5] spec.identity.permissions: {refusal}\n  fix: remove the permission, or let somebody \
+                                 who holds it apply the AIWorkload\n  why: a declaration may not hand out rights that its \
+                                 author does not hold",
+                                request.namespace,
+                                request.name,
+                                crate::policy::evaluate::judged()
+                            );
+                            return Some(Answer { controls: vec![ESCALATES], ..Answer::deny(reason) });
                         }
                     }
                 }

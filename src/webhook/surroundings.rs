@@ -7,9 +7,12 @@ use kube::core::DynamicObject;
 use super::judge::{Judge, concluded, read, unreadable};
 use super::wire::{Answer, Request};
 use crate::gather::rbac::{AnyBinding, Reach, reaches};
-use crate::gather::world::{generated, read as kept};
-use crate::policy::facts::{BindingFacts, BindingRef, Subject, Way};
+use crate::gather::world::{World, generated, read as kept};
+use crate::policy::facts::{BindingFacts, BindingRef, Subject, Via, Way};
 use crate::policy::{Enforcement, decide, evaluate};
+
+/// Workloads that a warning of a group is worked out for: the first ones tell enough.
+const OF_A_GROUP: usize = 4;
 
 impl Judge {
     /// A binding that names the identity of an AI workload.
@@ -20,16 +23,39 @@ impl Judge {
             Err(error) => return unreadable(request, &error),
         };
         let namespace = (!request.namespace.is_empty()).then_some(request.namespace.as_ref());
-        let direct: Vec<Reach> = reaches(namespace, binding.subjects.as_deref().unwrap_or_default())
-            .into_iter()
-            .filter(|reach| matches!(reach, Reach::Account(..)))
-            .collect();
-        if direct.is_empty() {
-            return Answer::allow();
-        }
+        let reaches = reaches(namespace, binding.subjects.as_deref().unwrap_or_default());
+        let (direct, groups): (Vec<Reach>, Vec<Reach>) =
+            reaches.into_iter().partition(|reach| matches!(reach, Reach::Account(..)));
         let world = self.world();
-        let workloads: Vec<_> = direct.iter().flat_map(|reach| world.workloads_reached(reach)).collect();
+        let mut answer = self.reaching(request, &world, &binding, &direct);
+        // A group holds others too, who may need it: whoever binds it is told, and the audit finds what came of it.
+        for group in &groups {
+            let of_group = self.reaching(request, &world, &binding, std::slice::from_ref(group));
+            answer.warnings.extend(of_group.warnings);
+        }
+        answer
+    }
+
+    /// What a binding gives to the AI identities that it reaches in some ways.
+    fn reaching(
+        &self,
+        request: &Request<'_>,
+        world: &World,
+        binding: &AnyBinding,
+        reaches: &[Reach],
+    ) -> Answer {
+        let via = match reaches.first() {
+            None => return Answer::allow(),
+            Some(Reach::Account(..)) => Via::Account,
+            Some(Reach::Namespace(_)) => Via::NamespaceGroup,
+            Some(Reach::AllAccounts) => Via::AllAccounts,
+            Some(Reach::Authenticated) => Via::Authenticated,
+        };
+        let most = if via == Via::Account { usize::MAX } else { OF_A_GROUP };
+        let workloads: Vec<_> =
+            reaches.iter().flat_map(|reach| world.workloads_reached(reach)).take(most).collect();
         let Some(first) = workloads.first() else { return Answer::allow() };
+        let namespace = (!request.namespace.is_empty()).then_some(request.namespace.as_ref());
         let home = world.namespace(first.metadata.namespace.as_deref().unwrap_or_default());
         let settings = world.settings(home);
         let now = (self.clock)();
@@ -46,10 +72,14 @@ impl Judge {
             role: &role,
             rules: world.rbac.rules(namespace, &binding.role_ref),
             workloads,
+            via,
             written: true,
         });
         let facts = world.facts(now, subject, home, &settings);
-        let decision = decide(evaluate(&facts), &enforcement, workload.as_deref(), false);
+        let mut decision = decide(evaluate(&facts), &enforcement, workload.as_deref(), false);
+        if via != Via::Account {
+            decision.warned.append(&mut decision.refused);
+        }
         concluded(&format!("{} {name}", request.kind.kind), &request.kind.kind, &decision)
     }
 

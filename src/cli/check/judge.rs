@@ -215,6 +215,7 @@ impl<'m> Judge<'m, '_> {
             role: &role,
             rules: world.rbac.rules(namespace, &binding.role_ref),
             workloads,
+            via: facts::Via::Account,
             written: true,
         });
         let facts = world.facts(self.now, facts, home, &settings);

@@ -57,9 +57,11 @@ impl Auditor {
         // The newest speaks for all.
         let mut faults: Vec<EnforcementFault> =
             self.drifts.borrow().iter().rev().filter(|drift| recent(drift, now)).map(fault).collect();
+        faults.extend(self.guards.borrow().iter().cloned());
         if let Some(why) = self.trail.fault() {
             let detail = format!("cannot be exported, entries wait: {why}");
-            faults.push(EnforcementFault { object: "audit trail".to_owned(), detail });
+            let fix = "see that controller.auditExport of the chart names a place that takes what is written";
+            faults.push(EnforcementFault { object: "audit trail".to_owned(), detail, fix });
         }
         let undeclared: Vec<String> = {
             let world = self.world();
@@ -142,6 +144,7 @@ fn fault(drift: &Drift) -> EnforcementFault {
             drift.who.as_deref().unwrap_or("somebody"),
             drift.what.join(", ")
         ),
+        fix: "it is as installed again; find out who changed it",
     }
 }
 

@@ -66,6 +66,31 @@ pub fn diff(desired: &[Value], live: &[Value]) -> Vec<Difference> {
     found
 }
 
+/// All places where the `live` specification of the guard `name` is not as `desired`.
+#[must_use]
+pub fn diff_guard(name: &str, desired: &Value, live: &Value) -> Vec<Difference> {
+    let normal = |spec: &Value| {
+        let mut spec = spec.clone();
+        if let Some(constraints) = spec.get_mut("matchConstraints") {
+            for (field, default) in [
+                ("matchPolicy", json!("Equivalent")),
+                ("namespaceSelector", json!({})),
+                ("objectSelector", json!({})),
+            ] {
+                fill(constraints, field, default);
+            }
+            for rule in constraints["resourceRules"].as_array_mut().into_iter().flatten() {
+                fill(rule, "scope", json!("*"));
+            }
+        }
+        prune(&mut spec);
+        spec
+    };
+    let mut found = Vec::new();
+    fields(name, "", Some(&normal(live)), Some(&normal(desired)), &mut found);
+    found
+}
+
 fn by_name(webhooks: &[Value]) -> BTreeMap<String, Value> {
     webhooks.iter().map(|webhook| (name(webhook).to_owned(), normal(webhook))).collect()
 }

@@ -53,9 +53,9 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         Subject::Namespace if facts.namespace.governed() => of_namespace(facts, report),
         Subject::Cluster => {
             for fault in &facts.cluster.enforcement_faults {
-                report.violated(Place::object(&fault.object), fault.detail.as_str()).fix(Fix::Text(
-                    "the operator restores what was installed; find out who changed it".to_owned(),
-                ));
+                report
+                    .violated(Place::object(&fault.object), fault.detail.as_str())
+                    .fix(Fix::Text(fault.fix.to_owned()));
             }
         }
         _ => {}

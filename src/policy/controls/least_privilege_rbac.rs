@@ -94,7 +94,7 @@ fn of_binding(facts: &BindingFacts<'_>, report: &mut Report<'_>) {
             workload,
             binding: facts.binding,
             role: facts.role,
-            via: None,
+            via: Some(facts.via),
             written: facts.written,
         };
         judge(&holder, facts.rules, report);
@@ -159,7 +159,7 @@ fn remove(holder: &Holder<'_>, declarable: bool) -> Fix {
             String::new()
         }
     };
-    if holder.written {
+    if holder.written && matches!(holder.via, None | Some(Via::Account)) {
         let own = holder.workload.metadata.namespace.as_deref();
         let place = if holder.binding.namespace == own { "" } else { ", and for their own namespace only" };
         return Fix::Text(format!(

@@ -49,6 +49,8 @@ pub struct EnforcementFault {
     pub object: String,
     /// What is or was wrong with it.
     pub detail: String,
+    /// The way out.
+    pub fix: &'static str,
 }
 
 /// One namespace and what lives in it.

@@ -212,6 +212,7 @@ fn faults_of_the_gate_show_on_the_cluster() {
     bench.cluster.enforcement_faults.push(EnforcementFault {
         object: "ValidatingWebhookConfiguration \"portcullis\"".to_owned(),
         detail: "failurePolicy was changed to Ignore".to_owned(),
+        fix: "find out who changed it",
     });
     assert_lines(
         &bench.judge(&CONTROL, Subject::Cluster),
