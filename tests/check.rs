@@ -197,7 +197,7 @@ fn a_sample_that_lost_something_is_told_what() {
 #[test]
 fn what_nobody_looked_up_is_unknown() {
     let got = check(&[], &base());
-    assert_says(&got, 3, "cannot tell: its signature was not looked up, because only files were read");
+    assert_says(&got, 3, "cannot tell: its signature was not looked up, because no registry was to be asked");
     assert_says(&got, 3, &format!("{} objects judged: 1 unknown, {} pass", judged(), judged() - 1));
 }
 

@@ -99,6 +99,8 @@ allowed 'an ordinary label on a governed namespace' kubectl label namespace team
 allowed 'RBAC (failurePolicy Ignore)' kubectl create role reader -n team-a --verb=get --resource=pods
 allowed 'scaling' kubectl scale deployment old -n team-a --replicas=0
 allowed 'a label of a Deployment' kubectl label deployment old -n team-a x=y
+allowed 'the status of a pod' kubectl patch "$pod" -n team-a --subresource status --type=merge -p '{"status":{"message":"seen"}}'
+refused 'labels of a pod through its status' '[declared-workloads-only] Pod team-a/old' kubectl patch "$pod" -n team-a --subresource status --type=merge -p '{"metadata":{"labels":{"app":"other"}}}'
 allowed 'removing a finalizer from a pod' kubectl patch "$pod" -n team-a --type=json -p '[{"op":"remove","path":"/metadata/finalizers"}]'
 allowed 'an annotation of a pod' kubectl annotate pods -n team-a --all x=y
 kubectl delete pods system -n kube-system --now >/dev/null; kubectl delete pods own -n $ns --now >/dev/null

@@ -30,7 +30,7 @@ use crate::gather::roots;
 use crate::gather::signatures::{SignatureSource, Signatures};
 use crate::gather::world::{Touched, World};
 use crate::telemetry::metrics::{CacheStats, Metrics};
-use crate::telemetry::probes::Readiness;
+use crate::telemetry::probes::{Condition, Readiness};
 
 /// Name of the Lease, of the reporter of Events and of everything else that the controller calls itself.
 const NAME: &str = "portcullis-controller";
@@ -103,6 +103,7 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
                 client.clone(),
                 Arc::clone(&known.world),
                 Arc::clone(&known.signatures),
+                known.synced.clone(),
                 Arc::clone(&metrics),
             );
             let prober = Prober {
@@ -201,6 +202,7 @@ struct Known {
     pods: Arc<Mutex<Pods>>,
     dirty: Arc<Dirty>,
     signatures: Arc<Signatures>,
+    synced: Condition,
 }
 
 impl Known {
@@ -218,7 +220,7 @@ impl Known {
             Arc::new(move |touched: Touched| dirty.add(touched))
         };
         let synced = readiness.condition("caches synced");
-        Feed::new(Arc::clone(&world), listener, Arc::clone(metrics), synced).start(client);
+        Feed::new(Arc::clone(&world), listener, Arc::clone(metrics), synced.clone()).start(client);
         tokio::spawn(watch_pods(
             client.clone(),
             Arc::clone(&pods),
@@ -226,7 +228,7 @@ impl Known {
             Arc::clone(metrics),
             readiness.condition("pods listed"),
         ));
-        Self { world, pods, dirty, signatures }
+        Self { world, pods, dirty, signatures, synced }
     }
 
     /// The audit, for one term.

@@ -28,6 +28,7 @@ use crate::gather::signatures::Signatures;
 use crate::gather::world::World;
 use crate::models::job::{self, Answer, LABEL_VERIFIES};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::probes::Condition;
 
 /// The field manager of what is verified; conditions belong to another.
 const VERIFIER: &str = "portcullis-verifier";
@@ -64,21 +65,24 @@ pub struct Assets {
     client: Client,
     world: Arc<RwLock<World>>,
     signatures: Arc<Signatures>,
+    synced: Condition,
     metrics: Arc<Metrics>,
     agenda: Agenda,
     layers: Layers,
 }
 
 impl Assets {
-    /// Nothing is asked of the cluster yet.
+    /// Nothing is asked of the cluster yet, and nothing is told before `synced`: a model that is judged while trust policies
+    /// are still on their way would be called unsigned.
     #[must_use]
     pub fn new(
         client: Client,
         world: Arc<RwLock<World>>,
         signatures: Arc<Signatures>,
+        synced: Condition,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { client, world, signatures, metrics, agenda: Agenda::default(), layers: Layers::default() }
+        Self { client, world, signatures, synced, metrics, agenda: Agenda::default(), layers: Layers::default() }
     }
 
     /// Works until it is dropped.
@@ -96,6 +100,9 @@ impl Assets {
 
     /// Whether the models in registries are signed, as far as it is known by now.
     async fn in_registries(&mut self) -> Result<(), AssetError> {
+        if !self.synced.is_met() {
+            return Ok(());
+        }
         let known = self.agenda.round(&self.world, &self.signatures).await;
         let now = Timestamp::now();
         let mut first_error = None;
@@ -116,7 +123,9 @@ impl Assets {
 
     /// One look: what is due is started, what ended is read.
     async fn on_volumes(&self) -> Result<(), AssetError> {
-        if self.world.read().unwrap_or_else(PoisonError::into_inner).verifier_image.is_empty() {
+        if !self.synced.is_met()
+            || self.world.read().unwrap_or_else(PoisonError::into_inner).verifier_image.is_empty()
+        {
             return Ok(());
         }
         let ours = ListParams::default().labels(LABEL_VERIFIES);

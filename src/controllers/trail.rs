@@ -18,7 +18,7 @@ use crate::policy::composition;
 use crate::policy::decide::exemption_holds;
 use crate::policy::evidence::fails;
 use crate::policy::facts::{Asset, Cluster, Namespace, Subject};
-use crate::policy::trail::{KEPT, Line, append};
+use crate::policy::trail::{KEPT, Line, append, tells};
 
 /// Entries that one look adds for what the webhook has noted; the others wait for the next look.
 pub const NOTES: usize = 4;
@@ -192,6 +192,10 @@ fn mark(name: &str) -> String {
 
 fn take_notes(history: &mut History, chain: &str, noted: &[Noted]) {
     for note in noted.iter().take(NOTES) {
+        // A new leader hears once more what its predecessor wrote down.
+        if tells(history, note.at, note.kind, &note.change) {
+            continue;
+        }
         append(history, chain, note.at, note.kind, note.change.clone(), note.digest.clone());
     }
 }

@@ -85,6 +85,10 @@ fn what_the_webhook_noted_enters_in_order_and_a_few_at_a_time() {
     assert!(second.entries.last().unwrap().change.starts_with("somebody entered 3 "));
     assert_eq!(fresh(Some(&second), Some(&first)).len(), NOTES);
     assert!(serde_json::to_vec(&second).unwrap().len() < 2600);
+    // A new leader hears the same once more.
+    let again =
+        looked(&bench, Some((&second, OverallVerdict::Pass)), OverallVerdict::Pass, &noted[..NOTES], 40);
+    assert_eq!((again.length, &again.head), (second.length, &second.head));
 }
 
 #[test]

@@ -74,12 +74,23 @@ pub fn append(
     digest: Option<String>,
 ) {
     let previous = if history.length == 0 { NOTHING.to_owned() } else { history.head.clone() };
-    let at = Timestamp::from_second(at.as_second()).unwrap_or(at).to_string();
-    let change = shortened(change.into());
+    let (at, change) = (told_at(at), shortened(change.into()));
     let entry = HistoryEntry { sequence: history.length + 1, at, kind, change, digest, previous };
     history.length = entry.sequence;
     history.head = hash(chain, &entry);
     history.entries.push(entry);
+}
+
+/// Whether one of the entries that are kept tells of this already.
+#[must_use]
+pub fn tells(history: &History, at: Timestamp, kind: HistoryKind, change: &str) -> bool {
+    let (at, change) = (told_at(at), shortened(change.to_owned()));
+    history.entries.iter().any(|entry| entry.at == at && entry.kind == kind && entry.change == change)
+}
+
+/// A time as entries have it.
+fn told_at(at: Timestamp) -> String {
+    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
 fn shortened(mut text: String) -> String {

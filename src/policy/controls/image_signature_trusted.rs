@@ -57,10 +57,10 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             }
             Some(Signature::Unasked) => {
                 report
-                    .unknown(place(), "its signature was not looked up, because only files were read")
+                    .unknown(place(), "its signature was not looked up, because no registry was to be asked")
                     .fix(Fix::Text(
-                        "run portcullis check with --verify, which asks the registries of the trust policies in the files, \
-                         or with --signatures FILE, which says what was verified elsewhere"
+                        "run it again with --verify, which asks the registries that trust policies list, or portcullis check \
+                         with --signatures FILE, which says what was verified elsewhere"
                             .to_owned(),
                     ))
                     .may_arrive();
