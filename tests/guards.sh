@@ -246,6 +246,9 @@ true webhook create authorization.k8s.io subjectaccessreviews
 true webhook list networking.k8s.io networkpolicies
 true webhook watch $p aitrustpolicies
 false webhook patch $p aiworkloads/status - team-a
+true webhook patch $p aicompliances/status cluster
+false webhook patch $p aicompliances/status team-a
+false webhook patch $p aicompliances cluster
 false webhook patch $a validatingwebhookconfigurations portcullis
 true controller get - secrets portcullis-ca $ns
 false controller get - secrets other $ns
@@ -321,6 +324,13 @@ refused 'case 84: the status of a row' '[enforcement-integrity] AICompliance tea
   administrator patch aicompliance team-a --subresource=status --type=merge -p '{"status":{"observedGeneration":1}}'
 refused 'case 84: a label of a row' 'kubernetes-admin may not write the audit' administrator label aicompliance team-a x=y
 allowed 'case 84: the status of a row, by the operator' controller patch aicompliance team-a --subresource=status --type=merge -p '{"status":{"observedGeneration":1}}'
+echo '{apiVersion: portcullis.dev/v1alpha1, kind: AICompliance, metadata: {name: cluster}, spec: {scope: Cluster}}' | controller apply --server-side --field-manager=portcullis -f - >/dev/null
+controller patch aicompliance cluster --subresource=status --type=merge -p '{"status":{"verdict":"fail"}}' >/dev/null
+condition() { echo '{"status":{"conditions":[{"type":"'"$1"'","status":"'"$2"'","reason":"Stale","message":"m","lastTransitionTime":"2026-01-01T00:00:00Z"}]'"${3-}"'}}'; }
+mark() { webhook patch aicompliance cluster --subresource=status --type=merge -p "$1"; }
+allowed 'the webhook says that the audit has stopped' mark "$(condition Fresh False)"
+refused 'and not that it runs' 'may not write the audit' mark "$(condition Fresh True)"
+refused 'nor any verdict' 'may not write the audit' mark "$(condition Fresh False ',"verdict":"pass"')"
 refused 'case 84: a tenant deletes it' 'cannot delete resource "aicompliances"' tenant delete aicompliance team-a
 allowed 'an administrator deletes a stale row' administrator delete aicompliance team-a
 kubectl create -f - >/dev/null <<'YAML'

@@ -122,6 +122,12 @@ pub(crate) fn known<T: Copy>(
 pub const MONITORING_OBSERVED: &str = "MonitoringObserved";
 /// Condition of a declaration: the place that inputs and outputs are logged to takes them, as far as that can be seen.
 pub const LOG_SINK_OBSERVED: &str = "LogSinkObserved";
+/// The condition that says whether what one would go back to can still be fetched.
+pub const KNOWN_GOOD_HELD: &str = "KnownGoodHeld";
+/// The condition that says whether the audit runs, and its rows could be written.
+pub const FRESH: &str = "Fresh";
+/// The condition that says whether records of inputs and outputs are written while requests come.
+pub const RECORDS_OBSERVED: &str = "RecordsObserved";
 
 choices! {
     /// How an object store encrypts what it holds.

@@ -19,6 +19,7 @@ use crate::controllers::guards::{GuardFaults, watch_guards};
 use crate::controllers::leader;
 use crate::controllers::pods::Pods;
 use crate::controllers::probe::Prober;
+use crate::controllers::retrieval::Retriever;
 use crate::controllers::trail::{Export, Target};
 use crate::controllers::wake::{Lookout, Waker};
 use crate::controllers::watch_pods::watch_pods;
@@ -118,6 +119,12 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
                 gate.guards.clone(),
                 Arc::clone(&metrics),
             );
+            let retriever = Retriever {
+                world: Arc::clone(&known.world),
+                signatures: Arc::clone(&known.signatures),
+                dirty: Arc::clone(&known.dirty),
+                found: Arc::clone(&auditor.retrieved),
+            };
             let probes = arguments.probe_metrics;
             let wakes_owners = arguments.wake;
             Box::pin(async move {
@@ -126,6 +133,7 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
                     webhooks.run(),
                     auditor.run(),
                     assets.run(),
+                    retriever.run(),
                     collecting,
                     guards,
                     async {
@@ -257,6 +265,7 @@ impl Known {
             metrics: Arc::clone(metrics),
             trail: Arc::new(Export::new(arguments.audit_export.clone())),
             observations: Arc::default(),
+            retrieved: Arc::default(),
         };
         let waker = Waker {
             client: client.clone(),

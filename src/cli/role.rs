@@ -11,6 +11,7 @@ use crate::api::AIWorkload;
 use crate::api::workload::Manage;
 use crate::controllers::generate::{Kinds, Resource, build};
 use crate::gather::files::{Assumptions, Content, Manifests};
+use crate::policy::facts::Namespace;
 
 /// Prints the least Role and its binding of each AIWorkload in the manifests: what `spec.identity.permissions` declares and
 /// nothing else. The operator makes the same with `spec.manage: Generate`; with `Observe` they are applied by hand.
@@ -55,7 +56,7 @@ fn role(workload: &AIWorkload) -> Result<String, String> {
     let mut generated = workload.clone();
     generated.spec.manage = Manage::Generate;
     let mut text = String::new();
-    for desired in build(&generated, Kinds::default()) {
+    for desired in build(&generated, &Namespace::default(), Kinds::default()) {
         if !matches!(desired.resource, Resource::Role | Resource::RoleBinding) {
             continue;
         }

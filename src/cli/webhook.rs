@@ -25,6 +25,7 @@ use crate::webhook::body::{BodyLimits, ByteBudget};
 use crate::webhook::connections::{ConnectionLimits, Connections};
 use crate::webhook::handler::Handler;
 use crate::webhook::judge::Judge;
+use crate::webhook::oversight;
 use crate::webhook::published::until_published;
 use crate::webhook::router::{self, Admission};
 use crate::webhook::running::ClusterPods;
@@ -100,6 +101,7 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     let news = Arc::clone(&arrivals);
     Feed::new(Arc::clone(&world), Arc::new(move |_| news.told()), Arc::clone(&metrics), synced)
         .start(&client);
+    tokio::spawn(oversight::keep(client.clone()));
     tokio::spawn(ahead::keep(Arc::clone(&world), Arc::clone(&signatures)));
     let (sink, waiting) = Sink::new(common.pod_name.clone());
     tokio::spawn(tell(client.clone(), Arc::clone(&world), common.pod_name.clone(), waiting));

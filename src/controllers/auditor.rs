@@ -19,30 +19,33 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::pulse::Pulse;
-use super::audit::{AuditedNamespace, AuditedWorkload, audit_namespace, images_by_workload, images_of};
+use super::audit::{
+    AuditedNamespace, AuditedWorkload, Signatures, audit_namespace, images_by_workload, images_of,
+};
 use super::blocked::Book;
 use super::compliance::Summed;
-use super::compliance::rows::namespace_status;
+use super::compliance::rows::{self, namespace_status};
 use super::compliance::workload::{Beside, workload_status};
 use super::conditions::{GOVERNED, Said, seconds};
 use super::dirty::Dirty;
 use super::guards::GuardFaults;
 use super::pods::Pods;
 use super::probe::{Observations, sink};
+use super::retrieval::Retrieved;
 use super::status::said;
 use super::statuses::Statuses;
 use super::trail::{self, Export};
 use super::wake::{FRESH as FRESH_REFUSAL, Lookout};
 use super::webhooks::Drifts;
-use crate::api::OverallVerdict;
 use crate::api::compliance::{AIComplianceStatus, Tombstone};
 use crate::api::outcome::History;
-use crate::api::workload::{AIWorkload, AIWorkloadStatus, KnownGood, LifecycleState};
+use crate::api::workload::{AIWorkload, AIWorkloadStatus, KnownGood, LifecycleState, Lineage};
+use crate::api::{Environment, OverallVerdict};
 use crate::gather::signatures::{ImageQuestion, SignatureSource};
 use crate::gather::world::{Touched, World};
 use crate::policy::facts::{Namespace, Service, Via};
-use crate::policy::selector;
 use crate::policy::trail as chains;
+use crate::policy::{preview, selector};
 use crate::telemetry::metrics::Metrics;
 
 /// How long the audit rests when nothing changes: then expiries are looked at.
@@ -84,6 +87,8 @@ pub struct Auditor {
     pub trail: Arc<Export>,
     /// What was seen of figures.
     pub observations: Arc<Observations>,
+    /// What was seen of what workloads would go back to.
+    pub retrieved: Arc<Retrieved>,
 }
 
 /// What is kept of one governed namespace between two looks.
@@ -108,6 +113,7 @@ struct Stored {
     verdict: Option<OverallVerdict>,
     history: Option<History>,
     known_good: Option<KnownGood>,
+    lineage: Option<Lineage>,
 }
 
 impl Stored {
@@ -115,8 +121,8 @@ impl Stored {
         let digest = digest(&status);
         let wordless = |condition: Condition| Condition { message: String::new(), ..condition };
         let conditions = status.conditions.into_iter().map(wordless).collect();
-        let AIWorkloadStatus { verdict, history, known_good, .. } = status;
-        Self { uid, digest, conditions, verdict, history, known_good }
+        let AIWorkloadStatus { verdict, history, known_good, lineage, .. } = status;
+        Self { uid, digest, conditions, verdict, history, known_good, lineage }
     }
 
     fn is(&self, uid: Option<&String>, status: &AIWorkloadStatus) -> bool {
@@ -297,16 +303,37 @@ impl Auditor {
     fn observed(&self, namespace: &str, workload: &AIWorkload, world: &World) -> Vec<Said> {
         let name = workload.metadata.name.as_deref().unwrap_or_default();
         let figures = self.observations.of(namespace, name);
-        figures.into_iter().chain(sink::observed(namespace, workload, world, &lock(&self.pods))).collect()
+        let sink = sink::observed(namespace, workload, world, &lock(&self.pods));
+        figures.into_iter().chain(sink).chain(self.retrieved.of(namespace, name)).collect()
+    }
+
+    /// Puts among the facts what the last row shows to be open for too long.
+    fn note_overdue(&self, name: &str, row: &AIComplianceStatus, now: Timestamp) {
+        let (late, told) = {
+            let world = self.world();
+            let namespace = world.namespace(name);
+            let late = rows::told(rows::overdue(&row.findings, &world.settings(namespace), now));
+            (late.clone(), namespace.overdue == late)
+        };
+        if !told {
+            let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(namespace) = world.cluster.namespaces.get_mut(name) {
+                namespace.overdue = late;
+            }
+        }
+    }
+
+    async fn signatures_of(&self, name: &str) -> Signatures {
+        let images = images_of(&lock(&self.pods), self.world().namespace(name));
+        let questions: Vec<ImageQuestion> = images.into_iter().collect();
+        self.signatures.signatures(name, questions, Instant::now() + LOOK_UP).await
     }
 
     /// One namespace: bring about, judge, write. Returns whether its row has changed.
     async fn namespace(&self, name: &str, now: Timestamp, pulse: &Pulse, written: &mut Written) -> bool {
         written.unwritten.remove(name);
         self.generate(name, written).await;
-        let images = images_of(&lock(&self.pods), self.world().namespace(name));
-        let questions: Vec<ImageQuestion> = images.into_iter().collect();
-        let known = self.signatures.signatures(name, questions, Instant::now() + LOOK_UP).await;
+        let known = self.signatures_of(name).await;
         let former = written.namespaces.remove(name).unwrap_or_default();
         let since = former
             .row
@@ -314,6 +341,7 @@ impl Auditor {
             .iter()
             .find(|c| c.type_ == GOVERNED)
             .map_or_else(|| seconds(now), |c| c.last_transition_time.0);
+        self.note_overdue(name, &former.row, now);
         let (kept, statuses, uid) = {
             let world = self.world();
             let pods = lock(&self.pods);
@@ -326,6 +354,7 @@ impl Auditor {
                 written.held.remove(name);
             }
             let namespace = world.namespace(name);
+            let settings = world.settings(namespace);
             let book = lock(&self.book);
             let images = images_by_workload(&lock(&self.pods), namespace);
             let statuses: Vec<(Arc<AIWorkload>, AIWorkloadStatus)> = audited
@@ -351,6 +380,7 @@ impl Auditor {
                     let uid = workload.metadata.uid.as_deref().unwrap_or_default();
                     let chain = chains::of_workload(name, workload_name, uid);
                     let history = trail::of_workload(former, &chain, &look, now);
+                    let lineage = lineage(stored, workload, namespace, &world, &composition, now);
                     let known_good = trail::known_good(
                         stored.and_then(|stored| stored.known_good.as_ref()),
                         workload,
@@ -367,6 +397,7 @@ impl Auditor {
                         blocked: book.of(name, Some(workload_name), now),
                         fresh: trail::fresh(Some(&history), former).len(),
                         history: Some(history),
+                        lineage: Some(lineage),
                         known_good,
                         residue: residue(workload, namespace, &world, result.pods),
                         observed: self.observed(name, workload, &world),
@@ -377,7 +408,8 @@ impl Auditor {
                 .collect();
             let summed = Summed::of(name, &audited);
             let blocked = book.of_namespace(name, now);
-            let mut row = namespace_status(namespace, &audited, &summed, blocked, &former.row, now);
+            let mut row =
+                namespace_status(namespace, &audited, &summed, blocked, &former.row, &settings, now);
             let chain = chains::of_namespace(name, namespace.uid.as_deref().unwrap_or_default());
             let noted = book.noted(name, None);
             let stones = noted.iter().filter_map(|note| note.tombstone.clone());
@@ -401,10 +433,30 @@ impl Auditor {
     }
 }
 
+/// Since when a workload is what it is, and whether it could be tried before.
+fn lineage(
+    stored: Option<&Stored>,
+    workload: &AIWorkload,
+    namespace: &Namespace,
+    world: &World,
+    composition: &str,
+    now: Timestamp,
+) -> Lineage {
+    let previewed = || {
+        namespace.environment() == Some(Environment::Production)
+            && preview::outside(workload).next().is_some()
+            && preview::ran(workload, namespace, &world.cluster, &world.settings(namespace), now)
+    };
+    let former = stored.and_then(|stored| stored.lineage.as_ref());
+    let history = stored.and_then(|stored| stored.history.as_ref());
+    trail::lineage(former, history, composition, previewed, now)
+}
+
 /// Objects that a status tells of at most.
 const RESIDUE: usize = 16;
 
-/// What remains of a workload that retires: its pods, assets, ways in, rights, claims. Secrets are named by it, and not read.
+/// What remains of a workload that retires: its pods, assets, ways in, rights, claims, identities and keys
+/// outside. Secrets are named by it, and not read.
 fn residue(workload: &AIWorkload, namespace: &Namespace, world: &World, pods: u32) -> Vec<String> {
     let state = workload.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
     if !matches!(state, Some(LifecycleState::Retiring | LifecycleState::Disposed)) {
@@ -451,6 +503,9 @@ fn residue(workload: &AIWorkload, namespace: &Namespace, world: &World, pods: u3
         None => format!("ClusterRoleBinding/{}", grant.binding.name),
     }));
     out.extend(spec.secrets.iter().map(|secret| format!("Secret/{secret}")));
+    let cloud = spec.identity.iter().flat_map(|identity| &identity.cloud_identities);
+    out.extend(cloud.map(|identity| format!("CloudIdentity/{}", identity.principal)));
+    out.extend(spec.external_apis.iter().map(|api| format!("ExternalApi/{}", api.name)));
     out.sort_unstable();
     out.dedup();
     out.truncate(RESIDUE);

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-pub use crate::api::common::{LOG_SINK_OBSERVED, MONITORING_OBSERVED};
+pub use crate::api::common::{
+    FRESH, KNOWN_GOOD_HELD, LOG_SINK_OBSERVED, MONITORING_OBSERVED, RECORDS_OBSERVED,
+};
 use crate::render::words;
 
 /// The object can be used as it is.
@@ -20,8 +22,6 @@ pub const BYTES_VERIFIED: &str = "BytesVerified";
 pub const ACTIVE: &str = "Active";
 /// An authority is past the day of its rotation, or ends within 30 days.
 pub const ROTATION_DUE: &str = "RotationDue";
-/// The audit runs, and its rows could be written.
-pub const FRESH: &str = "Fresh";
 /// The namespace is governed, since its transition time.
 pub const GOVERNED: &str = "Governed";
 /// Every enforced control is kept.

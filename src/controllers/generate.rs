@@ -2,6 +2,8 @@
 //!
 //! `build` is pure and cannot fail; `apply` writes only what differs, and never touches an object that is not ours.
 
+mod limits;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
@@ -45,22 +47,30 @@ pub enum Resource {
     PodMonitor,
     /// `PrometheusRule`.
     AlertRule,
+    /// `BackendTrafficPolicy` of Envoy Gateway.
+    TrafficPolicy,
 }
 
-/// The kinds of the Prometheus operator that a cluster has.
+/// The kinds of the Prometheus operator and of Envoy Gateway that a cluster has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kinds {
     /// PodMonitor.
     pub pod_monitors: bool,
     /// `PrometheusRule`.
     pub alert_rules: bool,
+    /// `BackendTrafficPolicy`.
+    pub traffic_policies: bool,
 }
 
 impl Kinds {
     /// Those of `cluster`.
     #[must_use]
     pub fn of(cluster: &Cluster) -> Self {
-        Self { pod_monitors: cluster.has_pod_monitors, alert_rules: cluster.has_alert_rules }
+        Self {
+            pod_monitors: cluster.has_pod_monitors,
+            alert_rules: cluster.has_alert_rules,
+            traffic_policies: cluster.has_traffic_policies,
+        }
     }
 }
 
@@ -75,6 +85,7 @@ impl Resource {
             Self::NetworkPolicy => "NetworkPolicy",
             Self::PodMonitor => "PodMonitor",
             Self::AlertRule => "PrometheusRule",
+            Self::TrafficPolicy => "BackendTrafficPolicy",
         }
     }
 
@@ -84,15 +95,26 @@ impl Resource {
             Self::Role | Self::RoleBinding => "rbac.authorization.k8s.io",
             Self::NetworkPolicy => "networking.k8s.io",
             Self::PodMonitor | Self::AlertRule => "monitoring.coreos.com",
+            Self::TrafficPolicy => "gateway.envoyproxy.io",
         }
     }
 
+    fn version(self) -> &'static str {
+        if self == Self::TrafficPolicy { "v1alpha1" } else { "v1" }
+    }
+
     fn api_version(self) -> String {
-        if self.group().is_empty() { "v1".to_owned() } else { format!("{}/v1", self.group()) }
+        let version = self.version();
+        if self.group().is_empty() { version.to_owned() } else { format!("{}/{version}", self.group()) }
     }
 
     fn api_resource(self) -> ApiResource {
-        ApiResource::from_gvk(&GroupVersionKind::gvk(self.group(), "v1", self.kind()))
+        let kind = GroupVersionKind::gvk(self.group(), self.version(), self.kind());
+        // The usual plural of the kind is not the one that it has.
+        match self {
+            Self::TrafficPolicy => ApiResource::from_gvk_with_plural(&kind, "backendtrafficpolicies"),
+            _ => ApiResource::from_gvk(&kind),
+        }
     }
 }
 
@@ -153,7 +175,7 @@ pub fn build_namespace(namespace: &Namespace) -> Desired {
 
 /// What should exist for one workload.
 #[must_use]
-pub fn build(workload: &AIWorkload, kinds: Kinds) -> Vec<Desired> {
+pub fn build(workload: &AIWorkload, home: &Namespace, kinds: Kinds) -> Vec<Desired> {
     let spec = &workload.spec;
     let (Some(name), Some(namespace)) = (&workload.metadata.name, &workload.metadata.namespace) else {
         return Vec::new();
@@ -199,6 +221,11 @@ pub fn build(workload: &AIWorkload, kinds: Kinds) -> Vec<Desired> {
         );
     }
     add(Resource::NetworkPolicy, json!({"spec": network(workload)}));
+    if kinds.traffic_policies
+        && let Some(limits) = limits::build(workload, home)
+    {
+        add(Resource::TrafficPolicy, json!({"spec": limits}));
+    }
     let metrics = spec.monitoring.as_ref().and_then(|m| m.metrics.as_ref());
     if let Some(metrics) = metrics.filter(|_| kinds.pod_monitors && spec.type_ != WorkloadType::Supporting) {
         let path = metrics.path.as_deref().unwrap_or("/metrics");
@@ -406,6 +433,10 @@ pub fn present(world: &World, desired: &Desired) -> bool {
                 .is_ok_and(|selector: LabelSelector| selector == known.selector)
                 && known.namespaces.is_none()
                 && wanted["podMetricsEndpoints"][0]["port"].as_str().is_some_and(|port| known.ports == [port])
+        }),
+        Resource::TrafficPolicy => namespace.traffic_policies.get(name).is_some_and(|known| {
+            serde_json::from_value(desired.object.clone())
+                .is_ok_and(|wanted: DynamicObject| crate::gather::world::traffic_policy(&wanted) == *known)
         }),
         Resource::AlertRule => {
             let rules = desired.object.pointer("/spec/groups/0/rules").and_then(Value::as_array);

@@ -15,6 +15,7 @@ mod keep;
 pub mod leader;
 pub mod pods;
 pub mod probe;
+pub mod retrieval;
 pub mod status;
 pub mod statuses;
 pub mod trail;

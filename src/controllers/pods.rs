@@ -136,7 +136,7 @@ impl Pods {
             annotations,
             spec,
             unknown_fields: Vec::new(),
-            revisions: None,
+            around: crate::policy::facts::Around::default(),
         };
         let mut hasher = DefaultHasher::new();
         // The typed form has no maps without order, so equal pods have equal texts.

@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use self::series::Sums;
-use super::conditions::{Holds, MONITORING_OBSERVED, Said};
+use super::conditions::{Holds, MONITORING_OBSERVED, RECORDS_OBSERVED, Said};
 use super::dirty::Dirty;
 use super::pods::Pods;
 use crate::api::AIWorkload;
@@ -41,6 +41,8 @@ const LARGEST: usize = 4 * 1024 * 1024;
 const TOGETHER: usize = 8;
 /// Figures that stood still for so long are said to.
 const STILL: SignedDuration = SignedDuration::from_hours(1);
+/// Requests of which no record was written for so long are not recorded: a log may be written in batches.
+const UNWRITTEN: SignedDuration = SignedDuration::from_mins(10);
 /// Names that a message tells.
 const NAMES: usize = 5;
 
@@ -55,6 +57,9 @@ struct Seen {
     since: Timestamp,
     moved: Option<Timestamp>,
     said: Said,
+    /// Requests and records at the last time that records grew, or that the counting began; and when that was.
+    counted: Option<(f64, f64, Timestamp)>,
+    records: Option<Said>,
 }
 
 /// What was seen, shared with the audit.
@@ -66,8 +71,12 @@ pub struct Observations {
 impl Observations {
     /// What is to be said of the figures of a workload; nothing where nobody looked.
     #[must_use]
-    pub fn of(&self, namespace: &str, workload: &str) -> Option<Said> {
-        self.lock().get(&(namespace.to_owned(), workload.to_owned())).map(|seen| seen.said.clone())
+    pub fn of(&self, namespace: &str, workload: &str) -> Vec<Said> {
+        let all = self.lock();
+        let seen = all.get(&(namespace.to_owned(), workload.to_owned()));
+        seen.into_iter()
+            .flat_map(|seen| std::iter::once(seen.said.clone()).chain(seen.records.clone()))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Whose, Seen>> {
@@ -79,7 +88,7 @@ impl Observations {
         let mut all = self.lock();
         let former = all.get(&target.whose);
         let seen = look(target, former, answer, now);
-        let news = former.is_none_or(|former| former.said != seen.said);
+        let news = former.is_none_or(|former| former.said != seen.said || former.records != seen.records);
         all.insert(target.whose.clone(), seen);
         news
     }
@@ -94,6 +103,8 @@ struct Target {
     path: String,
     tls: bool,
     required: Vec<String>,
+    /// The counters of requests and of records, where both are named.
+    counters: Option<(String, String)>,
 }
 
 /// Why figures could not be read.
@@ -178,7 +189,8 @@ impl Prober {
 }
 
 fn target(whose: Whose, workload: &AIWorkload, name: &str, pod: &super::pods::RunningPod) -> Option<Target> {
-    let metrics = workload.spec.monitoring.as_ref()?.metrics.as_ref()?;
+    let monitoring = workload.spec.monitoring.as_ref()?;
+    let (metrics, log) = (monitoring.metrics.as_ref()?, monitoring.io_log.as_ref());
     let address = pod.address.filter(|address| of_a_pod(*address))?;
     let containers = crate::policy::containers::containers(&pod.object.spec);
     let mut ports = containers.iter().flat_map(|container| container.ports);
@@ -191,6 +203,7 @@ fn target(whose: Whose, workload: &AIWorkload, name: &str, pod: &super::pods::Ru
         path: if path.starts_with('/') { path.to_owned() } else { format!("/{path}") },
         tls: metrics.scheme == Some(MetricsScheme::Https),
         required: metrics.required.clone(),
+        counters: log.and_then(|log| log.requests.clone().zip(log.counter.clone())),
     })
 }
 
@@ -253,10 +266,12 @@ fn look(target: &Target, former: Option<&Seen>, answer: Result<String, ProbeErro
         Err(error) => {
             let said = says(Holds::No, "NotServed", format!("{place}: {error}"));
             let sums = Sums::default();
-            return Seen { pod: target.pod.clone(), sums, since: now, moved: None, said };
+            let pod = target.pod.clone();
+            return Seen { pod, sums, since: now, moved: None, said, counted: None, records: None };
         }
     };
     let (sums, missing) = series::sums(&body, &target.required);
+    let (counted, records) = recorded(target, former, &body, now);
     // Only figures of the same pod can be compared.
     let same = former.filter(|former| former.pod == target.pod && !former.sums.is_empty());
     let moved = match same {
@@ -287,7 +302,51 @@ fn look(target: &Target, former: Option<&Seen>, answer: Result<String, ProbeErro
             format!("{place} serves what is required; whether it moves is not known yet"),
         )
     };
-    Seen { pod: target.pod.clone(), sums, since, moved, said }
+    Seen { pod: target.pod.clone(), sums, since, moved, said, counted, records }
+}
+
+/// What was counted, and what is to be said of it: records that stand still while requests come are not written.
+fn recorded(
+    target: &Target,
+    former: Option<&Seen>,
+    body: &str,
+    now: Timestamp,
+) -> (Option<(f64, f64, Timestamp)>, Option<Said>) {
+    let Some((requests, records)) = &target.counters else { return (None, None) };
+    let says = |holds: Holds, reason: &str, message: String| {
+        Some(Said::new(RECORDS_OBSERVED, holds, reason, message))
+    };
+    let count = |name: &String| {
+        let (sums, missing) = series::sums(body, std::slice::from_ref(name));
+        missing.is_empty().then(|| sums.values().map(|bits| f64::from_bits(*bits)).sum::<f64>())
+    };
+    let (Some(asked), Some(written)) = (count(requests), count(records)) else {
+        let message = format!("Pod {} lacks {requests} or {records}", target.pod);
+        return (None, says(Holds::No, "CountersMissing", message));
+    };
+    let before = former.filter(|former| former.pod == target.pod).and_then(|former| former.counted);
+    match before {
+        // A counter that fell began anew.
+        Some((was, known, at)) if asked >= was && written <= known && written >= known => {
+            let still = now.duration_since(at) >= UNWRITTEN;
+            let said = if asked > was && still {
+                let more = asked - was;
+                let message = format!("{more} requests came to Pod {} since {records} grew", target.pod);
+                says(Holds::No, "NotWritten", message)
+            } else {
+                former.and_then(|former| former.records.clone())
+            };
+            (before, said)
+        }
+        Some((_, known, _)) if written > known => {
+            let message = format!("{records} of Pod {} grows", target.pod);
+            (Some((asked, written, now)), says(Holds::Yes, "Written", message))
+        }
+        _ => {
+            let message = format!("{records} of Pod {} was seen once", target.pod);
+            (Some((asked, written, now)), says(Holds::Unknown, "SeenOnce", message))
+        }
+    }
 }
 
 #[cfg(test)]

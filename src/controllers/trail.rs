@@ -12,13 +12,14 @@ use crate::api::AIWorkload;
 use crate::api::common::OverallVerdict;
 use crate::api::compliance::Tombstone;
 use crate::api::outcome::{History, HistoryEntry, HistoryKind};
-use crate::api::workload::KnownGood;
+use crate::api::workload::{KnownGood, Lineage};
 use crate::gather::world::World;
 use crate::policy::composition;
 use crate::policy::decide::exemption_holds;
 use crate::policy::evidence::fails;
 use crate::policy::facts::{Asset, Cluster, Namespace, Subject};
 use crate::policy::trail::{KEPT, Line, append, tells};
+use crate::policy::preview;
 
 /// Entries that one look adds for what the webhook has noted; the others wait for the next look.
 pub const NOTES: usize = 4;
@@ -250,19 +251,42 @@ pub fn known_good<'p>(
     if !good || former.is_some_and(|known| known.composition_digest == composition) {
         return former.cloned();
     }
-    let digest = |digest: Option<&String>| digest.map_or("undigested", String::as_str).to_owned();
-    let models = workload.spec.models.iter().map(|used| {
-        let known = namespace.models.get(&used.name).and_then(|model| model.spec.digest.as_ref());
-        format!("AIModel/{}@{}", used.name, digest(known))
-    });
-    let prompts = workload.spec.prompts.iter().map(|used| {
-        let known = namespace.prompts.get(&used.name).and_then(|prompt| prompt.spec.digest.as_ref());
-        format!("AIPrompt/{}@{}", used.name, digest(known))
-    });
+    let assets = preview::parts(workload, namespace).into_iter();
     let images: BTreeSet<&str> = images.collect();
-    let parts = models.chain(prompts).chain(images.into_iter().map(str::to_owned)).take(10).collect();
+    let parts = assets.chain(images.into_iter().map(str::to_owned)).take(10).collect();
     let since = Timestamp::from_second(now.as_second()).unwrap_or(now).to_string();
     Some(KnownGood { composition_digest: composition.to_owned(), since, parts })
+}
+
+/// Since when the present composition is declared, and what came before it. `previewed` is asked until it says yes.
+#[must_use]
+pub fn lineage(
+    former: Option<&Lineage>,
+    history: Option<&History>,
+    composition: &str,
+    previewed: impl FnOnce() -> bool,
+    now: Timestamp,
+) -> Lineage {
+    let at = || Timestamp::from_second(now.as_second()).unwrap_or(now).to_string();
+    let mut out = match former {
+        Some(known) if known.composition_digest == composition => known.clone(),
+        Some(known) => Lineage {
+            composition_digest: composition.to_owned(),
+            since: at(),
+            former_digest: Some(known.composition_digest.clone()),
+            previewed_at: None,
+        },
+        None => {
+            let changes = history.into_iter().flat_map(|history| &history.entries).rev();
+            let same = |entry: &&HistoryEntry| entry.digest.as_deref() == Some(composition);
+            let since = changes.into_iter().find(same).map_or_else(at, |entry| entry.at.clone());
+            Lineage { composition_digest: composition.to_owned(), since, ..Lineage::default() }
+        }
+    };
+    if out.previewed_at.is_none() && previewed() {
+        out.previewed_at = Some(at());
+    }
+    out
 }
 
 /// Where entries are exported to.

@@ -215,7 +215,7 @@ impl Waker {
             annotations: metadata.annotations.unwrap_or_default(),
             spec,
             unknown_fields: Vec::new(),
-            revisions: None,
+            around: crate::policy::facts::Around::default(),
         };
         let deadline = Instant::now() + Duration::from_secs(5);
         let known = self.signatures.signatures(namespace, questions(&object.spec), deadline).await;

@@ -60,7 +60,7 @@ impl Feed {
     /// error; what was known stays known meanwhile.
     pub fn start(&self, client: &Client) {
         // Counted before any watch can finish, so that an early one cannot declare the whole synced.
-        self.synced.waiting.store(29, Ordering::SeqCst);
+        self.synced.waiting.store(31, Ordering::SeqCst);
         self.metadata::<Namespace>(client, Kind::Namespace, |meta| {
             Object::Namespace(Box::new(Namespace { metadata: meta.metadata, ..Namespace::default() }))
         });
@@ -110,6 +110,17 @@ impl Feed {
         self.optional(client, Kind::GrpcRoute, route("GRPCRoute"), |o| Object::GrpcRoute(Box::new(o)));
         let policy = ("gateway.envoyproxy.io", "v1alpha1", "BackendTrafficPolicy");
         self.optional(client, Kind::TrafficPolicy, policy, |o| Object::TrafficPolicy(Box::new(o)));
+        self.devices(client);
+    }
+
+    fn devices(&self, client: &Client) {
+        let claim = |kind| ("resource.k8s.io", "v1", kind);
+        self.optional(client, Kind::DeviceClaim, claim("ResourceClaim"), |o| {
+            Object::DeviceClaim(Box::new(o))
+        });
+        self.optional(client, Kind::DeviceTemplate, claim("ResourceClaimTemplate"), |o| {
+            Object::DeviceTemplate(Box::new(o))
+        });
     }
 
     fn metadata<K>(&self, client: &Client, kind: Kind, wrap: fn(PartialObjectMeta<K>) -> Object)
@@ -268,6 +279,8 @@ impl Kind {
                 | Self::HttpRoute
                 | Self::GrpcRoute
                 | Self::TrafficPolicy
+                | Self::DeviceClaim
+                | Self::DeviceTemplate
         )
     }
 
@@ -298,6 +311,8 @@ impl Kind {
             Self::HttpRoute => "httproutes",
             Self::GrpcRoute => "grpcroutes",
             Self::TrafficPolicy => "backendtrafficpolicies",
+            Self::DeviceClaim => "resourceclaims",
+            Self::DeviceTemplate => "resourceclaimtemplates",
             Self::ResourceQuota => "resourcequotas",
             Self::LimitRange => "limitranges",
             Self::Role => "roles",

@@ -256,6 +256,8 @@ impl Manifests {
                 world.cluster.has_traffic_policies = true;
                 return keep(world, Object::TrafficPolicy, value, kind);
             }
+            ("resource.k8s.io", "ResourceClaim") => return keep(world, Object::DeviceClaim, value, kind),
+            ("resource.k8s.io", _) => return keep(world, Object::DeviceTemplate, value, kind),
             ("", "PersistentVolumeClaim") => return keep(world, Object::Claim, value, kind),
             ("", "ConfigMap") if value["metadata"]["labels"][api::common::LABEL_PROMPT].is_string() => {
                 return keep(world, Object::ConfigMap, value, kind);
@@ -471,6 +473,7 @@ fn scope(group: &str, kind: &str) -> Option<Scope> {
         | ("networking.k8s.io", "NetworkPolicy" | "Ingress")
         | ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute")
         | ("gateway.envoyproxy.io", "BackendTrafficPolicy")
+        | ("resource.k8s.io", "ResourceClaim" | "ResourceClaimTemplate")
         | ("rbac.authorization.k8s.io", "Role" | "RoleBinding")
         | ("monitoring.coreos.com", "PodMonitor" | "ServiceMonitor" | "PrometheusRule") => {
             Some(Scope::Namespaced)

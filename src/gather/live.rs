@@ -74,6 +74,8 @@ const KINDS: &[(&str, &str, &str, bool)] = &[
     ("gateway.networking.k8s.io", "v1", "HTTPRoute", true),
     ("gateway.networking.k8s.io", "v1", "GRPCRoute", true),
     ("gateway.envoyproxy.io", "v1alpha1", "BackendTrafficPolicy", true),
+    ("resource.k8s.io", "v1", "ResourceClaim", true),
+    ("resource.k8s.io", "v1", "ResourceClaimTemplate", true),
     ("monitoring.coreos.com", "v1", "PodMonitor", true),
     ("monitoring.coreos.com", "v1", "ServiceMonitor", true),
     ("monitoring.coreos.com", "v1", "PrometheusRule", true),

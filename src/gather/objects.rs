@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::policy::facts::{Labels, ServedModel};
+use crate::policy::facts::{Around, Labels, ServedModel};
 
 /// A kind that carries pod templates.
 #[derive(Debug)]
@@ -91,8 +91,8 @@ pub struct PodObject {
     pub spec: PodSpec,
     /// Paths of fields that this version does not know.
     pub unknown_fields: Vec<String>,
-    /// How many former revisions its carrier keeps, where it says so.
-    pub revisions: Option<i64>,
+    /// What its carrier says of it.
+    pub around: Around,
 }
 
 /// Who an object is, and whose.
@@ -155,7 +155,14 @@ pub fn pod_from_json(text: &str) -> Result<(Meta, PodObject), serde_json::Error>
     let (meta, labels, annotations) = split(raw.metadata);
     Ok((
         meta,
-        PodObject { prefix: String::new(), labels, annotations, spec, unknown_fields, revisions: None },
+        PodObject {
+            prefix: String::new(),
+            labels,
+            annotations,
+            spec,
+            unknown_fields,
+            around: Around::default(),
+        },
     ))
 }
 
@@ -177,7 +184,7 @@ fn template_from(prefix: String, template: &Value) -> Result<PodObject, serde_js
     let spec = template.get("spec").ok_or_else(|| serde_json::Error::missing_field("spec"))?;
     let (spec, unknown_fields) = spec_from(spec)?;
     let (_, labels, annotations) = split(metadata.unwrap_or_default());
-    Ok(PodObject { prefix, labels, annotations, spec, unknown_fields, revisions: None })
+    Ok(PodObject { prefix, labels, annotations, spec, unknown_fields, around: Around::default() })
 }
 
 /// Reads a specification, and the paths of fields that are not known.
@@ -220,7 +227,7 @@ pub fn templates(carrier: &Carrier, object: &Value) -> Result<Vec<PodObject>, St
             let prefix = format!("{prefix}.");
             let mut pod =
                 template_from(prefix.clone(), value).map_err(|error| format!("{prefix}: {error}"))?;
-            pod.revisions = object.pointer("/spec/revisionHistoryLimit").and_then(Value::as_i64);
+            pod.around = around(object, &prefix);
             out.push(pod);
         }
     }
@@ -275,6 +282,23 @@ pub fn served(carrier: &Carrier, object: &Value) -> Vec<ServedModel> {
 pub fn labels_of(object: &Value) -> Labels {
     let raw = object.get("metadata").and_then(|metadata| RawMeta::deserialize(metadata).ok());
     raw.and_then(|raw| raw.labels).unwrap_or_default()
+}
+
+/// What `object` says around the pod at `prefix`. A time limit may stand beside the template, as in the Jobs of a `JobSet`,
+/// or at the top.
+fn around(object: &Value, prefix: &str) -> Around {
+    let top = |path: &str| object.pointer(path).and_then(Value::as_i64);
+    let beside = prefix.strip_suffix("template.").and_then(|beside| {
+        let steps = beside.replace(['[', '.'], "/").replace(']', "");
+        object.pointer(&format!("/{steps}activeDeadlineSeconds")).and_then(Value::as_i64)
+    });
+    Around {
+        revisions: top("/spec/revisionHistoryLimit"),
+        replicas: top("/spec/replicas"),
+        deadline: beside
+            .or_else(|| top("/spec/activeDeadlineSeconds"))
+            .or_else(|| top("/spec/runPolicy/activeDeadlineSeconds")),
+    }
 }
 
 fn walk<'v>(at: &'v Value, path: &str, prefix: String, out: &mut Vec<(String, &'v Value)>) {
@@ -360,6 +384,26 @@ mod tests {
             ),
             ["spec.model.uri=hf://o/m -", "spec.model.lora.adapters[0].uri=pvc://a -"]
         );
+    }
+
+    #[test]
+    fn what_a_carrier_says_of_its_pods_is_kept() {
+        let template = json!({"spec": {"containers": [{"name": "c"}]}});
+        let around = |group: &str, kind: &str, object: &Value| {
+            templates(carrier(group, kind).unwrap(), object).unwrap().remove(0).around
+        };
+        let apps = json!({"spec": {"replicas": 3, "revisionHistoryLimit": 1, "template": template}});
+        let known = Around { revisions: Some(1), replicas: Some(3), deadline: None };
+        assert_eq!(around("apps", "Deployment", &apps), known);
+        let job = json!({"spec": {"activeDeadlineSeconds": 60, "template": template}});
+        assert_eq!(around("batch", "Job", &job).deadline, Some(60));
+        let cron =
+            json!({"spec": {"jobTemplate": {"spec": {"activeDeadlineSeconds": 61, "template": template}}}});
+        assert_eq!(around("batch", "CronJob", &cron).deadline, Some(61));
+        let set = json!({"spec": {"replicatedJobs": [{"template": {"spec": {"activeDeadlineSeconds": 62, "template": template}}}]}});
+        assert_eq!(around("jobset.x-k8s.io", "JobSet", &set).deadline, Some(62));
+        let torch = json!({"spec": {"runPolicy": {"activeDeadlineSeconds": 63}, "pytorchReplicaSpecs": {"Master": {"template": template}}}});
+        assert_eq!(around("kubeflow.org", "PyTorchJob", &torch).deadline, Some(63));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::pull_secrets::{PullSecrets, SecretReader};
 use super::registry::{
-    Artifact, Cause, CompiledTrust, Contents, ImageRef, Question, Refusal, Verification, Verifier,
+    Artifact, Cause, CompiledTrust, Contents, ImageRef, Presence, Question, Refusal, Verification, Verifier,
     VerifierConfig, Within,
 };
 use super::trust::{self, TrustRoots};
@@ -224,6 +224,31 @@ impl Signatures {
             }
         }
         Err(said)
+    }
+
+    /// Whether an artifact that a workload of `namespace` would go back to can still be fetched, with the credentials that its
+    /// account has, then without. Asks the registry each time.
+    ///
+    /// Guarantees: returns by `deadline`.
+    pub async fn presence(&self, namespace: &str, question: &ImageQuestion, deadline: Instant) -> Presence {
+        let Ok(image) = ImageRef::parse(&question.reference) else {
+            return Presence::Unknown("it is no image reference".to_owned(), false);
+        };
+        let trust = self.trust();
+        let artifact = if question.volume { Artifact::Model } else { Artifact::Image };
+        let asked = Question { image: &image, artifact, namespace: Some(namespace) };
+        let names = self.secret_names(namespace, question);
+        if let Some(pull_secrets) = self.pull_secrets.get().filter(|_| !names.is_empty()) {
+            let found = pull_secrets.find(namespace, &names, deadline).await;
+            for credentials in found.keyring.of_image(&image) {
+                let answer =
+                    self.verifier.presence(asked, &trust, Some(&credentials), deadline.into_std()).await;
+                if !matches!(answer, Presence::Unknown(_, true)) {
+                    return answer;
+                }
+            }
+        }
+        self.verifier.presence(asked, &trust, None, deadline.into_std()).await
     }
 
     /// As the API server fills them in: those of the pod, or else of its ServiceAccount.

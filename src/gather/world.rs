@@ -24,6 +24,7 @@ use crate::policy::{ALL, decide, selector};
 
 pub use kinds::{Kind, Object, Touched};
 pub use read::generated;
+pub(crate) use read::traffic_policy;
 use read::{claim, config_map, pod_monitor, service_account, slim, slim_asset, slim_workload};
 
 /// Everything known.
@@ -120,6 +121,8 @@ impl World {
                 let known = read::traffic_policy(&policy);
                 self.put(policy.metadata, |ns| &mut ns.traffic_policies, known)
             }
+            Object::DeviceClaim(claim) => self.put_devices("ResourceClaim", &claim),
+            Object::DeviceTemplate(template) => self.put_devices("ResourceClaimTemplate", &template),
             Object::Claim(volume) => {
                 let known = claim(&volume);
                 self.put(volume.metadata, |ns| &mut ns.claims, known)
@@ -173,6 +176,8 @@ impl World {
             Kind::Evidence => self.take_evidence(namespace, name),
             Kind::Supplier => take_cluster(&mut self.cluster.suppliers, name),
             Kind::Governance => take_cluster(&mut self.cluster.governances, name),
+            Kind::DeviceClaim => self.take_devices(namespace, "ResourceClaim", name),
+            Kind::DeviceTemplate => self.take_devices(namespace, "ResourceClaimTemplate", name),
             Kind::Claim => self.take(namespace, |ns| ns.claims.remove(name).is_some()),
             Kind::ConfigMap => self.take(namespace, |ns| ns.config_maps.remove(name).is_some()),
             Kind::Exemption => self.take(namespace, |ns| ns.exemptions.remove(name).is_some()),
@@ -212,7 +217,7 @@ impl World {
         let mut pod = PodFacts::new(&object.spec, &object.labels, &object.annotations);
         pod.prefix = &object.prefix;
         pod.unknown_fields = &object.unknown_fields;
-        pod.revisions = object.revisions;
+        pod.around = object.around;
         pod.stage = stage;
         pod.matched = matched(namespace, &object.labels);
         pod.identity = self.identity(namespace, &object.spec, &pod.matched);
@@ -344,6 +349,21 @@ impl World {
         }
         map.insert(name, value);
         Touched::namespace(&namespace)
+    }
+
+    /// A claim that was made for one pod is known by its template.
+    fn put_devices(&mut self, kind: &str, claim: &DynamicObject) -> Touched {
+        let for_pod = "resource.kubernetes.io/pod-claim-name";
+        if claim.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(for_pod)) {
+            return Touched::nothing();
+        }
+        let mut metadata = claim.metadata.clone();
+        metadata.name = metadata.name.map(|name| format!("{kind}/{name}"));
+        self.put(metadata, |ns| &mut ns.device_claims, read::device_claim(claim))
+    }
+
+    fn take_devices(&mut self, namespace: Option<&str>, kind: &str, name: &str) -> Touched {
+        self.take(namespace, |ns| ns.device_claims.remove(&format!("{kind}/{name}")).is_some())
     }
 
     /// A route stands in its own namespace and, where it leads into others, for these too.

@@ -17,8 +17,8 @@ use crate::api;
 use crate::models::bom::Card;
 
 pub use known::{
-    Claim, Cluster, ConfigMap, EnforcementFault, Ingress, Namespace, NetworkPolicy, PodMonitor, Route,
-    Service, ServiceAccount, ServicePort, Settings, TrafficPolicy,
+    Claim, Cluster, ConfigMap, DeviceClaim, DeviceRequest, EnforcementFault, Ingress, Namespace,
+    NetworkPolicy, Overdue, PodMonitor, Route, Service, ServiceAccount, ServicePort, Settings, TrafficPolicy,
 };
 
 /// Labels as Kubernetes keeps them.
@@ -189,8 +189,8 @@ pub struct PodFacts<'a> {
     pub spec: &'a PodSpec,
     /// Fields that this version does not know, by path inside the pod.
     pub unknown_fields: &'a [String],
-    /// How many former revisions its carrier keeps, where it says so.
-    pub revisions: Option<i64>,
+    /// What its carrier says of it.
+    pub around: Around,
     /// Every container of every kind, in one list.
     pub containers: Vec<ContainerView<'a>>,
     /// The declarations whose selector matches the pod.
@@ -215,7 +215,7 @@ impl<'a> PodFacts<'a> {
             annotations,
             spec,
             unknown_fields: &[],
-            revisions: None,
+            around: Around::default(),
             containers: containers(spec),
             matched: Matched::None,
             identity: Identity::default(),
@@ -243,6 +243,17 @@ impl<'a> PodFacts<'a> {
     pub fn at(&self, path: impl AsRef<str>) -> Place {
         Place { object: None, path: Some(format!("{}{}", self.prefix, path.as_ref())), value: None }
     }
+}
+
+/// What the carrier of a pod says of it, where it says so; nothing of a pod by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Around {
+    /// How many former revisions are kept.
+    pub revisions: Option<i64>,
+    /// How many pods there are to be.
+    pub replicas: Option<i64>,
+    /// After how many seconds the work is ended.
+    pub deadline: Option<i64>,
 }
 
 /// The state of the pod under judgement.

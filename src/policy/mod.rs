@@ -16,6 +16,8 @@ pub mod facts;
 pub mod fix;
 pub mod image;
 pub mod pod_security;
+pub mod preview;
+pub mod quantity;
 pub mod rights;
 pub mod selector;
 pub mod servers;
@@ -23,6 +25,7 @@ pub mod signing;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trail;
+pub mod waivers;
 
 pub use control::{Check, Control, Finding, Mode, Modes, Report, Room, Scope, Verdict};
 pub use controls::ALL;

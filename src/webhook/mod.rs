@@ -11,6 +11,7 @@ pub mod handler;
 pub mod judge;
 pub(crate) mod kinds;
 mod namespaces;
+pub mod oversight;
 mod pods;
 pub mod published;
 pub mod router;

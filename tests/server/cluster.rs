@@ -286,7 +286,8 @@ pub fn generated(world: &Documented) -> Vec<Value> {
     let governed = world.cluster.namespaces.values().filter(|namespace| namespace.governed());
     governed
         .flat_map(|namespace| {
-            let workloads = namespace.workloads.values().flat_map(|workload| build(workload, kinds));
+            let workloads =
+                namespace.workloads.values().flat_map(|workload| build(workload, namespace, kinds));
             workloads.chain([build_namespace(namespace)])
         })
         .map(|desired| desired.object)

@@ -29,6 +29,9 @@ app.kubernetes.io/component: {{ . }}
 {{- define "portcullis.controllerUser" -}}
 system:serviceaccount:{{ .Release.Namespace }}:portcullis-controller
 {{- end }}
+{{- define "portcullis.webhookUser" -}}
+system:serviceaccount:{{ .Release.Namespace }}:portcullis-webhook
+{{- end }}
 
 {{/* Namespaces that are never judged, as a JSON list, which is YAML and CEL too */}}
 {{- define "portcullis.excludedNamespaces" -}}

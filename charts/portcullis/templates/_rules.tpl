@@ -32,6 +32,9 @@
 - apiGroups: [gateway.envoyproxy.io]
   resources: [backendtrafficpolicies]
   verbs: [get, list, watch]
+- apiGroups: [resource.k8s.io]
+  resources: [resourceclaims, resourceclaimtemplates]
+  verbs: [get, list, watch]
 # the owner of a refused pod, who gets the Event: one object at a time, by name
 - apiGroups: [apps]
   resources: [daemonsets, deployments, replicasets, statefulsets]

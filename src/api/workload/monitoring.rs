@@ -126,6 +126,14 @@ pub struct IoLog {
     /// Where the log goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sink: Option<LogSink>,
+    /// Name of the counter of records that were written, among the figures of the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::identifier")]
+    pub counter: Option<String>,
+    /// Name of the counter of requests, among the figures of the pod: where it grows, that of records has to grow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::identifier")]
+    pub requests: Option<String>,
     /// How long it is kept, as an ISO 8601 duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
@@ -180,6 +188,9 @@ pub struct InternalStates {
     /// The reason.
     #[schemars(schema_with = "schema::text")]
     pub reason: String,
+    /// Where they are logged to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sink: Option<LogSink>,
     /// User who decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::person")]

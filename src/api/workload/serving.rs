@@ -106,6 +106,10 @@ pub struct Exposure {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::identifier")]
     pub api_version: Option<String>,
+    /// Where those who use it can try the next version before it takes the place of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::uri")]
+    pub preview_ref: Option<String>,
     /// The fields of an answer; what users do not need stays out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::identifiers")]

@@ -41,6 +41,9 @@ pub struct AIWorkloadStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::digest")]
     pub composition_digest: Option<String>,
+    /// Since when the present composition is declared, and what came before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
     /// What became of the workload, newest last; each entry carries the hash of the one before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
@@ -106,4 +109,24 @@ pub struct KnownGood {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::few_objects")]
     pub parts: Vec<String>,
+}
+
+/// Since when a composition is declared, and what came before it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lineage {
+    /// Digest of the composition.
+    #[schemars(schema_with = "schema::digest")]
+    pub composition_digest: String,
+    /// Since when it is declared.
+    #[schemars(schema_with = "schema::date")]
+    pub since: String,
+    /// Digest of the composition whose place it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::digest")]
+    pub former_digest: Option<String>,
+    /// When its models and prompts were seen to have run in staging for long enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::date")]
+    pub previewed_at: Option<String>,
 }

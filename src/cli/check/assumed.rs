@@ -18,7 +18,8 @@ pub fn assume_generated(world: &mut World) {
         let observed = !namespace.workloads.is_empty()
             && namespace.workloads.values().all(|w| w.spec.manage == Manage::Observe);
         let of_namespace = (!observed).then(|| build_namespace(namespace));
-        let of_workloads = namespace.workloads.values().flat_map(|workload| build(workload, kinds));
+        let of_workloads =
+            namespace.workloads.values().flat_map(|workload| build(workload, namespace, kinds));
         let missing = of_namespace.into_iter().chain(of_workloads).filter(|d| !taken(namespace, d));
         wanted.extend(missing.filter_map(object));
     }
@@ -34,6 +35,7 @@ fn taken(namespace: &Namespace, desired: &Desired) -> bool {
         Resource::NetworkPolicy => namespace.network_policies.contains_key(name),
         Resource::PodMonitor => namespace.pod_monitors.contains_key(name),
         Resource::AlertRule => namespace.alert_rules.contains_key(name),
+        Resource::TrafficPolicy => namespace.traffic_policies.contains_key(name),
         // Rights of one's own under the name of the generated ones are bound to the same identity and add to them.
         Resource::Role | Resource::RoleBinding => false,
     }
@@ -49,6 +51,7 @@ fn object(desired: Desired) -> Option<Object> {
         Resource::NetworkPolicy => read(Object::NetworkPolicy, desired.object),
         Resource::PodMonitor => read(Object::PodMonitor, desired.object),
         Resource::AlertRule => read(Object::AlertRule, desired.object),
+        Resource::TrafficPolicy => read(Object::TrafficPolicy, desired.object),
         Resource::Role => read(Object::Role, desired.object),
         Resource::RoleBinding => read(Object::RoleBinding, desired.object),
     }

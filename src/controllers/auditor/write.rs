@@ -226,7 +226,7 @@ impl Auditor {
             let of_workloads = namespace
                 .workloads
                 .values()
-                .flat_map(|w| generate::build(w, generate::Kinds::of(&world.cluster)));
+                .flat_map(|w| generate::build(w, namespace, generate::Kinds::of(&world.cluster)));
             std::iter::once(generate::build_namespace(namespace))
                 .chain(of_workloads)
                 .filter(|desired| !generate::present(&world, desired))

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{SHOWN, Summed, row};
 use crate::api::AIExemption;
+use crate::api::common::State;
 use crate::api::compliance::{AIComplianceStatus, FindingRow, Summary};
 use crate::api::outcome::Blocked;
 use crate::controllers::audit::AuditedNamespace;
@@ -13,8 +14,45 @@ use crate::controllers::audit::states::{States, gravity};
 use crate::controllers::conditions::{Said, conditions, seconds};
 use crate::policy::dates;
 use crate::policy::decide::exemption_holds;
-use crate::policy::facts::Namespace;
+use crate::policy::facts::{Namespace, Overdue, Settings};
 use crate::render::words;
+
+/// Days within which a finding is to be mended, by its state, where no profile says otherwise.
+const WINDOWS: [(State, &str, i64); 3] = [
+    (State::Fail, "remediation.fail", 30),
+    (State::Unknown, "remediation.unknown", 30),
+    (State::Warn, "remediation.warn", 90),
+];
+
+/// Overdue findings that are told of one by one.
+const OVERDUE: usize = 8;
+
+/// Those of `rows` that are open for longer than they may be, the oldest first.
+#[must_use]
+pub fn overdue(rows: &[FindingRow], settings: &Settings, now: Timestamp) -> Vec<Overdue> {
+    let late = |row: &FindingRow| {
+        let (_, parameter, days) = WINDOWS.into_iter().find(|(state, ..)| *state == row.state)?;
+        let since = dates::from(row.first_seen.as_deref()?)?;
+        let (open, window) = (now.duration_since(since).as_hours() / 24, settings.days(parameter, days));
+        // That something is overdue is no finding to wait for by itself.
+        (open > window && row.control != "enforcement-integrity").then(|| Overdue {
+            control: row.control.clone(),
+            object: row.object.clone(),
+            days: open,
+            window,
+        })
+    };
+    let mut out: Vec<Overdue> = rows.iter().filter_map(late).collect();
+    out.sort_by(|a, b| b.days.cmp(&a.days).then_with(|| a.object.cmp(&b.object)));
+    out
+}
+
+/// The overdue findings that are told of one by one.
+#[must_use]
+pub fn told(mut overdue: Vec<Overdue>) -> Vec<Overdue> {
+    overdue.truncate(OVERDUE);
+    overdue
+}
 
 /// Findings that a row keeps.
 const FINDINGS: usize = 64;
@@ -27,6 +65,7 @@ pub fn namespace_status(
     summed: &Summed,
     blocked: Option<Blocked>,
     former: &AIComplianceStatus,
+    settings: &Settings,
     now: Timestamp,
 ) -> AIComplianceStatus {
     let mut status = row(&summed.states, former, now, &summed.open, false);
@@ -41,6 +80,10 @@ pub fn namespace_status(
         summary.expiring30d = expiring(namespace, now);
     }
     status.findings = findings(audited, &namespace.name, former, now);
+    let late = overdue(&status.findings, settings, now).len();
+    if let Some(summary) = &mut status.summary {
+        summary.overdue = u32::try_from(late).unwrap_or(u32::MAX);
+    }
     status
 }
 
@@ -72,6 +115,7 @@ pub fn cluster_status<'a>(
             summary.blocked += of.blocked;
             summary.never_verified += of.never_verified;
             summary.expiring30d += of.expiring30d;
+            summary.overdue += of.overdue;
         }
         if let Some(blocked) = &status.blocked {
             last24h += blocked.last24h;
@@ -86,6 +130,7 @@ pub fn cluster_status<'a>(
         of.blocked = summary.blocked;
         of.never_verified = summary.never_verified;
         of.expiring30d = summary.expiring30d;
+        of.overdue = summary.overdue;
     }
     status.blocked = (total > 0).then(|| Blocked { last24h, total, ..Blocked::default() });
     let own_rows = own.worst.iter().map(|(id, (state, finding))| FindingRow {
@@ -167,6 +212,33 @@ fn keep_first_seen(rows: &mut [FindingRow], former: &AIComplianceStatus) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_open_too_long_is_overdue() {
+        let row = |control: &str, state: State, since: &str| FindingRow {
+            control: control.to_owned(),
+            state,
+            provisions: Vec::new(),
+            object: format!("a/AIWorkload/{control}"),
+            message: None,
+            first_seen: Some(since.to_owned()),
+        };
+        let rows = [
+            row("pod-hardened", State::Fail, "2026-01-01T00:00:00Z"),
+            row("rate-limit-set", State::Warn, "2026-01-01T00:00:00Z"),
+            row("io-guardrails", State::Fail, "2026-01-20T00:00:00Z"),
+            row("egress-declared", State::Exempt, "2025-01-01T00:00:00Z"),
+            row("enforcement-integrity", State::Fail, "2025-01-01T00:00:00Z"),
+        ];
+        let now = "2026-02-05T00:00:00Z".parse().unwrap();
+        let mut settings = Settings::default();
+        let late = |settings: &Settings| {
+            overdue(&rows, settings, now).iter().map(|o| (o.control.clone(), o.days)).collect::<Vec<_>>()
+        };
+        assert_eq!(late(&settings), [("pod-hardened".to_owned(), 35)]);
+        settings.parameters.insert("remediation.warn".to_owned(), vec!["P7D".to_owned()]);
+        assert_eq!(late(&settings).len(), 2);
+    }
 
     #[test]
     fn objects_are_written_without_blanks() {

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::common::State;
 use crate::api::outcome::{Blocked, History};
-use crate::api::workload::{AIWorkloadStatus, KnownGood, PodCounts, Row};
+use crate::api::workload::{AIWorkloadStatus, KnownGood, Lineage, PodCounts, Row};
 use crate::controllers::audit::AuditedWorkload;
 use crate::controllers::audit::states::control;
 use crate::controllers::conditions::{COMPLIANT, GENERATED, PODS_SELECTED, Said, conditions};
@@ -23,6 +23,8 @@ pub struct Beside<'a> {
     pub blocked: Option<Blocked>,
     /// What became of it.
     pub history: Option<History>,
+    /// Since when it is what it is.
+    pub lineage: Option<Lineage>,
     /// What to go back to.
     pub known_good: Option<KnownGood>,
     /// How many entries of the history are new: they are not dropped.
@@ -44,6 +46,7 @@ pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Times
         generated,
         blocked,
         history,
+        lineage,
         known_good,
         fresh,
         residue,
@@ -90,6 +93,7 @@ pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Times
         rows: states.rows().into_iter().take(16).collect(),
         blocked,
         composition_digest: Some(composition),
+        lineage,
         history,
         known_good,
         residue,

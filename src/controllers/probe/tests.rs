@@ -12,6 +12,7 @@ fn target(address: SocketAddr, required: &[&str]) -> Target {
         path: "/metrics".to_owned(),
         tls: false,
         required: required.iter().map(|name| (*name).to_owned()).collect(),
+        counters: None,
     }
 }
 
@@ -88,4 +89,26 @@ fn what_is_required_has_to_be_there_and_to_move() {
     assert_eq!(reason(&another).1, "FiguresMove", "it was seen of the workload");
     let another = look(&other, Some(&first), page(9), at(180));
     assert_eq!(reason(&another).1, "SeenOnce", "figures of another pod are no movement");
+}
+
+#[test]
+fn requests_without_records_are_told() {
+    let mut target = target("10.0.0.1:9090".parse().unwrap(), &[]);
+    target.counters = Some(("requests_total".to_owned(), "records_total".to_owned()));
+    let page = |asked: u32, written: u32| Ok(format!("requests_total {asked}\nrecords_total {written}\n"));
+    let reason = |seen: &Seen| seen.records.as_ref().map(|said| (said.holds, said.reason.clone())).unwrap();
+    let first = look(&target, None, page(5, 5), at(0));
+    assert_eq!(reason(&first), (Holds::Unknown, "SeenOnce".to_owned()));
+    let grows = look(&target, Some(&first), page(6, 6), at(60));
+    assert_eq!(reason(&grows), (Holds::Yes, "Written".to_owned()));
+    let idle = look(&target, Some(&grows), page(6, 6), at(4000));
+    assert_eq!(reason(&idle).0, Holds::Yes, "nobody asked anything");
+    let waits = look(&target, Some(&grows), page(9, 6), at(120));
+    assert_eq!(reason(&waits).0, Holds::Yes, "a batch is not written yet");
+    let lost = look(&target, Some(&waits), page(9, 6), at(900));
+    assert_eq!(reason(&lost), (Holds::No, "NotWritten".to_owned()));
+    let again = look(&target, Some(&lost), page(0, 0), at(960));
+    assert_eq!(reason(&again).1, "SeenOnce", "a pod that began anew counts anew");
+    let bare = look(&target, None, Ok("requests_total 1\n".to_owned()), at(0));
+    assert_eq!(reason(&bare), (Holds::No, "CountersMissing".to_owned()));
 }

@@ -19,6 +19,7 @@ mod legacy;
 mod lookup;
 mod model;
 mod oci;
+mod presence;
 mod signature;
 mod specs;
 mod statement;
@@ -33,6 +34,7 @@ pub use authority::{AuthoritySpec, IdentitySpec, MatchSpec, ProofSpec, RootSpec}
 pub use contents::{Contents, Within};
 pub use keyring::{Keyring, KeyringError};
 pub use model::SignedModel;
+pub use presence::Presence;
 pub use specs::{
     Artifact, AttestationSpec, PolicySpec, Question, RegistrySpec, RevokedKind, RevokedSpec, RuleSpec,
     SupplierSpec,

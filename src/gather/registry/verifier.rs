@@ -154,6 +154,15 @@ impl Verifier {
         self.0.answers.entry_count()
     }
 
+    pub(super) fn client(&self) -> &GuardedClient {
+        &self.0.client
+    }
+
+    /// A place among the look-ups that talk to registries at the same time.
+    pub(super) async fn slot(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        self.0.slots.acquire().await.ok()
+    }
+
     /// What is known without asking anybody: a refusal by the policies, or a remembered answer.
     #[must_use]
     pub fn peek(

@@ -58,6 +58,10 @@ pub enum Object {
     GrpcRoute(Box<DynamicObject>),
     /// A `BackendTrafficPolicy` of Envoy Gateway.
     TrafficPolicy(Box<DynamicObject>),
+    /// A `ResourceClaim` of devices.
+    DeviceClaim(Box<DynamicObject>),
+    /// A `ResourceClaimTemplate`.
+    DeviceTemplate(Box<DynamicObject>),
     /// A claim of a volume.
     Claim(Box<PersistentVolumeClaim>),
     /// A `ConfigMap` with prompts.
@@ -121,6 +125,10 @@ pub enum Kind {
     GrpcRoute,
     /// `BackendTrafficPolicy`.
     TrafficPolicy,
+    /// `ResourceClaim`.
+    DeviceClaim,
+    /// `ResourceClaimTemplate`.
+    DeviceTemplate,
     /// `PersistentVolumeClaim`.
     Claim,
     /// `ConfigMap`.

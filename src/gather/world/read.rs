@@ -28,23 +28,31 @@ pub(super) fn slim_asset(metadata: &mut ObjectMeta, status: &mut Option<AssetSta
 }
 
 /// Conditions of a declaration that rules look at where they do not hold.
-const OBSERVED: [&str; 2] = [api::common::MONITORING_OBSERVED, api::common::LOG_SINK_OBSERVED];
+const OBSERVED: [&str; 4] = [
+    api::common::MONITORING_OBSERVED,
+    api::common::LOG_SINK_OBSERVED,
+    api::common::RECORDS_OBSERVED,
+    api::common::KNOWN_GOOD_HELD,
+];
 
-/// The same for a declaration: of what the operator itself says of it, rules look at what ran and was good, and at what
-/// was seen of its figures.
+/// The same for a declaration: of what the operator itself says of it, rules look at what ran and was good, since when
+/// it is what it is, whether it fails, and at what was seen of its figures.
 pub(super) fn slim_workload(metadata: &mut ObjectMeta, status: &mut Option<AIWorkloadStatus>) {
     let known = status.take();
     slim(metadata, status);
     *status = known.and_then(|known| {
-        let AIWorkloadStatus { known_good, mut conditions, .. } = known;
+        let AIWorkloadStatus { known_good, lineage, verdict, mut conditions, .. } = known;
+        // What passes is not looked at, and would only be news.
+        let verdict = verdict.filter(|verdict| *verdict == api::common::OverallVerdict::Fail);
         conditions
             .retain(|condition| OBSERVED.contains(&condition.type_.as_str()) && condition.status == "False");
         // Since when it holds changes with every pod.
         for condition in &mut conditions {
             condition.observed_generation = None;
         }
-        let some = known_good.is_some() || !conditions.is_empty();
-        some.then(|| AIWorkloadStatus { known_good, conditions, ..AIWorkloadStatus::default() })
+        let status =
+            AIWorkloadStatus { verdict, lineage, known_good, conditions, ..AIWorkloadStatus::default() };
+        (status != AIWorkloadStatus::default()).then_some(status)
     });
 }
 
@@ -62,6 +70,32 @@ pub(super) fn claim(claim: &PersistentVolumeClaim) -> facts::Claim {
             .or_else(|| local.map(|s| (None, s.name.clone()))),
     }
 }
+
+/// What is kept of a claim of devices, or of a template for one.
+pub(super) fn device_claim(claim: &DynamicObject) -> facts::DeviceClaim {
+    let spec = &claim.data["spec"];
+    let devices = if spec["spec"].is_object() { &spec["spec"]["devices"] } else { &spec["devices"] };
+    let requests = devices["requests"].as_array().into_iter().flatten().take(MOST_REQUESTS);
+    let count = |request: &Value| match request["allocationMode"].as_str() {
+        Some("All") => None,
+        _ => Some(request["count"].as_i64().unwrap_or(1)),
+    };
+    let read = |request: &Value| {
+        let exactly = if request["exactly"].is_object() { &request["exactly"] } else { request };
+        // Of alternatives the largest counts.
+        let others = request["firstAvailable"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let most = others.iter().map(count).try_fold(0, |most, one| one.map(|one| most.max(one)));
+        facts::DeviceRequest {
+            name: request["name"].as_str().unwrap_or_default().to_owned(),
+            count: if others.is_empty() { count(exactly) } else { most },
+            admin: exactly["adminAccess"] == true,
+        }
+    };
+    facts::DeviceClaim { requests: requests.map(read).collect() }
+}
+
+/// Requests of a claim that are kept: the API server takes no more.
+const MOST_REQUESTS: usize = 32;
 
 /// What is kept of a `ConfigMap` with prompts, or nothing where it does not carry their label.
 pub(super) fn config_map(map: &ConfigMap) -> Option<facts::ConfigMap> {
@@ -132,7 +166,8 @@ pub(crate) fn service(service: &Service) -> facts::Service {
 }
 
 /// Annotations of an Ingress that hold callers to a limit.
-const LIMITS: [&str; 5] = ["limit-rps", "limit-rpm", "limit-connections", "proxy-body-size", "rate-limit"];
+const LIMITS: [&str; 6] =
+    ["limit-rps", "limit-rpm", "limit-connections", "proxy-body-size", "proxy-read-timeout", "rate-limit"];
 
 /// What is kept of an Ingress.
 pub(crate) fn ingress(ingress: &Ingress) -> facts::Ingress {
@@ -188,7 +223,7 @@ pub(crate) fn route(route: &DynamicObject) -> facts::Route {
 }
 
 /// What is kept of a policy on traffic.
-pub(super) fn traffic_policy(policy: &DynamicObject) -> facts::TrafficPolicy {
+pub(crate) fn traffic_policy(policy: &DynamicObject) -> facts::TrafficPolicy {
     let spec = &policy.data["spec"];
     let one = std::iter::once(&spec["targetRef"]);
     let targets = one.chain(spec["targetRefs"].as_array().into_iter().flatten());
@@ -199,11 +234,40 @@ pub(super) fn traffic_policy(policy: &DynamicObject) -> facts::TrafficPolicy {
     facts::TrafficPolicy {
         targets: targets.filter_map(named).collect(),
         rates: rules.concat().iter().filter(|rule| for_everybody(rule)).filter_map(rate).collect(),
+        timeout: spec["timeout"]["http"]["requestTimeout"].as_str().and_then(span),
+        largest: spec["requestBuffer"]["limit"].as_str().map(str::to_owned),
     }
 }
 
-/// Whether a rule holds every caller: it selects none, or tells each from the others.
+/// A span of time as gateways write it, such as `1m30s`, in seconds and rounded up.
+fn span(text: &str) -> Option<i64> {
+    let (mut rest, mut total) = (text.trim(), 0.0);
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..end].parse().ok()?;
+        let unit = rest[end..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| end + at);
+        total += number
+            * match &rest[end..unit] {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 0.001,
+                _ => return None,
+            };
+        rest = &rest[unit..];
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "a span of more seconds than fit is the largest one")]
+    Some(total.ceil() as i64)
+}
+
+/// Whether a rule holds every caller: it selects none, or tells each from the others, and it counts and is enforced.
 fn for_everybody(rule: &Value) -> bool {
+    let cost = &rule["cost"]["request"];
+    let counts = cost.is_null() || cost["number"].as_u64().is_some_and(|number| number > 0);
+    rule["shadowMode"] != true && counts && selects_all(rule)
+}
+
+fn selects_all(rule: &Value) -> bool {
     rule["clientSelectors"].as_array().into_iter().flatten().all(|selector| {
         let headers = selector["headers"].as_array().into_iter().flatten();
         let distinct = |by: &Value| by["type"] == "Distinct";
@@ -292,6 +356,24 @@ mod tests {
     }
 
     #[test]
+    fn claims_of_devices_are_read_alike_in_each_form() {
+        let exact =
+            json!({"name": "a", "exactly": {"deviceClassName": "gpu", "count": 2, "adminAccess": true}});
+        let first = json!({"name": "b", "firstAvailable": [{"count": 1}, {"count": 4}]});
+        let all = json!({"name": "c", "exactly": {"allocationMode": "All"}});
+        let either = json!({"name": "d", "firstAvailable": [{"count": 1}, {"allocationMode": "All"}]});
+        let devices = json!({"devices": {"requests": [exact, first, all, either]}});
+        let kept = device_claim(&object(&devices));
+        assert_eq!(kept, device_claim(&object(&json!({"spec": devices}))));
+        let short: Vec<_> = kept.requests.iter().map(|r| (r.name.as_str(), r.count, r.admin)).collect();
+        assert_eq!(
+            short,
+            [("a", Some(2), true), ("b", Some(4), false), ("c", None, false), ("d", None, false)]
+        );
+        assert_eq!(device_claim(&object(&json!(3))), facts::DeviceClaim::default());
+    }
+
+    #[test]
     fn a_limit_that_some_escape_is_none() {
         let rates = |rule: Value| {
             traffic_policy(&object(&json!({"targetRef": {"kind": "HTTPRoute", "name": "chat"},
@@ -305,5 +387,29 @@ mod tests {
         let some = json!({"limit": limit, "clientSelectors": [{"headers": [{"type": "Exact", "name": "x", "value": "y"}]}]});
         assert!(rates(some).rates.is_empty());
         assert!(rates(json!({"limit": {"requests": 5, "unit": "Year"}})).rates.is_empty());
+        assert!(rates(json!({"limit": limit, "shadowMode": true})).rates.is_empty());
+        assert!(
+            rates(json!({"limit": limit, "cost": {"request": {"from": "Number", "number": 0}}}))
+                .rates
+                .is_empty()
+        );
+        assert_eq!(
+            rates(json!({"limit": limit, "cost": {"request": {"from": "Number", "number": 2}}})).rates,
+            [(5, 60)]
+        );
+    }
+
+    #[test]
+    fn spans_are_read_as_gateways_write_them() {
+        for (text, wanted) in [
+            ("30s", Some(30)),
+            ("1m30s", Some(90)),
+            ("1.5h", Some(5400)),
+            ("100ms", Some(1)),
+            ("0s", Some(0)),
+        ] {
+            assert_eq!(span(text), wanted, "{text}");
+        }
+        assert!(span("30").is_none() && span("x").is_none() && span("1y").is_none());
     }
 }

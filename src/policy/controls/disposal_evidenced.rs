@@ -19,17 +19,14 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["NCSC-V4.2", "CfV-SCOPE", "FC-13", "ETSI-5"],
     why: "what a retired system leaves behind is guarded by nobody",
     remedy: "record DisposalRecord or TransferRecord for every copy, then delete the asset",
-    gaps: &[
-        Gap {
-            provisions: &["NCSC-V4.2", "CfV-SCOPE", "FC-13", "ETSI-5"],
-            missing: "volumes, Secrets and volumes' reclaim policies of an asset are not held back themselves",
-        },
-        Gap {
-            provisions: &["NCSC-V4.2", "CfV-SCOPE", "FC-13", "ETSI-5"],
-            missing: "cloud identities and outside keys of a retired workload are not listed",
-        },
+    gaps: &[Gap {
+        provisions: &["FC-13"],
+        missing: "volumes and Secrets of an asset are not held back themselves, nor are reclaim policies of volumes read",
+    }],
+    limits: &[
+        "copies that nobody declared, and what a model remembers of its data, are not seen",
+        "that an identity or a key outside the cluster is really gone is taken from its record",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
@@ -170,6 +167,7 @@ fn left_behind(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Repor
             left.push(format!("Service {name:?}"));
         }
     }
+    left.extend(keys(facts, workload));
     if left.is_empty() {
         return;
     }
@@ -181,10 +179,32 @@ fn left_behind(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Repor
         .under(&["ETSI-5", "CfV-SCOPE"])
         .fix(Fix::Text(
             "stay in state Retiring; erase or hand over each, record it as AIEvidence of type DisposalRecord or TransferRecord, \
-             and delete what is no asset"
+             and delete what is no asset; Secrets, cloud identities and keys for outside programs stand in facts.copies of a record about \
+             the workload"
                 .to_owned(),
         ))
         .in_declaration(facts);
+}
+
+/// Secrets, and identities and keys outside the cluster, that open a way to what the workload used; those without a record.
+fn keys<'a>(facts: &Facts<'a>, workload: &'a api::AIWorkload) -> Vec<String> {
+    let spec = &workload.spec;
+    let cloud = spec.identity.iter().flat_map(|identity| &identity.cloud_identities);
+    let all = spec.secrets.iter().map(|name| format!("Secret/{name}"));
+    let all = all.chain(cloud.map(|one| format!("CloudIdentity/{}", one.principal)));
+    let mut left: Vec<String> =
+        all.chain(spec.external_apis.iter().map(|api| format!("ExternalApi/{}", api.name))).collect();
+    for type_ in ["DisposalRecord", "TransferRecord"] {
+        if left.is_empty() {
+            break;
+        }
+        let question = Question::of(type_, About::Workload(workload)).with(&["copies"]);
+        if let Answer::Held(record) = ask(facts, &question) {
+            let covered = words(record, "copies");
+            left.retain(|key| !covered.contains(&key.as_str()));
+        }
+    }
+    left
 }
 
 #[cfg(test)]

@@ -1,12 +1,19 @@
 //! `downstream-notified`: open threats, findings and changes reach operators and users in time.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::api::common::Audience;
+use crate::api::evidence::Visibility;
 use crate::api::workload::Role;
+use crate::api::{AIEvidence, AIWorkload, Environment};
 use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::data::Data;
+use crate::policy::dates;
 use crate::policy::evidence::{About, Answer, Question, Shortfall, ask, end_users, entries, unnamed, words};
 use crate::policy::facts::{Facts, Place};
+use crate::policy::preview;
 
 /// Open threats and changes reach those whom they concern.
 pub(super) const CONTROL: Control = Control {
@@ -18,21 +25,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-3.3", "CoP-9.4", "CoP-11.2", "CoP-11.4", "NCSC-G1", "FC-10"],
     why: "people downstream can only guard against what they were told",
     remedy: "record UpdateNotice, ResidualThreatNotice or FindingsShared with the audience that is affected",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-3.3", "CoP-9.4", "CoP-11.2", "CoP-11.4", "NCSC-G1", "FC-10"],
-            missing: "consumers of an asset in other namespaces are not told of its findings",
-        },
-        Gap {
-            provisions: &["CoP-3.3", "CoP-9.4", "CoP-11.2", "CoP-11.4", "NCSC-G1", "FC-10"],
-            missing: "that an update of security has a notice is not judged, because updates are not told apart",
-        },
-        Gap {
-            provisions: &["CoP-3.3", "CoP-9.4", "CoP-11.2", "CoP-11.4", "NCSC-G1", "FC-10"],
-            missing: "previews before a major change are not asked for",
-        },
-    ],
-    limits: &[],
+    gaps: &[Gap {
+        provisions: &["CoP-11.2"],
+        missing: "that a change of images alone has a notice is not judged",
+    }],
+    limits: &["that a notice reached those whom it names is taken from it"],
     check: Check::Rule(check),
 };
 
@@ -104,11 +101,94 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     if workload.spec.roles.contains(&Role::Developer)
         && let Answer::Held(assessment) = ask(facts, &Question::of("SecurityAssessment", about))
         && !words(assessment, "findings").is_empty()
-        && assessment.spec.visibility == crate::api::evidence::Visibility::Private
+        && assessment.spec.visibility == Visibility::Private
     {
         short.require(false, || format!("the findings of {} are private", Shortfall::name(assessment)));
         short.ask(Question::of("FindingsShared", about).with(&["audience"]));
         short.fix("set visibility: shared in new evidence, or record with whom the findings were shared");
     }
     short.tell(report, place(), &["CoP-11.4", "CoP-9.4"]);
+    upstream(facts, workload, report);
+    if facts.namespace.environment() == Some(Environment::Production) && preview::changed(facts, workload) {
+        changed(facts, workload, report);
+    }
+}
+
+/// What was found of data that lives elsewhere reaches those who use it here.
+fn upstream(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
+    let mut short = Shortfall::new(facts);
+    let own = facts.namespace.name.as_str();
+    let elsewhere =
+        workload.spec.datasets.iter().filter(|used| used.namespace.as_deref().is_some_and(|n| n != own));
+    for data in elsewhere.filter_map(|used| Data::named(facts, used.namespace.as_deref(), &used.name)) {
+        let about = |evidence: &&Arc<AIEvidence>| {
+            let subject = &evidence.spec.subject;
+            subject.kind == "AIDataset" && subject.name == data.name
+        };
+        let all = || data.namespace.evidence.values().filter(about);
+        let told = all().any(|shared| {
+            shared.spec.type_ == "FindingsShared"
+                && words(shared, "audience").iter().any(|who| *who == own || *who == "operators")
+        });
+        let kept_back = all().find(|evidence| {
+            evidence.spec.visibility == Visibility::Private && !words(evidence, "findings").is_empty()
+        });
+        if let Some(kept_back) = kept_back.filter(|_| !told) {
+            short.require(false, || {
+                format!("the findings of {} of {} are not shared", Shortfall::name(kept_back), data.object())
+            });
+            short.fix(format!(
+                "let the owner record new evidence with visibility: shared, or FindingsShared with {own} in facts.audience"
+            ));
+        }
+    }
+    short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-9.4", "NCSC-G1"]);
+}
+
+/// Days between a notice and the change it tells of, where no profile says otherwise.
+const NOTICE_DAYS: i64 = 7;
+
+/// A change that reaches people outside was announced in time, and could be tried before.
+fn changed(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
+    if preview::outside(workload).next().is_none() {
+        return;
+    }
+    let place = || Place::object(Facts::name_of(workload));
+    let mut short = Shortfall::new(facts);
+    short.hint("audience", vec!["operators".to_owned(), "users".to_owned()]);
+    short.hint("effectiveAt", vec!["YYYY-MM-DD".to_owned()]);
+    let question = Question::of("UpdateNotice", About::Workload(workload)).bound();
+    if let Some(notice) = short.ask(question.with(&["audience", "effectiveAt"])) {
+        let name = Shortfall::name(notice);
+        let left = unnamed(notice, "audience", &["operators", "users"]);
+        short.require(left.is_empty(), || format!("{name} does not reach {}", Shortfall::list(&left)));
+        // A hole is closed at once.
+        let security = words(notice, "kind").contains(&"security");
+        let days = if security { 0 } else { facts.settings.days("noticePeriod", NOTICE_DAYS) };
+        let at = words(notice, "effectiveAt").first().and_then(|text| dates::until(text));
+        let issued = dates::from(&notice.spec.issued_at);
+        let early =
+            at.zip(issued).is_some_and(|(at, issued)| at.duration_since(issued).as_hours() >= days * 24);
+        short.require(early, || {
+            format!("{name} takes effect less than {days} days after it was issued, or at no date")
+        });
+    }
+    short.tell(report, place(), &["CoP-11.2", "CoP-11.4"]);
+
+    let mut short = Shortfall::new(facts);
+    let present = facts.composition();
+    let seen = preview::lineage(workload)
+        .is_some_and(|known| known.composition_digest == present && known.previewed_at.is_some());
+    let offered = preview::outside(workload).all(|exposure| exposure.preview_ref.is_some());
+    if !seen && !offered && !preview::ran(workload, facts.namespace, facts.cluster, facts.settings, facts.now)
+    {
+        short.require(false, || {
+            "changes what others rely on, and neither ran in staging nor could be tried before".to_owned()
+        });
+        short.fix(
+            "run the same models and prompts as a workload of the same name in a namespace of staging for three days, or set \
+             previewRef of each exposure",
+        );
+    }
+    short.tell(report, place(), &["CoP-11.4"]);
 }

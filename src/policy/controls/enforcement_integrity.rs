@@ -3,12 +3,13 @@
 use crate::api;
 use crate::api::exemption::AIExemptionSpec;
 use crate::policy::ALL;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::decide::{EXEMPTION_LIFE_HOURS, exemption_holds};
 use crate::policy::evidence;
 use crate::policy::facts::{ExemptionFacts, Facts, Place, Subject};
 use crate::policy::fix::Fix;
+use crate::policy::waivers;
 
 /// Exemptions, profiles, trust policies and the enforcement itself are sound.
 pub(super) const CONTROL: Control = Control {
@@ -21,21 +22,12 @@ pub(super) const CONTROL: Control = Control {
     why: "a gate is worth as much as the ways around it",
     remedy: "let one person ask for an exemption and another approve it in a second update; keep the installed webhook \
         configuration",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-7.2.1", "CoP-3.6", "CfV-REVIEW", "NCSC-O4.4", "LTR-1", "ETSI-0"],
-            missing: "the evidence behind an exemption is named and not yet read, nor is the accepted risk",
-        },
-        Gap {
-            provisions: &["CoP-7.2.1", "CoP-3.6", "CfV-REVIEW", "NCSC-O4.4", "LTR-1", "ETSI-0"],
-            missing: "findings are not yet counted as overdue after their time to mend",
-        },
-        Gap {
-            provisions: &["CoP-7.2.1", "CoP-3.6", "CfV-REVIEW", "NCSC-O4.4", "LTR-1", "ETSI-0"],
-            missing: "a report that has not been renewed is not yet marked as stale by the webhook",
-        },
+    gaps: &[],
+    limits: &[
+        "changes by a shared identity of a deployment tool cannot be told apart by person",
+        "of each namespace the 64 gravest findings are followed until they are overdue",
+        "a control that lowers the risk of an exemption is judged by the declaration, not by each pod",
     ],
-    limits: &["changes by a shared identity of a deployment tool cannot be told apart by person"],
     check: Check::Rule(check),
 };
 
@@ -72,6 +64,11 @@ fn of_exemption(facts: &Facts<'_>, subject: &ExemptionFacts<'_>, report: &mut Re
     let object = format!("AIExemption {}/{name}", facts.namespace.name);
     let at = |field: &str| Place::field(&object, format!("spec.{field}"));
     controls(&exemption.spec, &at, report);
+    let strictly = exemption.spec.controls.iter().any(|id| JUSTIFIED.contains(&id.as_str()));
+    // What is over is judged no more: proofs end as well.
+    if exemption_holds(exemption, facts.now).is_ok() || exemption.spec.approved_by.is_none() {
+        waivers::judge(facts, &exemption.spec, strictly, &at, report);
+    }
     ends(facts, exemption, subject, &at, report);
     let Some(user) = subject.user else { return };
     match subject.former {
@@ -310,6 +307,19 @@ fn of_namespace(facts: &Facts<'_>, report: &mut Report<'_>) {
                 Place::field(format!("AIProfile {profile}"), format!("spec.controls[{id:?}]")),
                 "is no control, so it changes nothing",
             )
+            .of_namespace();
+    }
+    for late in &facts.namespace.overdue {
+        report
+            .violated(
+                Place::object(&late.object),
+                format!(
+                    "does not keep {} since {} days, and {} are given to mend it",
+                    late.control, late.days, late.window
+                ),
+            )
+            .under(&["NCSC-O4.4"])
+            .fix(Fix::Text("mend it, or ask for an exemption that ends".to_owned()))
             .of_namespace();
     }
     for (name, exemption) in &facts.namespace.exemptions {

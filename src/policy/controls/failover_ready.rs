@@ -1,11 +1,14 @@
 //! `failover-ready`: a critical workload has a tested and independent alternative.
 
+use serde_json::json;
+
 use crate::api::AIWorkload;
-use crate::api::common::Criticality;
+use crate::api::common::{Criticality, OverallVerdict};
 use crate::api::workload::FailoverKind;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Question, Shortfall};
-use crate::policy::facts::{Facts, Place};
+use crate::policy::facts::{Facts, Place, PodFacts};
+use crate::policy::fix::Fix;
 
 /// What is critical has something tried that takes over.
 pub(super) const CONTROL: Control = Control {
@@ -17,11 +20,8 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-7.3"],
     why: "the day a supplier is suspended is too late to look for another",
     remedy: "declare spec.recovery.failover with a target of other lineage and record FailoverTest",
-    gaps: &[Gap {
-        provisions: &["CoP-7.3"],
-        missing: "spread and replicas of the workload are not looked at",
-    }],
-    limits: &["whether the alternative keeps all controls is seen on its own row, not here"],
+    gaps: &[],
+    limits: &["what takes over by hand or without AI is not in the cluster, and is taken from its test"],
     check: Check::Rule(check),
 };
 
@@ -50,6 +50,11 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                     short.require(false, || "spec.recovery.failover names the workload itself".to_owned());
                 }
                 Some(other) => {
+                    short.require(!fails(other), || {
+                        format!(
+                            "AIWorkload {name:?}, which takes over, does not keep what is enforced itself"
+                        )
+                    });
                     for shared in shared(facts, workload, other) {
                         short.require(false, || {
                             format!(
@@ -67,6 +72,44 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         short.ask(Question::of("FailoverTest", About::Workload(workload)).passed());
     }
     short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-7.3"]);
+    if let Some(pod) = facts.governed_pod() {
+        spread(pod, report);
+    }
+}
+
+/// Whether the audit found that a workload breaks something enforced.
+fn fails(workload: &AIWorkload) -> bool {
+    workload.status.as_ref().is_some_and(|status| status.verdict == Some(OverallVerdict::Fail))
+}
+
+/// One node that fails takes not all of what is critical with it.
+fn spread(pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    let Some(replicas) = pod.around.replicas.filter(|_| matches!(pod.kind, "Deployment" | "StatefulSet"))
+    else {
+        return;
+    };
+    if replicas == 1 {
+        report
+            .violated(
+                Place { path: Some("spec.replicas".to_owned()), ..Place::default() }.value("1"),
+                "leaves nothing while the one pod of a critical workload is away",
+            )
+            .fix(Fix::set("spec.replicas", 2));
+    }
+    let apart = pod.spec.affinity.as_ref().is_some_and(|affinity| affinity.pod_anti_affinity.is_some());
+    let constraints = pod.spec.topology_spread_constraints.as_deref().unwrap_or_default();
+    if replicas > 1 && !apart && constraints.is_empty() {
+        report
+            .violated(
+                pod.at("spec.topologySpreadConstraints"),
+                "is not set, so all pods of a critical workload may stand on one node",
+            )
+            .fix(Fix::set(
+                format!("{}spec.topologySpreadConstraints", pod.prefix),
+                json!([{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule",
+                        "labelSelector": {"matchLabels": pod.labels}}]),
+            ));
+    }
 }
 
 /// What two workloads have in common: models by digest, and suppliers.

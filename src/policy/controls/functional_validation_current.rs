@@ -1,12 +1,15 @@
 //! `functional-validation-current`: validation shows that each model does what is intended, before and
 //! after deployment.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::api::AIEvidence;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
-use crate::policy::evidence::{About, Question, Shortfall, entries, words};
+use crate::api::{AIEvidence, AIWorkload};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
+use crate::policy::evidence::{About, Question, Shortfall, entries, unnamed, words};
 use crate::policy::facts::{Facts, Place};
+use crate::policy::preview;
 
 /// Each model was shown to do what is intended, by figures that hold.
 pub(super) const CONTROL: Control = Control {
@@ -19,11 +22,8 @@ pub(super) const CONTROL: Control = Control {
     why: "a model that fails its task fails its users, and often its safeguards too",
     remedy: "record FunctionalValidation for the model's digest and intended use, and PostDeploymentTest \
         after each rollout",
-    gaps: &[Gap {
-        provisions: &["CoP-9.2", "CoP-9.2.1"],
-        missing: "since when a composition runs is not recorded, so the test after deployment is asked for by the age of the workload",
-    }],
-    limits: &["that a developer and an operator tested together is not told apart by their names"],
+    gaps: &[],
+    limits: &["that those who are named as testers tested together is taken from the evidence"],
     check: Check::Rule(check),
 };
 
@@ -58,12 +58,34 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     }
     short.tell(report, place(), &["CoP-9.2"]);
 
-    let since = workload.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let since = since(facts, workload);
     let within = facts.settings.days("postDeployTest.within", FIELD_DAYS);
     if since.is_some_and(|since| facts.now.duration_since(since).as_hours() > within * 24) {
         let mut short = Shortfall::new(facts);
-        short.ask(Question::of("PostDeploymentTest", About::Workload(workload)).passed());
+        short.hint("roles", TESTERS.map(str::to_owned).to_vec());
+        let question = Question::of("PostDeploymentTest", About::Workload(workload)).bound().passed();
+        if let Some(test) = short.ask(question.with(&["roles"])) {
+            let left = unnamed(test, "roles", &TESTERS);
+            short.require(left.is_empty(), || {
+                format!("{} was made without {}", Shortfall::name(test), Shortfall::list(&left))
+            });
+        }
         short.tell(report, place(), &["CoP-9.2.1"]);
+    }
+}
+
+/// Who tests together after a rollout.
+const TESTERS: [&str; 2] = ["Developer", "SystemOperator"];
+
+/// Since when the present composition is declared, as far as it is known: what comes now is new.
+fn since(facts: &Facts<'_>, workload: &AIWorkload) -> Option<Timestamp> {
+    let created = || workload.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    match preview::lineage(workload) {
+        Some(known) if known.composition_digest == facts.composition() => {
+            dates::from(&known.since).or_else(created)
+        }
+        Some(_) => None,
+        None => created(),
     }
 }
 

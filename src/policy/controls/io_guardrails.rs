@@ -1,14 +1,17 @@
 //! `io-guardrails`: a safeguard that is not AI stands in the only path to the model, with an input guard
 //! for outside input.
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::common::Audience;
 use crate::api::model::ModelKind;
 use crate::api::workload::{DatasetPurpose, Guardrail, GuardrailKind, OversightMode, WorkloadType};
 use crate::policy::containers::{ContainerView, Role};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
-use crate::policy::facts::{Facts, Place, PodFacts, Subject};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{Facts, Place, PodFacts, Service, Subject};
 use crate::policy::fix::Fix;
+use crate::policy::selector;
 
 /// A safeguard that is not AI stands in the only path to the model, with an input guard for outside input.
 pub(super) const CONTROL: Control = Control {
@@ -31,35 +34,11 @@ pub(super) const CONTROL: Control = Control {
     why: "a model can be talked round, a plain filter in its path cannot",
     remedy: "put a guard container or gateway in front of the model, declare it under spec.guardrails and \
         point the Service at its port",
-    gaps: &[
-        Gap {
-            provisions: &[
-                "CoP-4.1",
-                "CoP-4.6",
-                "CoP-5.4.1",
-                "CoP-8.2",
-                "CoP-12.3-n1",
-                "NCSC-P2.2",
-                "NCSC-P5.3",
-                "ETSI-3",
-            ],
-            missing: "a guard outside the pod is looked for where it is a Service of the namespace",
-        },
-        Gap {
-            provisions: &[
-                "CoP-4.1",
-                "CoP-4.6",
-                "CoP-5.4.1",
-                "CoP-8.2",
-                "CoP-12.3-n1",
-                "NCSC-P2.2",
-                "NCSC-P5.3",
-                "ETSI-3",
-            ],
-            missing: "whether the input guard names each prohibited use is not compared",
-        },
+    gaps: &[],
+    limits: &[
+        "whether the rules of a guard are good is shown by evaluation only",
+        "of a guard that a gateway carries, the route to the workload is looked at, not the filter itself",
     ],
-    limits: &["whether the rules of a guard are good is shown by evaluation only"],
     check: Check::Rule(check),
 };
 
@@ -84,7 +63,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     input(facts, workload, report);
     fields(facts, workload, report);
     if let Some((pod, _)) = facts.ai_pod() {
-        telling(facts, pod, workload, report);
+        telling(pod, workload, report);
     }
 }
 
@@ -195,17 +174,8 @@ fn stands(
             .fix(Fix::Text(format!("apply an AIPrompt {policy:?} with the rules of the guard")))
             .may_arrive();
     }
-    if let Some(("Service", name)) = guard.ref_.as_deref().and_then(|name| name.split_once('/'))
-        && !facts.namespace.services.contains_key(name)
-    {
-        report
-            .violated(
-                at(workload, format!("{path}.ref")).value(name),
-                format!("no Service of namespace {:?} has this name", facts.namespace.name),
-            )
-            .under(under)
-            .fix(Fix::Text("create the Service of the guard, or correct the reference".to_owned()))
-            .may_arrive();
+    if let Some(reference) = guard.ref_.as_deref() {
+        elsewhere(facts, workload, (&path, reference), under, report);
     }
     let (Some((pod, _)), Some(name)) = (facts.ai_pod(), guard.container.as_deref()) else { return };
     let found = pod.containers.iter().find(|container| container.name == name);
@@ -236,6 +206,100 @@ fn stands(
             .may_arrive();
     }
     in_front(facts, pod, workload, container, direction, under, report);
+}
+
+/// A guard outside the pod is there and stands in the only way: nobody but it may call.
+fn elsewhere(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    (path, reference): (&str, &str),
+    under: &'static [&'static str],
+    report: &mut Report<'_>,
+) {
+    let place = || at(workload, format!("{path}.ref")).value(reference);
+    let (kind, name) = reference.split_once('/').unwrap_or(("", reference));
+    let namespace = facts.namespace;
+    let there = match kind {
+        "Service" => namespace.services.contains_key(name),
+        "Ingress" => namespace.ingresses.contains_key(name),
+        "HTTPRoute" | "GRPCRoute" => namespace.routes.contains_key(reference),
+        _ => {
+            report
+                .unknown(place(), "is of a kind that is not looked up, so nobody can tell whether it stands in the way")
+                .under(under)
+                .fix(Fix::Text(
+                    "name the guard as Service/NAME, or what carries it as HTTPRoute/NAME, GRPCRoute/NAME or Ingress/NAME"
+                        .to_owned(),
+                ))
+                .in_declaration(facts);
+            return;
+        }
+    };
+    if !there {
+        report
+            .violated(place(), format!("no {kind} of namespace {:?} has this name", namespace.name))
+            .under(under)
+            .fix(Fix::Text(format!("create the {kind} of the guard, or correct the reference")))
+            .may_arrive();
+        return;
+    }
+    if kind != "Service" {
+        leads_here(facts, workload, reference, place(), under, report);
+        return;
+    }
+    let guard = &namespace.services[name].selector;
+    // Callers of no exposure, and guards by hand, are those of whoever writes the Service.
+    for (index, exposure) in workload.spec.exposure.iter().enumerate().filter(|_| !guard.is_empty()) {
+        let past = exposure.from.iter().enumerate().find(|(_, peer)| {
+            peer.namespace.as_ref().is_some_and(|home| *home != namespace.name)
+                || !selector::contains(guard, &peer.pod_labels)
+        });
+        if let Some((peer, _)) = past {
+            let place = at(workload, format!("spec.exposure[{index}].from"));
+            let fix = Fix::set_at(&place, "", vec![json!({"podLabels": guard})])
+                .after("let the pods of the guard alone call, and the others call the guard");
+            report
+                .violated(
+                    at(workload, format!("spec.exposure[{index}].from[{peer}]")),
+                    format!("may call past the guard, which is Service {name:?}"),
+                )
+                .under(under)
+                .fix(fix)
+                .in_declaration(facts);
+        }
+    }
+}
+
+/// A guard that a gateway carries is in the way where the route leads to a Service of the workload.
+fn leads_here(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    reference: &str,
+    place: Place,
+    under: &'static [&'static str],
+    report: &mut Report<'_>,
+) {
+    let namespace = facts.namespace;
+    let own = |(_, service): &(&String, &Service)| {
+        selector::contains(&service.selector, &workload.spec.selector.match_labels)
+    };
+    let mut services = namespace.services.iter().filter(own).map(|(name, _)| name);
+    let leads = |service: &String| match reference.split_once('/') {
+        Some(("Ingress", name)) => {
+            namespace.ingresses.get(name).is_some_and(|ingress| ingress.backends.contains(service))
+        }
+        _ => namespace
+            .routes
+            .get(reference)
+            .is_some_and(|route| route.leads_to(&namespace.name, service, true)),
+    };
+    if !services.any(leads) {
+        report
+            .violated(place, "leads to no Service of the workload, so the guard is in nobody's way")
+            .under(under)
+            .fix(Fix::Text("let it lead to the Service of the workload, or name what does".to_owned()))
+            .may_arrive();
+    }
 }
 
 /// Callers reach the guard and not the container that holds the model.
@@ -298,7 +362,7 @@ fn fields(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
 }
 
 /// Switches that put insides of the model into answers, where people outside read them.
-fn telling(facts: &Facts<'_>, pod: &PodFacts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+fn telling(pod: &PodFacts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
     if !outside(workload) {
         return;
     }
@@ -337,7 +401,6 @@ fn telling(facts: &Facts<'_>, pod: &PodFacts<'_>, workload: &api::AIWorkload, re
             }
         }
     }
-    let _ = facts;
 }
 
 #[cfg(test)]

@@ -3,10 +3,13 @@
 use k8s_openapi::api::core::v1::PersistentVolumeClaimVolumeSource;
 
 use crate::api;
-use crate::api::common::{Audience, LOG_SINK_OBSERVED};
-use crate::api::workload::{IoLog, IoLogMode, LogSink, Manage, Pricing, SinkKind, WorkloadType};
+use crate::api::common::{Audience, LOG_SINK_OBSERVED, RECORDS_OBSERVED, Sensitivity};
+use crate::api::workload::{
+    InternalStates, InternalStatesDecision, IoLog, IoLogMode, LogSink, Manage, Pricing, SinkKind,
+    WorkloadType,
+};
 use crate::policy::containers::{ContainerView, Role};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::facts::{Facts, Place, PodFacts, Stage, Subject};
 use crate::policy::fix::Fix;
@@ -22,18 +25,10 @@ pub(super) const CONTROL: Control = Control {
     why: "without a record of what was asked and answered neither misuse nor harm can be investigated",
     remedy: "set spec.monitoring.ioLog of the AIWorkload with mode, container and sink, and record the decision on \
         internalStates",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-12.1", "CoP-12.2", "NCSC-P3.5"],
-            missing: "whether pods behind a sink are ready is looked at, and not whether records arrive there",
-        },
-        Gap {
-            provisions: &["CoP-12.1", "CoP-12.2", "NCSC-P3.5"],
-            missing: "the sink of internal states cannot be named yet, so its protection is not compared with the model's",
-        },
-    ],
+    gaps: &[],
     limits: &[
         "members of the groups that are data controllers are not known, so a decision under a group is taken as theirs",
+        "whether each single request is logged shows only where the program counts its records",
     ],
     check: Check::Rule(check),
 };
@@ -99,11 +94,16 @@ fn logged(facts: &Facts<'_>, workload: &api::AIWorkload, log: &IoLog, report: &m
 /// What the controller saw of the sink. Never asked of a pod that enters: the sink may come up after it.
 fn observed(workload: &api::AIWorkload, report: &mut Report<'_>) {
     let conditions = workload.status.iter().flat_map(|status| &status.conditions);
-    for condition in conditions.filter(|c| c.type_ == LOG_SINK_OBSERVED && c.status == "False") {
+    for condition in conditions.filter(|c| c.status == "False") {
+        let (field, what) = match condition.type_.as_str() {
+            LOG_SINK_OBSERVED => ("sink", "takes no records now"),
+            RECORDS_OBSERVED => ("counter", "stands still while requests come"),
+            _ => continue,
+        };
         report
             .violated(
-                at(workload, "spec.monitoring.ioLog.sink"),
-                format!("takes no records now: {}", condition.message),
+                at(workload, &format!("spec.monitoring.ioLog.{field}")),
+                format!("{what}: {}", condition.message),
             )
             .under(&["CoP-12.1"])
             .fix(Fix::Text("bring the sink up, or name another one".to_owned()))
@@ -304,7 +304,7 @@ fn internal_states(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut R
                 Some(day) if facts.now.duration_since(day).as_hours() > DECISION_HOURS => {
                     (place, "is more than 365 days ago".to_owned())
                 }
-                Some(_) => return,
+                Some(_) => return kept_well(facts, workload, states, report),
             }
         }
     };
@@ -316,6 +316,52 @@ fn internal_states(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut R
                 .to_owned(),
         ))
         .in_declaration(facts);
+}
+
+/// What shows the insides of a model goes to a place that is fit for it.
+fn kept_well(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    states: &InternalStates,
+    report: &mut Report<'_>,
+) {
+    if states.decision != InternalStatesDecision::Logged {
+        return;
+    }
+    let place = |field: &str| at(workload, &format!("spec.monitoring.internalStates.sink{field}"));
+    let Some(sink) = &states.sink else {
+        report
+            .violated(place(""), "is missing, so nobody knows where internal states of the model go")
+            .under(&["CoP-12.2"])
+            .fix(Fix::Text("name the sink with kind, ref, sensitivity, tls and readers".to_owned()))
+            .in_declaration(facts);
+        return;
+    };
+    // What a model holds is at least as sensitive as the namespace that runs it.
+    let wanted = facts.namespace.sensitivity().unwrap_or(Sensitivity::Restricted);
+    let leaves = matches!(sink.kind, SinkKind::Service | SinkKind::ExternalApi);
+    let fault = if wanted >= Sensitivity::Confidential && sink.kind == SinkKind::Stdout {
+        Some((
+            ".kind",
+            format!("lies on the node, open to whoever reads pod logs, though it shows {wanted} data"),
+        ))
+    } else if sink.sensitivity.is_none_or(|stated| stated < wanted) {
+        let stated = sink.sensitivity.map_or("not stated", Sensitivity::as_str);
+        Some((".sensitivity", format!("is {stated}, and the insides of the model show {wanted} data")))
+    } else if leaves && sink.tls != Some(true) {
+        Some((".tls", "is not true, so internal states can be read on their way".to_owned()))
+    } else if wanted >= Sensitivity::Confidential && sink.readers.is_empty() {
+        Some((".readers", format!("is empty, so nobody decided who may read {wanted} data there")))
+    } else {
+        None
+    };
+    if let Some((field, what)) = fault {
+        report
+            .violated(place(field), what)
+            .under(&["CoP-12.2"])
+            .fix(Fix::Text(format!("choose a sink that is fit for {wanted} data, and state it")))
+            .in_declaration(facts);
+    }
 }
 
 /// Customers get the log of their own requests, as part of the service.

@@ -2,10 +2,10 @@
 //! critical, lies offline.
 
 use crate::api;
-use crate::api::common::Criticality;
+use crate::api::common::{Criticality, KNOWN_GOOD_HELD};
 use crate::api::trust::RevokedKind;
 use crate::api::workload::LifecycleState;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data::Data;
 use crate::policy::dates;
 use crate::policy::evidence::{About, Question, Shortfall};
@@ -24,11 +24,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-5.3", "NCSC-P3.3"],
     why: "without a way back every compromise is an outage or a blackmail",
     remedy: "keep revisionHistoryLimit at 2 or more, declare spec.recovery and record BackupRestoreTest",
-    gaps: &[Gap {
-        provisions: &["CoP-5.3", "NCSC-P3.3"],
-        missing: "whether the digests of the known good composition can still be fetched is not probed",
-    }],
-    limits: &[],
+    gaps: &[],
+    limits: &[
+        "whether a backup is out of reach of the cluster is taken as declared",
+        "a registry that does not answer is no sign that something is gone, and what lies on volumes is not asked for",
+    ],
     check: Check::Rule(check),
 };
 
@@ -43,6 +43,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     tried(facts, workload, report);
     if matches!(facts.subject, Subject::Workload(_)) {
         revoked(facts, workload, report);
+        held(workload, report);
     }
     if workload.spec.criticality == Criticality::Critical {
         offline(facts, workload, report);
@@ -62,7 +63,7 @@ fn revisions(pod: &PodFacts<'_>, report: &mut Report<'_>) {
     if !matches!(pod.kind, "Deployment" | "StatefulSet" | "DaemonSet") {
         return;
     }
-    if let Some(kept) = pod.revisions.filter(|kept| *kept < 2) {
+    if let Some(kept) = pod.around.revisions.filter(|kept| *kept < 2) {
         report
             .violated(
                 Place { object: None, path: Some("spec.revisionHistoryLimit".to_owned()), value: None }
@@ -103,6 +104,24 @@ fn revoked(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_
                 .fix(Fix::Text("let a composition without it run and keep every control".to_owned()))
                 .may_arrive();
         }
+    }
+}
+
+/// What one would go back to can still be fetched, as far as the controller saw.
+fn held(workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let conditions = workload.status.iter().flat_map(|status| &status.conditions);
+    for condition in conditions.filter(|c| c.type_ == KNOWN_GOOD_HELD && c.status == "False") {
+        report
+            .violated(
+                at(workload, "status.knownGood"),
+                format!("is what one would go back to, and cannot be fetched: {}", condition.message),
+            )
+            .under(&["CoP-5.3"])
+            .fix(Fix::Text(
+                "push it again under its digest, or let a composition that can be fetched run and keep every control"
+                    .to_owned(),
+            ))
+            .may_arrive();
     }
 }
 

@@ -4,9 +4,11 @@
 use serde_json::Value;
 
 use crate::api::AIWorkload;
+use crate::api::evidence::Subject;
 use crate::api::workload::LifecycleState;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
+use crate::policy::decide::exemption_holds;
 use crate::policy::evidence::{About, Question, Shortfall, entries, unnamed, words};
 use crate::policy::facts::{Facts, Place};
 
@@ -20,11 +22,10 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-8.1", "CoP-11.1", "NCSC-V4.1", "NCSC-V4.2"],
     why: "software that nobody plans to maintain is already insecure, only not yet known to be",
     remedy: "record MaintenancePlan and SecurityAudit evidence and plan the retirement under spec.lifecycle",
-    gaps: &[Gap {
-        provisions: &["CoP-8.1", "CoP-11.1", "NCSC-V4.1", "NCSC-V4.2"],
-        missing: "known debt of the cluster, such as exemptions and old images, is not compared with the register",
-    }],
-    limits: &[],
+    gaps: &[],
+    limits: &[
+        "how old an image is does not show in its digest; what is known to be wrong in it is judged by patch-currency",
+    ],
     check: Check::Rule(check),
 };
 
@@ -71,6 +72,15 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         short.require(overdue.is_empty(), || {
             format!("{} has overdue items: {}", Shortfall::name(register), Shortfall::list(&overdue))
         });
+        let known = known_debt(facts, workload);
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let left = unnamed(register, "items", &known);
+        if !left.is_empty() {
+            short.require(false, || {
+                format!("{} leaves out {}", Shortfall::name(register), Shortfall::list(&left))
+            });
+            short.fix("add each as an item with id, dueBy and owner to a new TechnicalDebtRegister");
+        }
     }
     let lifecycle = workload.spec.lifecycle.as_ref();
     let retirement = lifecycle.and_then(|lifecycle| lifecycle.retirement.as_ref());
@@ -84,6 +94,31 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         short.fix("write down what was learnt before it ends");
     }
     short.tell(report, place(), &["NCSC-V4.1", "NCSC-V4.2"]);
+}
+
+/// Debt that the cluster shows: exemptions that count, and components that are justified instead of documented.
+fn known_debt(facts: &Facts<'_>, workload: &AIWorkload) -> Vec<String> {
+    let name = workload.metadata.name.as_deref();
+    let about = |subject: &Subject| match subject.kind.as_str() {
+        "AIWorkload" => Some(subject.name.as_str()) == name,
+        "AIModel" => workload.spec.models.iter().any(|used| used.name == subject.name),
+        _ => false,
+    };
+    let exemptions = facts.namespace.exemptions.iter();
+    let exemptions = exemptions.filter(|(_, exemption)| {
+        about(&exemption.spec.subject) && exemption_holds(exemption, facts.now).is_ok()
+    });
+    let justified = facts.namespace.evidence.iter().filter(|(_, evidence)| {
+        evidence.spec.type_ == "ComponentJustification"
+            && about(&evidence.spec.subject)
+            && evidence
+                .spec
+                .expires_at
+                .as_deref()
+                .is_none_or(|end| dates::until(end).is_some_and(|end| end >= facts.now))
+    });
+    let exemptions = exemptions.map(|(name, _)| format!("AIExemption/{name}"));
+    exemptions.chain(justified.map(|(name, _)| format!("AIEvidence/{name}"))).collect()
 }
 
 /// Suppliers of the models and outside programs of a workload.

@@ -2,9 +2,9 @@
 
 use crate::api;
 use crate::api::workload::UpdateMode;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
-use crate::policy::evidence::{About, Answer, By, Question, Shortfall, entries};
+use crate::policy::evidence::{About, Answer, By, Question, Shortfall, entries, words};
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
 
@@ -18,11 +18,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-7.2", "CoP-11.2", "CoP-11.2.1", "NCSC-O3.1", "NCSC-O4.4"],
     why: "most break-ins use holes for which a fix was out",
     remedy: "roll out the fixed digest, and have the update tool propose the next one",
-    gaps: &[Gap {
-        provisions: &["CoP-7.2", "CoP-11.2", "CoP-11.2.1", "NCSC-O3.1", "NCSC-O4.4"],
-        missing: "an image of which nobody recorded a VulnerabilityReport is not asked for one",
-    }],
-    limits: &[],
+    gaps: &[],
+    limits: &[
+        "holes that no scanner knows are not in a report, and whether a report lists all is not seen",
+        "image volumes hold files and not programs, so no report is asked of them",
+    ],
     check: Check::Rule(check),
 };
 
@@ -32,8 +32,12 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     }
     let Some(workload) = facts.ai_workload() else { return };
     if let Some(pod) = facts.governed_pod() {
-        for image in pod.images().filter(|image| image.reference.contains('@')) {
-            scanned(facts, workload, image.reference, report);
+        let mut seen: Vec<&str> = Vec::new();
+        for container in pod.containers.iter().filter(|container| container.image.contains("@sha256:")) {
+            if !seen.contains(&container.image) {
+                seen.push(container.image);
+                scanned(facts, workload, container.image, report);
+            }
         }
     }
     if let Some(lifecycle) = &workload.spec.lifecycle {
@@ -67,11 +71,15 @@ fn scanned<'a>(facts: &Facts<'a>, workload: &api::AIWorkload, image: &'a str, re
         Question::of("VulnerabilityReport", About::Image(image)).bound().undocumented().by(By::Anybody);
     // A report that lists holes did not pass, and is read all the same.
     let mut failed = None;
-    let held = short.ask_if(question, |answer| {
-        if let Answer::Failed(evidence, _) = answer {
+    // Where people rely on it, each image is looked through; elsewhere a report counts where there is one.
+    let production = facts.namespace.environment() == Some(api::Environment::Production);
+    let held = short.ask_if(question, |answer| match answer {
+        Answer::Failed(evidence, _) => {
             failed = Some(*evidence);
+            false
         }
-        !matches!(answer, Answer::Missing | Answer::OtherDigest(..) | Answer::Failed(..))
+        Answer::Missing | Answer::OtherDigest(..) => production,
+        _ => true,
     });
     let Some(found) = held.or(failed) else {
         short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-11.2"]);
@@ -84,8 +92,18 @@ fn scanned<'a>(facts: &Facts<'a>, workload: &api::AIWorkload, image: &'a str, re
             continue;
         };
         let window = facts.settings.days(parameter, days);
-        let Some(since) = dates::from(text("fixedSince")) else { continue };
-        let open = facts.now.duration_since(since).as_hours() / 24;
+        let age = |since: jiff::Timestamp| facts.now.duration_since(since).as_hours() / 24;
+        let Some(since) = dates::from(text("fixedSince")) else {
+            // Without a fix, those whom it concerns are told.
+            if dates::from(text("firstSeen")).is_some_and(|since| age(since) > window)
+                && !told(facts, workload, text("id"))
+            {
+                unfixed(workload, image, (text("id"), &severity), report);
+                return;
+            }
+            continue;
+        };
+        let open = age(since);
         if open <= window {
             continue;
         }
@@ -105,6 +123,33 @@ fn scanned<'a>(facts: &Facts<'a>, workload: &api::AIWorkload, image: &'a str, re
         // One hole is reason enough; the report names the others.
         return;
     }
+}
+
+/// Whether a notice says that there is no fix for this hole.
+fn told(facts: &Facts<'_>, workload: &api::AIWorkload, id: &str) -> bool {
+    // Of several notices the newest is not always the one about this hole.
+    facts.namespace.evidence.values().any(|notice| {
+        let spec = &notice.spec;
+        spec.type_ == "UpdateNotice"
+            && spec.subject.kind == "AIWorkload"
+            && Some(&spec.subject.name) == workload.metadata.name.as_ref()
+            && words(notice, "kind").contains(&"noFixAvailable")
+            && words(notice, "ids").contains(&id)
+    })
+}
+
+fn unfixed(workload: &api::AIWorkload, image: &str, (id, severity): (&str, &str), report: &mut Report<'_>) {
+    report
+        .violated(
+            Place::object(Facts::name_of(workload)),
+            format!("runs {image}, for whose hole {id} ({severity}) there is no fix, and nobody was told"),
+        )
+        .under(&["CoP-11.2.1"])
+        .fix(Fix::Text(format!(
+            "tell users and the community, and record an AIEvidence of type UpdateNotice about the workload with facts \
+             {{kind: noFixAvailable, ids: [{id}]}}"
+        )))
+        .may_arrive();
 }
 
 fn supported(facts: &Facts<'_>, workload: &api::AIWorkload, ends: Option<&str>, report: &mut Report<'_>) {

@@ -1,6 +1,6 @@
 //! `pod-hardened`: a pod that is broken into gains as little as possible.
 
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, PodFacts, Stage};
 use crate::policy::fix::Fix;
 use crate::policy::pod_security;
@@ -15,10 +15,7 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-6.1", "CoP-6.2-n1", "NCSC-P5.2"],
     why: "a process that is taken over should find no rights, no writable program files and no way to the node",
     remedy: "set the pod's and the containers' securityContext as Pod Security level restricted asks",
-    gaps: &[Gap {
-        provisions: &["CoP-6.1", "CoP-6.2-n1", "NCSC-P5.2"],
-        missing: "administrative access through device claims (resourceClaims) is not yet resolved",
-    }],
+    gaps: &[],
     limits: &[],
     check: Check::Rule(check),
 };
@@ -28,6 +25,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     pod_security::restricted(pod, report);
     read_only_root(pod, report);
     placement(pod, report);
+    devices(facts, pod, report);
     for field in pod.unknown_fields.iter().take(8) {
         report
             .unknown(pod.at(field), "is a field this version does not know, and it may weaken the pod")
@@ -65,5 +63,41 @@ fn placement(pod: &PodFacts<'_>, report: &mut Report<'_>) {
                 "claims to mirror a static pod of a node",
             )
             .fix(Fix::remove(format!("{}metadata.annotations[{mirror:?}]", pod.prefix)));
+    }
+}
+
+/// A claim of devices with administrative access reaches those that others hold.
+fn devices(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    for (index, claim) in pod.spec.resource_claims.iter().flatten().enumerate() {
+        let (kind, name) = match (&claim.resource_claim_name, &claim.resource_claim_template_name) {
+            (Some(name), _) => ("ResourceClaim", name),
+            (None, Some(name)) => ("ResourceClaimTemplate", name),
+            // The API server takes no claim without either.
+            (None, None) => continue,
+        };
+        let at = |object: String| pod.at(format!("spec.resourceClaims[{index}]")).value(object);
+        let key = format!("{kind}/{name}");
+        let Some(known) = facts.namespace.device_claims.get(&key) else {
+            report
+                .unknown(at(key), "is not known, so nobody can tell which devices it gives")
+                .fix(Fix::Text(format!(
+                    "create the {kind} in namespace {:?}; it has to be of resource.k8s.io/v1",
+                    facts.namespace.name
+                )))
+                .may_arrive();
+            continue;
+        };
+        for request in known.requests.iter().filter(|request| request.admin) {
+            report
+                .violated(
+                    at(key.clone()),
+                    format!(
+                        "asks for devices that others hold, by adminAccess of request {:?}",
+                        request.name
+                    ),
+                )
+                .under(&["CoP-6.1", "CoP-6.2-n1"])
+                .fix(Fix::Text("name a claim without adminAccess".to_owned()));
+        }
     }
 }

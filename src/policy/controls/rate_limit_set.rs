@@ -4,9 +4,10 @@ use crate::api;
 use crate::api::common::Audience;
 use crate::api::model::ModelKind;
 use crate::api::workload::{Exposure, RateKey, RatePeriod};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, Subject, TrafficPolicy};
 use crate::policy::fix::Fix;
+use crate::policy::quantity::thousandths;
 
 /// Exposures limit rate, size, tokens and time of requests.
 pub(super) const CONTROL: Control = Control {
@@ -19,12 +20,11 @@ pub(super) const CONTROL: Control = Control {
     why: "unlimited queries pay for theft of the model, denial of service and your bill",
     remedy: "set rateLimit, maxRequestBytes, maxTokens and timeoutSeconds on the exposure and the same in \
         the gateway object it names",
-    gaps: &[Gap {
-        provisions: &["CoP-4.3", "CoP-4.6", "NCSC-P2.2"],
-        missing: "limits of the object that spec.exposure[].configuredBy names are compared for annotations of an Ingress and for \
-         BackendTrafficPolicies of Envoy Gateway on a route or its Gateway; other objects are taken as declared",
-    }],
-    limits: &["limits that a server keeps by itself are taken as declared"],
+    gaps: &[],
+    limits: &[
+        "limits that a server keeps by itself are taken as declared",
+        "a gateway that says nothing of size or time has its own defaults, which are not read",
+    ],
     check: Check::Rule(check),
 };
 
@@ -114,6 +114,24 @@ fn ingress(
         not_there(facts, workload, exposure, &format!("Ingress/{name}"), report);
         return;
     };
+    for (key, value) in &known.limits {
+        let larger = if key.ends_with("proxy-body-size") {
+            exceeds(body_size(value), exposure.max_request_bytes)
+        } else if key.ends_with("proxy-read-timeout") {
+            exceeds(value.trim().trim_end_matches('s').parse().ok(), exposure.timeout_seconds)
+        } else {
+            continue;
+        };
+        if let Some(most) = larger {
+            let fix = Fix::set_at(
+                &Place::field(&object, format!("metadata.annotations[{key:?}]")),
+                "",
+                most.to_string(),
+            );
+            let place = Place::field(&object, "metadata.annotations").value(format!("{key}={value}"));
+            more(workload, exposure, (place, most), fix, report);
+        }
+    }
     let Some(declared) = &exposure.rate_limit else { return };
     let seconds = seconds(declared.per);
     let rates = known.limits.iter().filter_map(|(key, value)| {
@@ -159,6 +177,42 @@ fn ingress(
     }
 }
 
+/// A size as NGINX writes it, such as `8m`, in bytes; zero means without bound.
+fn body_size(text: &str) -> Option<i64> {
+    let text = text.trim().to_ascii_lowercase();
+    let (number, times) = match text.char_indices().last()? {
+        (end, 'k') => (&text[..end], 1 << 10),
+        (end, 'm') => (&text[..end], 1 << 20),
+        (end, 'g') => (&text[..end], 1 << 30),
+        _ => (text.as_str(), 1),
+    };
+    let bytes = number.parse::<i64>().ok()?.checked_mul(times)?;
+    Some(if bytes == 0 { i64::MAX } else { bytes })
+}
+
+/// The declared limit where what is configured, if it can be read, is larger; what cannot be read is no limit.
+fn exceeds(configured: Option<i64>, declared: Option<i64>) -> Option<i64> {
+    declared.filter(|declared| configured.is_none_or(|configured| configured > *declared))
+}
+
+/// What is configured lets larger or longer requests through.
+fn more(
+    workload: &api::AIWorkload,
+    exposure: &Exposure,
+    (place, most): (Place, i64),
+    fix: Fix,
+    report: &mut Report<'_>,
+) {
+    report
+        .violated(
+            place,
+            format!("lets more through than the {most} that {} declares", Facts::name_of(workload)),
+        )
+        .under(provisions(exposure))
+        .fix(fix.after("lower it, or declare what is served"))
+        .may_arrive();
+}
+
 /// The route that was named, and the limits that its gateway keeps for it where that can be read.
 fn route(
     facts: &Facts<'_>,
@@ -174,7 +228,11 @@ fn route(
         }
         return;
     };
-    if !facts.cluster.has_traffic_policies || exposure.rate_limit.is_none() {
+    if exposure.rate_limit.is_none() {
+        return;
+    }
+    if !facts.cluster.has_traffic_policies {
+        unread(workload, exposure, key, report);
         return;
     }
     let gateways: Vec<String> = known.gateways.iter().map(|name| format!("Gateway/{name}")).collect();
@@ -245,6 +303,22 @@ fn limited(
     (name, policy): (&str, &TrafficPolicy),
     report: &mut Report<'_>,
 ) {
+    let object = format!("BackendTrafficPolicy {}/{name}", facts.namespace.name);
+    // Zero means that nothing is ever given up.
+    let timeout = policy.timeout.map(|seconds| if seconds == 0 { i64::MAX } else { seconds });
+    if let Some(most) = timeout.and_then(|timeout| exceeds(Some(timeout), exposure.timeout_seconds)) {
+        let place = Place::field(&object, "spec.timeout.http.requestTimeout");
+        let fix = Fix::set_at(&place, "", format!("{most}s"));
+        more(workload, exposure, (place, most), fix, report);
+    }
+    if let Some(text) = &policy.largest {
+        let bytes = thousandths(text).and_then(|amount| i64::try_from(amount / 1000).ok());
+        if let Some(most) = exceeds(bytes, exposure.max_request_bytes) {
+            let place = Place::field(&object, "spec.requestBuffer.limit").value(text);
+            let fix = Fix::set_at(&place, "", most.to_string());
+            more(workload, exposure, (place, most), fix, report);
+        }
+    }
     let Some(declared) = &exposure.rate_limit else { return };
     let seconds = seconds(declared.per);
     let keeps = |(requests, span): &(i64, i64)| {
@@ -253,8 +327,7 @@ fn limited(
     if policy.rates.iter().any(keeps) {
         return;
     }
-    let place =
-        Place::field(format!("BackendTrafficPolicy {}/{name}", facts.namespace.name), "spec.rateLimit");
+    let place = Place::field(&object, "spec.rateLimit");
     let what = if policy.rates.is_empty() {
         "limits no rate for every caller".to_owned()
     } else {
@@ -281,6 +354,22 @@ fn limited(
                 RatePeriod::Day => "Day",
             }
         )))
+        .may_arrive();
+}
+
+/// The object is of a kind whose limits nobody reads here.
+fn unread(workload: &api::AIWorkload, exposure: &Exposure, by: &str, report: &mut Report<'_>) {
+    report
+        .unknown(
+            Place::field(Facts::name_of(workload), "spec.exposure[].configuredBy").value(by),
+            format!("keeps limits that are not read, so nobody can tell those of exposure {:?}", exposure.name),
+        )
+        .under(&["NCSC-P2.2"])
+        .fix(Fix::Text(
+            "name what can be read: an Ingress with annotations of NGINX, a route or BackendTrafficPolicy of Envoy Gateway, or \
+             the container that limits"
+                .to_owned(),
+        ))
         .may_arrive();
 }
 
@@ -322,7 +411,8 @@ fn configured(
                 None => not_there(facts, workload, exposure, by, report),
             }
         }
-        _ => {}
+        Some(("Container", _)) => {}
+        _ => unread(workload, exposure, by, report),
     }
     if let (Some(("Container", name)), Some((pod, _))) = (by.split_once('/'), facts.ai_pod())
         && !pod.containers.iter().any(|container| container.name == name)

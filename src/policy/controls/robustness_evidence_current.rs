@@ -1,11 +1,14 @@
 //! `robustness-evidence-current`: red-team tests and benchmarks cover the running composition, by
 //! qualified and independent people.
 
-use crate::api::AIEvidence;
+use serde_json::Value;
+
 use crate::api::common::Criticality;
 use crate::api::evidence::Independence;
 use crate::api::model::Stage;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::api::{AIEvidence, AIModel};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
 use crate::policy::evidence::{About, Answer, Question, Shortfall, ask, entries, unnamed, words};
 use crate::policy::facts::{Facts, Place};
 
@@ -19,10 +22,7 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-8.2", "CoP-9.2.2", "CoP-9.2.3", "CoP-9.3"],
     why: "attackers test the whole system, so somebody friendly should do it first",
     remedy: "record RedTeam evidence of scope system and a Benchmark for the model version",
-    gaps: &[Gap {
-        provisions: &["CoP-8.2", "CoP-9.2.2", "CoP-9.2.3", "CoP-9.3"],
-        missing: "a fall of benchmarks over several versions is not followed",
-    }],
+    gaps: &[],
     limits: &["that outputs carry no surplus is taken from the cases of the red team, which are not judged"],
     check: Check::Rule(check),
 };
@@ -46,7 +46,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             let routes: Vec<&str> = entries(model, "adversaries")
                 .filter_map(|adversary| adversary.get("routes")?.as_array())
                 .flatten()
-                .filter_map(serde_json::Value::as_str)
+                .filter_map(Value::as_str)
                 .collect();
             let left = unnamed(team, "techniques", &routes);
             short.require(left.is_empty(), || {
@@ -59,6 +59,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             let question = Question::of("Benchmark", About::Model(model)).bound().with(&["suite", "score"]);
             if let Some(benchmark) = short.ask_if(question, here) {
                 fell(benchmark, &mut short);
+                crept(facts, model, benchmark, &mut short);
             }
         }
     }
@@ -79,10 +80,36 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
 
 /// Whether the score is below the baseline by more than the tolerance.
 fn fell(benchmark: &AIEvidence, short: &mut Shortfall<'_, '_>) {
-    let number = |key: &str| benchmark.spec.facts.get(key).and_then(serde_json::Value::as_f64);
+    let number = |key: &str| benchmark.spec.facts.get(key).and_then(Value::as_f64);
     if let (Some(score), Some(baseline)) = (number("score"), number("baseline")) {
         let kept = score >= baseline - number("tolerance").unwrap_or(0.0);
         short.require(kept, || format!("{} fell from {baseline} to {score}", Shortfall::name(benchmark)));
+    }
+}
+
+/// Whether the score is below the best that any earlier benchmark of this model, in the same suite, had: a fall in small
+/// steps shows in none of them.
+fn crept<'a>(facts: &Facts<'a>, model: &'a AIModel, present: &AIEvidence, short: &mut Shortfall<'_, '_>) {
+    let number = |evidence: &AIEvidence, key: &str| evidence.spec.facts.get(key).and_then(Value::as_f64);
+    let Some(score) = number(present, "score") else { return };
+    let (about, suite, day) =
+        (&present.spec.subject, words(present, "suite"), dates::from(&present.spec.issued_at));
+    let earlier = facts.namespace.evidence.values().filter(|other| {
+        other.spec.type_ == "Benchmark"
+            && other.spec.subject.kind == about.kind
+            && Some(&other.spec.subject.name) == model.metadata.name.as_ref()
+            && other.spec.subject.digest != about.digest
+            && words(other, "suite") == suite
+            && dates::from(&other.spec.issued_at).is_some_and(|at| Some(at) <= day)
+    });
+    let scores = earlier.filter_map(|other| Some((number(other, "score")?, other)));
+    let Some((best, of)) = scores.max_by(|a, b| a.0.total_cmp(&b.0)) else { return };
+    let kept = score >= best - number(present, "tolerance").unwrap_or(0.0);
+    short.require(kept, || {
+        format!("{} has {score}, and {} had {best}", Shortfall::name(present), Shortfall::name(of))
+    });
+    if !kept {
+        short.fix("find out what each version lost, and mend the model");
     }
 }
 

@@ -75,7 +75,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
 }
 
 /// Digests of the images of the pod that come from no declared supplier and hold none of the models: those made here.
-fn own_images<'a>(facts: &Facts<'a>) -> Vec<&'a str> {
+pub(super) fn own_images<'a>(facts: &Facts<'a>) -> Vec<&'a str> {
     let Some((pod, workload)) = facts.ai_pod() else { return Vec::new() };
     let models: Vec<&str> = workload
         .spec

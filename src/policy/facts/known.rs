@@ -76,6 +76,8 @@ pub struct Namespace {
     pub evidence: BTreeMap<String, Arc<api::AIEvidence>>,
     /// Exemptions by name.
     pub exemptions: BTreeMap<String, Arc<api::AIExemption>>,
+    /// Claims of devices by `ResourceClaim/name`, and templates for such by `ResourceClaimTemplate/name`.
+    pub device_claims: BTreeMap<String, DeviceClaim>,
     /// Claims of volumes by name.
     pub claims: BTreeMap<String, Claim>,
     /// `ConfigMaps` that carry the label of prompts, by name.
@@ -98,6 +100,8 @@ pub struct Namespace {
     pub routes: BTreeMap<String, Route>,
     /// Policies of Envoy Gateway on the traffic of routes and gateways, by name.
     pub traffic_policies: BTreeMap<String, TrafficPolicy>,
+    /// What is open for longer than it may be; bounded, and known to the audit alone.
+    pub overdue: Vec<Overdue>,
     /// Names of `ResourceQuotas`.
     pub resource_quotas: BTreeSet<String>,
     /// Names of `LimitRanges`.
@@ -124,6 +128,19 @@ impl Namespace {
     }
 }
 
+/// A finding that is open for longer than it may be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overdue {
+    /// The control.
+    pub control: String,
+    /// The object, as `namespace/Kind/name`.
+    pub object: String,
+    /// Since how many days it is open.
+    pub days: i64,
+    /// Within how many days it was to be mended.
+    pub window: i64,
+}
+
 /// What is known of a ServiceAccount.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceAccount {
@@ -148,6 +165,24 @@ pub struct Claim {
     pub volume: Option<String>,
     /// The claim whose content it was filled with: its namespace, this one unless stated, and its name.
     pub copy_of: Option<(Option<String>, String)>,
+}
+
+/// What is known of a claim of devices, or of a template for one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceClaim {
+    /// What it asks for.
+    pub requests: Vec<DeviceRequest>,
+}
+
+/// A request of a claim of devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceRequest {
+    /// Its name.
+    pub name: String,
+    /// How many devices, at most; `None` for every one of its class.
+    pub count: Option<i64>,
+    /// Whether it asks for the devices whoever else holds them.
+    pub admin: bool,
 }
 
 /// What is known of a `ConfigMap` that holds prompts. Its text is not kept.
@@ -242,6 +277,10 @@ pub struct TrafficPolicy {
     pub targets: Vec<String>,
     /// The limits that hold for every caller: requests, and in how many seconds.
     pub rates: Vec<(i64, i64)>,
+    /// After how many seconds a request is given up, where it says so; 0 for never.
+    pub timeout: Option<i64>,
+    /// The largest request, as an amount of bytes, where it says so.
+    pub largest: Option<String>,
 }
 
 /// Settings of the profiles that apply to a namespace.

@@ -76,7 +76,7 @@ fn an_ingress_says_no_more_than_the_declaration() {
         ],
     );
     assert_lines(
-        &limited(json!({"nginx.ingress.kubernetes.io/proxy-body-size": "8m"})),
+        &limited(json!({"nginx.ingress.kubernetes.io/proxy-body-size": "1k"})),
         &[
             "Ingress chat-prod/chat metadata.annotations: limits no rate, as AIWorkload chat-prod/chat says that it does [may arrive]",
         ],
@@ -94,7 +94,11 @@ fn a_gateway_keeps_what_was_declared() {
         bench.cluster.has_traffic_policies = true;
         let route = Route { gateways: vec!["front".to_owned()], ..Route::default() };
         bench.namespace.routes.insert("HTTPRoute/chat".to_owned(), route);
-        let policy = TrafficPolicy { targets: vec![target.to_owned()], rates: rates.to_vec() };
+        let policy = TrafficPolicy {
+            targets: vec![target.to_owned()],
+            rates: rates.to_vec(),
+            ..TrafficPolicy::default()
+        };
         bench.namespace.traffic_policies.insert("limits".to_owned(), policy);
         bench.of_workload(&CONTROL)
     };

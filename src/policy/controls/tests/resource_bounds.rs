@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::CONTROL;
-use crate::policy::facts::{Stage, Subject};
-use crate::policy::testing::{Bench, assert_fixed, assert_lines};
+use crate::policy::facts::{Matched, PodFacts, Stage, Subject};
+use crate::policy::testing::{Bench, assert_fixed, assert_lines, lines, merged, read};
 
 fn bounded() -> Value {
     json!({"cpu": "1", "memory": "64Mi", "ephemeral-storage": "1Gi"})
@@ -96,4 +96,24 @@ fn the_namespace_has_a_quota_and_defaults() {
     bench.namespace.resource_quotas.insert("q".to_owned());
     bench.namespace.limit_ranges.insert("l".to_owned());
     assert_lines(&bench.judge(&CONTROL, Subject::Namespace), &[]);
+}
+
+#[test]
+fn work_that_ends_has_a_time_limit() {
+    let bench = Bench::new("training", "internal").workload(&json!({"type": "training"}));
+    let pod = json!({"containers": [{"name": "c", "resources": {"limits": bounded()}}]});
+    let found = |spec: &Value, kind: &'static str, limit: Option<i64>| {
+        let (spec, labels, none) = (read(spec.clone()), read(json!({"app": "chat"})), read(json!({})));
+        let mut pod = PodFacts::new(&spec, &labels, &none);
+        (pod.kind, pod.around.deadline) = (kind, limit);
+        pod.matched = Matched::One(&bench.namespace.workloads["chat"]);
+        lines(&bench.judge(&CONTROL, Subject::Pod(pod)))
+    };
+    let missing =
+        "spec.activeDeadlineSeconds: is not set, nor a time limit of the Job, so the work may go on for ever";
+    assert_eq!(found(&pod, "Job", None), [missing]);
+    assert_eq!(found(&pod, "Job", Some(0)), [missing]);
+    assert!(found(&pod, "Job", Some(60)).is_empty() && found(&pod, "Deployment", None).is_empty());
+    let limited = merged(pod, &json!({"activeDeadlineSeconds": 60}));
+    assert!(found(&limited, "CronJob", None).is_empty());
 }

@@ -1,0 +1,122 @@
+//! The limits of a declaration as a policy of Envoy Gateway, for the routes that lead to its Services. Pure.
+
+use serde_json::{Value, json};
+
+use crate::api::AIWorkload;
+use crate::api::workload::{Exposure, RateKey, RateLimit, RatePeriod};
+use crate::policy::facts::Namespace;
+use crate::policy::selector;
+
+/// Routes that one policy names: Envoy Gateway takes no more.
+const ROUTES: usize = 16;
+
+/// The specification of the policy; nothing where no exposure asks for one by naming `BackendTrafficPolicy/` and the name of
+/// the workload as what limits it, or where no route leads to it.
+pub(super) fn build(workload: &AIWorkload, namespace: &Namespace) -> Option<Value> {
+    let name = workload.metadata.name.as_deref()?;
+    let asks = |exposure: &&Exposure| {
+        exposure.configured_by.as_deref().and_then(|by| by.strip_prefix("BackendTrafficPolicy/"))
+            == Some(name)
+    };
+    let exposures: Vec<&Exposure> = workload.spec.exposure.iter().filter(asks).collect();
+    // Of several the strictest holds for all: one policy speaks for each route.
+    let limits = exposures.iter().filter_map(|exposure| exposure.rate_limit.as_ref());
+    let limit = limits.min_by(|a, b| (a.requests * seconds(b.per)).cmp(&(b.requests * seconds(a.per))))?;
+    let timeout = exposures.iter().filter_map(|exposure| exposure.timeout_seconds).min();
+    let targets = routes(workload, namespace);
+    if targets.is_empty() {
+        return None;
+    }
+    let mut spec = json!({
+        "targetRefs": targets,
+        "rateLimit": {"type": "Local", "local": {"rules": rules(limit)}},
+    });
+    if let Some(timeout) = timeout {
+        spec["timeout"] = json!({"http": {"requestTimeout": format!("{timeout}s")}});
+    }
+    Some(spec)
+}
+
+/// The routes of the namespace that lead to Services of the workload.
+fn routes(workload: &AIWorkload, namespace: &Namespace) -> Vec<Value> {
+    let own = namespace.services.iter().filter(|(_, service)| {
+        !service.selector.is_empty()
+            && selector::contains(&service.selector, &workload.spec.selector.match_labels)
+    });
+    let own: Vec<&String> = own.map(|(name, _)| name).collect();
+    let leads = namespace
+        .routes
+        .iter()
+        .filter(|(_, route)| own.iter().any(|service| route.leads_to(&namespace.name, service, true)));
+    leads
+        .filter_map(|(key, _)| key.split_once('/'))
+        .map(|(kind, name)| json!({"group": "gateway.networking.k8s.io", "kind": kind, "name": name}))
+        .take(ROUTES)
+        .collect()
+}
+
+/// One rule for all callers together, or one for each address, of both families.
+fn rules(limit: &RateLimit) -> Vec<Value> {
+    let value = json!({"requests": limit.requests, "unit": unit(limit.per)});
+    if matches!(limit.key, None | Some(RateKey::Global)) {
+        return vec![json!({"limit": value})];
+    }
+    let each = |range: &str| json!({"clientSelectors": [{"sourceCIDR": {"type": "Distinct", "value": range}}], "limit": value});
+    vec![each("0.0.0.0/0"), each("::/0")]
+}
+
+const fn unit(per: RatePeriod) -> &'static str {
+    match per {
+        RatePeriod::Second => "Second",
+        RatePeriod::Minute => "Minute",
+        RatePeriod::Hour => "Hour",
+        RatePeriod::Day => "Day",
+    }
+}
+
+const fn seconds(per: RatePeriod) -> i64 {
+    match per {
+        RatePeriod::Second => 1,
+        RatePeriod::Minute => 60,
+        RatePeriod::Hour => 3600,
+        RatePeriod::Day => 86_400,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::facts::{Route, Service};
+    use crate::policy::testing::{Bench, read};
+
+    fn bench(by: &str) -> Bench {
+        let mut bench = Bench::new("production", "internal").workload(&json!({"exposure": [
+            {"name": "api", "port": 8080, "configuredBy": by, "timeoutSeconds": 30,
+             "rateLimit": {"requests": 60, "per": "minute", "key": "client"}}]}));
+        let service = Service { selector: read(json!({"app": "chat"})), ..Service::default() };
+        bench.namespace.services.insert("chat".to_owned(), service);
+        let route = Route { backends: vec![(None, "chat".to_owned())], ..Route::default() };
+        bench.namespace.routes.insert("HTTPRoute/in".to_owned(), route);
+        bench.namespace.routes.insert("HTTPRoute/other".to_owned(), Route::default());
+        bench
+    }
+
+    #[test]
+    fn limits_follow_the_declaration_where_it_asks_for_them() {
+        let built = |bench: &Bench| build(&bench.namespace.workloads["chat"], &bench.namespace);
+        let asked = built(&bench("BackendTrafficPolicy/chat")).unwrap();
+        assert_eq!(
+            asked["targetRefs"],
+            json!([{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "in"}])
+        );
+        let rules = &asked["rateLimit"]["local"]["rules"];
+        assert_eq!(rules[0]["limit"], json!({"requests": 60, "unit": "Minute"}));
+        assert_eq!(rules[1]["clientSelectors"][0]["sourceCIDR"]["value"], "::/0");
+        assert_eq!(asked["timeout"]["http"]["requestTimeout"], "30s");
+        assert_eq!(built(&bench("HTTPRoute/in")), None, "whoever names a route keeps the limits himself");
+        assert_eq!(built(&bench("BackendTrafficPolicy/own")), None);
+        let mut away = bench("BackendTrafficPolicy/chat");
+        away.namespace.routes.clear();
+        assert_eq!(built(&away), None);
+    }
+}
