@@ -222,6 +222,7 @@ fn the_full_objects_use_every_field_of_a_spec() -> Result<()> {
     let alternatives = [
         "AIDataset.spec.source.reference",
         "AIDataset.spec.source.revision",
+        "AIEvidence.spec.attestation.reference",
         "AIExemption.spec.approvedBy",
         "AIExemption.spec.subject.namespace",
         "AIModel.spec.signature.ref",

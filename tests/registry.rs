@@ -27,6 +27,8 @@ mod command;
 mod contents;
 #[path = "registry/differential.rs"]
 mod differential;
+#[path = "registry/documents.rs"]
+mod documents;
 #[path = "registry/files.rs"]
 mod files;
 #[path = "registry/hostile.rs"]
@@ -78,7 +80,7 @@ fn policy(host: &str, authorities: Vec<AuthoritySpec>) -> PolicySpec {
             ..RuleSpec::default()
         }],
         authorities,
-        revoked: Vec::new(),
+        ..PolicySpec::default()
     }
 }
 

@@ -10,6 +10,10 @@ data=$(sed -n 's/^demo-model-altered=//p' "$walk_work/images")
 e2e/images/sign.sh "$key" -attest "$app" "$model" "$data"
 filled=$walk_work/samples
 fill_samples "$filled" "$repository" "$app" "$model" "$data" "$key.pub" "${PROGRAM:-$(build_program)}"
+# Whoever writes what trains a model is on the roster.
+for course in SecureCodingTraining MLCharacteristicsTraining; do
+  sed -i "s/^    roster:/&\n    - {subject: {user: portcullis-admin}, course: $course, completedAt: \"$(date -u +%F)\"}/" "$filled/common/1-organisation.yaml"
+done
 sample_storage "$PORTCULLIS_STATE/volumes" >"$walk_work/storage.yaml"
 kubectl apply -f "$walk_work/storage.yaml" >/dev/null
 expect "what an organisation says once is taken" "aiprofile.portcullis.dev/samples created" kubectl apply -f "$filled/common"

@@ -127,6 +127,10 @@ pub struct Directory {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::directory")]
     pub users: Vec<String>,
+    /// Those of the groups and users who belong to other organisations, such as contractors and maintainers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::directory")]
+    pub outside: Vec<String>,
 }
 
 /// Who learnt what.
@@ -237,6 +241,10 @@ pub struct Community {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::date")]
     pub since: Option<String>,
+    /// Day on which somebody last looked whether it still takes part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::day")]
+    pub confirmed_at: Option<String>,
     /// Its address.
     #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::uri")]

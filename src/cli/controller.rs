@@ -20,6 +20,7 @@ use crate::controllers::leader;
 use crate::controllers::pods::Pods;
 use crate::controllers::probe::Prober;
 use crate::controllers::retrieval::Retriever;
+use crate::controllers::proofs::Proofs;
 use crate::controllers::trail::{Export, Target};
 use crate::controllers::wake::{Lookout, Waker};
 use crate::controllers::watch_pods::watch_pods;
@@ -107,6 +108,12 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
                 known.synced.clone(),
                 Arc::clone(&metrics),
             );
+            let proofs = Proofs {
+                client: client.clone(),
+                world: Arc::clone(&known.world),
+                signatures: Arc::clone(&known.signatures),
+                metrics: Arc::clone(&metrics),
+            };
             let prober = Prober {
                 world: Arc::clone(&known.world),
                 pods: Arc::clone(&known.pods),
@@ -134,6 +141,7 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
                     auditor.run(),
                     assets.run(),
                     retriever.run(),
+                    proofs.run(),
                     collecting,
                     guards,
                     async {

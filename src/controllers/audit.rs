@@ -136,7 +136,7 @@ pub fn audit_namespace(
         note_all(&mut own, &mut out.findings, decision, &format!("{name}/AIPrompt/{prompt_name}"));
     }
     for (evidence_name, evidence) in &namespace.evidence {
-        let decision = judge(Subject::Evidence(EvidenceFacts { evidence, user: None }), None);
+        let decision = judge(Subject::Evidence(EvidenceFacts::recorded(evidence)), None);
         note_all(&mut own, &mut out.findings, decision, &format!("{name}/AIEvidence/{evidence_name}"));
     }
     for (exemption_name, exemption) in &namespace.exemptions {

@@ -18,6 +18,8 @@ pub const CURRENT: &str = "Current";
 pub const SIGNATURE_VERIFIED: &str = "SignatureVerified";
 /// The stored bytes are those of the digest.
 pub const BYTES_VERIFIED: &str = "BytesVerified";
+/// The document of a proof is the one of its digest.
+pub const DOCUMENT_COMPARED: &str = "DocumentCompared";
 /// An exemption counts.
 pub const ACTIVE: &str = "Active";
 /// An authority is past the day of its rotation, or ends within 30 days.

@@ -16,6 +16,7 @@ pub mod leader;
 pub mod pods;
 pub mod probe;
 pub mod retrieval;
+pub mod proofs;
 pub mod status;
 pub mod statuses;
 pub mod trail;

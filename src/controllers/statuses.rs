@@ -245,7 +245,7 @@ impl Statuses {
             dues.prompts.push(due);
         }
         for evidence in namespace.evidence.values() {
-            let decision = judge(Subject::Evidence(EvidenceFacts { evidence, user: None }));
+            let decision = judge(Subject::Evidence(EvidenceFacts::recorded(evidence)));
             let former = self.evidence.former(&evidence.metadata);
             let status = record::evidence(evidence, &settings, &decision, &former, now);
             let mut due = Due::new(&evidence.metadata, status);

@@ -61,6 +61,8 @@ impl Feed {
     pub fn start(&self, client: &Client) {
         // Counted before any watch can finish, so that an early one cannot declare the whole synced.
         self.synced.waiting.store(31, Ordering::SeqCst);
+        // Nobody asks before the whole is synced; from then on a right that is not here does not exist.
+        self.world.write().unwrap_or_else(PoisonError::into_inner).rbac.complete();
         self.metadata::<Namespace>(client, Kind::Namespace, |meta| {
             Object::Namespace(Box::new(Namespace { metadata: meta.metadata, ..Namespace::default() }))
         });

@@ -138,6 +138,7 @@ impl Manifests {
             }
         }
         out.assume(assumptions);
+        super::proofs::attest(&mut out.world, jiff::Timestamp::now());
         out.problems.sort();
         out
     }
@@ -263,6 +264,7 @@ impl Manifests {
                 return keep(world, Object::ConfigMap, value, kind);
             }
             ("", "ConfigMap") => {
+                world.document(&typed(value, kind)?);
                 self.skip(kind);
                 return Ok(None);
             }

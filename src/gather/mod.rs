@@ -8,6 +8,7 @@ pub mod live;
 pub mod model_jobs;
 pub mod models;
 pub mod objects;
+pub mod proofs;
 pub mod pull_secrets;
 pub mod rbac;
 pub mod registry;

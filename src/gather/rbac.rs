@@ -1,7 +1,8 @@
 //! The index of what an identity can do, and through which binding; and of who holds what matters in a namespace.
 //!
 //! Looking up an identity touches its own bindings and those of three groups, however many others exist. Who holds rights
-//! in a namespace is asked by the audit alone, once a namespace.
+//! in a namespace is asked by the audit alone, once a namespace; of the group that oversees a workload it is asked whether it
+//! may stop it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -45,6 +46,8 @@ pub enum Reach {
     Authenticated,
     /// Whoever holds rights in a namespace, or in all of them: what is said of the namespace, not of its identities.
     Holders(Option<String>),
+    /// A group of people, with the namespace of the binding; no ServiceAccount is in it.
+    Group(Option<String>, String),
 }
 
 #[derive(Debug)]
@@ -69,6 +72,7 @@ pub struct RbacIndex {
     bindings: BTreeMap<BindingKey, Binding>,
     by_reach: HashMap<Reach, BTreeSet<BindingKey>>,
     by_role: HashMap<RoleKey, BTreeSet<BindingKey>>,
+    complete: bool,
 }
 
 impl RbacIndex {
@@ -231,6 +235,33 @@ impl RbacIndex {
         out
     }
 
+    /// Whether a group of people may change the AIWorkload `name` of `namespace`, by a binding of its own or of everybody;
+    /// `None` where no binding names the group and not all bindings are known.
+    #[must_use]
+    pub fn group_may(&self, group: &str, namespace: &str, name: &str) -> Option<bool> {
+        let here = Reach::Group(Some(namespace.to_owned()), group.to_owned());
+        let everywhere = Reach::Group(None, group.to_owned());
+        let mut named = false;
+        for reach in [here, everywhere, Reach::Authenticated] {
+            named |= reach != Reach::Authenticated && self.by_reach.contains_key(&reach);
+            for key in self.by_reach.get(&reach).into_iter().flatten() {
+                if key.0.as_deref().is_some_and(|home| home != namespace) {
+                    continue;
+                }
+                let rules = self.bindings.get(key).and_then(|binding| self.roles.get(&binding.role));
+                if rules.is_some_and(|rules| rules.iter().any(|rule| changes(rule, name))) {
+                    return Some(true);
+                }
+            }
+        }
+        (named || self.complete).then_some(false)
+    }
+
+    /// Says that all bindings are known: what is not here does not exist.
+    pub fn complete(&mut self) {
+        self.complete = true;
+    }
+
     /// The rules of a role as a binding in `namespace` names it; `None` when it does not exist.
     #[must_use]
     pub fn rules(&self, namespace: Option<&str>, role: &RoleRef) -> Option<&[PolicyRule]> {
@@ -303,9 +334,12 @@ fn reach(binding_namespace: Option<&str>, subject: &Subject) -> Option<Reach> {
         "Group" => match subject.name.as_str() {
             "system:serviceaccounts" => Some(Reach::AllAccounts),
             "system:authenticated" => Some(Reach::Authenticated),
-            name => name
-                .strip_prefix("system:serviceaccounts:")
-                .map(|namespace| Reach::Namespace(namespace.to_owned())),
+            name => match name.strip_prefix("system:serviceaccounts:") {
+                Some(namespace) => Some(Reach::Namespace(namespace.to_owned())),
+                // Groups of the system are no people.
+                None if name.starts_with("system:") => None,
+                None => Some(Reach::Group(binding_namespace.map(str::to_owned), name.to_owned())),
+            },
         },
         _ => None,
     }
@@ -317,7 +351,7 @@ fn person(subject: &Subject) -> Option<Box<str>> {
         "User" if !subject.name.starts_with("system:serviceaccount:") => {
             Some(format!("user:{}", subject.name).into())
         }
-        "Group" if reach(None, subject).is_none() => Some(format!("group:{}", subject.name).into()),
+        "Group" if matches!(reach(None, subject), None | Some(Reach::Group(..))) => Some(format!("group:{}", subject.name).into()),
         _ => None,
     }
 }
@@ -329,8 +363,21 @@ fn spelt(reach: &Reach) -> Option<String> {
         Reach::Namespace(namespace) => format!("group:system:serviceaccounts:{namespace}"),
         Reach::AllAccounts => "group:system:serviceaccounts".to_owned(),
         Reach::Authenticated => "group:system:authenticated".to_owned(),
-        Reach::Holders(_) => return None,
+        Reach::Holders(_) | Reach::Group(..) => return None,
     })
+}
+
+/// Whether a rule lets somebody change the AIWorkload `name`.
+fn changes(rule: &PolicyRule, name: &str) -> bool {
+    let any = |list: &Option<Vec<String>>, wanted: &str| {
+        list.iter().flatten().any(|word| word == wanted || word == "*")
+    };
+    let verb = |wanted: &str| rule.verbs.iter().any(|verb| verb == wanted || verb == "*");
+    let names = rule.resource_names.as_deref().unwrap_or_default();
+    (verb("patch") || verb("update"))
+        && any(&rule.api_groups, crate::api::common::GROUP)
+        && any(&rule.resources, "aiworkloads")
+        && (names.is_empty() || names.iter().any(|known| known == name))
 }
 
 #[cfg(test)]
@@ -418,6 +465,31 @@ mod tests {
         assert_eq!(names(index.own_holders("b")), ["user:ada by RoleBinding \"other\""]);
         assert!(index.remove_binding(Some("a"), "own").contains(&Reach::Holders(Some("a".into()))));
         assert_eq!(index.holders("a").len(), 2);
+    }
+
+    #[test]
+    fn a_group_may_stop_what_its_bindings_let_it_change() {
+        let mut index = RbacIndex::default();
+        assert_eq!(index.group_may("ops", "a", "chat"), None, "nobody knows");
+        let ops = subjects(json!([{"kind": "Group", "name": "ops"}]));
+        index.set_binding(Some("a"), "b", &role("ClusterRole", "edit"), &ops);
+        assert_eq!(index.group_may("ops", "a", "chat"), Some(false), "the role does not exist");
+        let rule = |names: serde_json::Value| {
+            serde_json::from_value(json!({"apiGroups": ["portcullis.dev"], "resources": ["aiworkloads"],
+                "verbs": ["get", "patch"], "resourceNames": names}))
+            .unwrap()
+        };
+        index.set_role(None, "edit", vec![rule(json!(["other"]))]);
+        assert_eq!(index.group_may("ops", "a", "chat"), Some(false));
+        let reached = index.set_role(None, "edit", vec![rule(json!([]))]);
+        assert_eq!(reached.into_iter().collect::<Vec<_>>(), [Reach::Group(Some("a".into()), "ops".into())]);
+        assert_eq!(index.group_may("ops", "a", "chat"), Some(true));
+        assert_eq!(index.group_may("ops", "b", "chat"), None);
+        index.complete();
+        assert_eq!(index.group_may("ops", "b", "chat"), Some(false));
+        index.set_binding(None, "all", &role("ClusterRole", "edit"), &ops);
+        assert_eq!(index.group_may("ops", "b", "chat"), Some(true));
+        assert!(index.grants("a", "chat").is_empty(), "no ServiceAccount is in a group of people");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::pull_secrets::{PullSecrets, SecretReader};
 use super::registry::{
-    Artifact, Cause, CompiledTrust, Contents, ImageRef, Presence, Question, Refusal, Verification, Verifier,
-    VerifierConfig, Within,
+    Artifact, Cause, CompiledTrust, Contents, Document, ImageRef, Presence, Question, Refusal,
+    RegistryCredentials, Verification, Verifier, VerifierConfig, Within,
 };
 use super::trust::{self, TrustRoots};
 use super::world::World;
@@ -18,6 +18,9 @@ use crate::api::{AISupplier, AITrustPolicy};
 use crate::policy::containers::{containers, images};
 use crate::policy::facts::{Signature, Vouched};
 use crate::telemetry::metrics::{CacheStat, CacheStats};
+
+/// The longest time for the pull Secrets of a document.
+const DOCUMENT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Answers what is known of the signatures of images.
 pub trait SignatureSource: Send + Sync {
@@ -111,7 +114,7 @@ impl Signatures {
     }
 
     /// The policies of the world, compiled anew only where they changed.
-    fn trust(&self) -> Arc<CompiledTrust> {
+    pub(super) fn trust(&self) -> Arc<CompiledTrust> {
         let (policies, suppliers, roots) = {
             let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
             let policies: Vec<_> = world.cluster.trust_policies.values().cloned().collect();
@@ -129,6 +132,55 @@ impl Signatures {
             *compiled = Compiled { trust, policies, suppliers, roots };
         }
         Arc::clone(&compiled.trust)
+    }
+
+    /// What lies under a reference, read with the credentials that the namespace holds for it, then without.
+    ///
+    /// # Errors
+    /// Why it could not be found out.
+    pub(super) async fn document(
+        &self,
+        namespace: &str,
+        image: &ImageRef,
+    ) -> Result<Option<Document>, String> {
+        let trust = self.trust();
+        for credentials in self.held(namespace, image).await {
+            if let Ok(read) = self.verifier.document(image, &trust, Some(&credentials)).await {
+                return Ok(read);
+            }
+        }
+        self.verifier.document(image, &trust, None).await
+    }
+
+    /// The bundles that refer to an artifact, read in the same way. Nothing is believed of them.
+    ///
+    /// # Errors
+    /// Why they could not be had.
+    pub(super) async fn bundles(&self, namespace: &str, image: &ImageRef) -> Result<Vec<Vec<u8>>, String> {
+        let trust = self.trust();
+        for credentials in self.held(namespace, image).await {
+            if let Ok(read) = self.verifier.bundles(image, &trust, Some(&credentials)).await {
+                return Ok(read);
+            }
+        }
+        self.verifier.bundles(image, &trust, None).await
+    }
+
+    /// What the default account of a namespace holds for a registry.
+    async fn held(&self, namespace: &str, image: &ImageRef) -> Vec<RegistryCredentials> {
+        let question = ImageQuestion {
+            reference: image.to_string(),
+            volume: false,
+            pull_secrets: Vec::new(),
+            account: "default".to_owned(),
+        };
+        let names = self.secret_names(namespace, &question);
+        match self.pull_secrets.get().filter(|_| !names.is_empty()) {
+            Some(secrets) => {
+                secrets.find(namespace, &names, Instant::now() + DOCUMENT).await.keyring.of_image(image)
+            }
+            None => Vec::new(),
+        }
     }
 
     async fn one(

@@ -55,6 +55,7 @@ pub fn spec(policy: &AITrustPolicy, roots: &TrustRoots) -> PolicySpec {
         name: policy.metadata.name.clone().unwrap_or_default(),
         registries: of.registries.iter().map(registry).collect(),
         authorities: of.authorities.iter().map(|one| authority(one, roots)).collect(),
+        people: of.authorities.iter().flat_map(people).collect(),
         rules: of.rules.iter().map(rule).collect(),
         revoked: of.revoked.iter().map(revoked).collect(),
     }
@@ -116,6 +117,13 @@ fn registry(registry: &api::Registry) -> RegistrySpec {
         companions: registry.companions.clone(),
         mirror_of: registry.mirror_of.clone(),
     }
+}
+
+/// The users for whom an authority speaks: who keeps it, and whom its certificates name.
+fn people(authority: &api::Authority) -> Vec<(String, String)> {
+    let owner = authority.owner.as_ref().and_then(|owner| owner.user.as_deref());
+    let signs = authority.keyless.as_ref().and_then(|keyless| keyless.subject.as_deref());
+    owner.into_iter().chain(signs).map(|user| (authority.name.clone(), user.to_owned())).collect()
 }
 
 fn authority(authority: &api::Authority, roots: &TrustRoots) -> AuthoritySpec {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Namespace as CoreNamespace;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace as CoreNamespace};
 use kube::core::{DynamicObject, ObjectMeta};
 
 use super::objects::PodObject;
@@ -23,9 +23,10 @@ use crate::policy::facts::{
 use crate::policy::{ALL, decide, selector};
 
 pub use kinds::{Kind, Object, Touched};
+pub(crate) use read::digests;
 pub use read::generated;
 pub(crate) use read::traffic_policy;
-use read::{claim, config_map, pod_monitor, service_account, slim, slim_asset, slim_workload};
+use read::{claim, config_map, pod_monitor, service_account, slim, slim_asset, slim_evidence, slim_workload};
 
 /// Everything known.
 #[derive(Debug, Default)]
@@ -69,7 +70,7 @@ impl World {
                 self.put(prompt.metadata.clone(), |ns| &mut ns.prompts, Arc::new(*prompt))
             }
             Object::Evidence(mut evidence) => {
-                slim(&mut evidence.metadata, &mut evidence.status);
+                slim_evidence(&mut evidence.metadata, &mut evidence.status);
                 self.put_evidence(*evidence)
             }
             Object::Supplier(mut supplier) => {
@@ -135,6 +136,13 @@ impl World {
             Object::LimitRange(range) => self.put_name(&range.metadata, |ns| &mut ns.limit_ranges),
             rights => self.apply_rights(rights),
         }
+    }
+
+    /// Takes in what evidence may have its document in, where files are the world.
+    pub(super) fn document(&mut self, map: &ConfigMap) {
+        let (Some(namespace), Some(name)) = (&map.metadata.namespace, &map.metadata.name) else { return };
+        let known = digests(map);
+        self.entry(namespace).documents.insert(name.clone(), known);
     }
 
     fn apply_monitoring(&mut self, object: Object) -> Touched {
@@ -282,8 +290,23 @@ impl World {
             facts::Subject::Namespace if namespace.governed() => self.holders(namespace),
             _ => Vec::new(),
         };
-        let composition = OnceCell::new();
-        Facts { now, subject, namespace, cluster: &self.cluster, settings, composition, holders }
+        let mut facts = Facts {
+            now,
+            subject,
+            namespace,
+            cluster: &self.cluster,
+            settings,
+            composition: OnceCell::new(),
+            requester: None,
+            may_stop: None,
+            holders,
+        };
+        let overseen = facts.ai_workload().and_then(|workload| workload.spec.oversight.as_ref());
+        if let Some(group) = overseen.and_then(|oversight| oversight.group.as_deref()) {
+            let name = facts.declaration().and_then(|workload| workload.metadata.name.as_deref());
+            facts.may_stop = self.rbac.group_may(group, &namespace.name, name.unwrap_or_default());
+        }
+        facts
     }
 
     /// The settings of the profiles that apply to `namespace`, merged.

@@ -236,6 +236,19 @@ pub struct Lineage<'a> {
     pub endless: Option<String>,
 }
 
+/// How sensitive the data behind a workload is: the most sensitive of the datasets that it uses, and of those that its
+/// models learnt from.
+#[must_use]
+pub fn sensitivity<'a>(facts: &Facts<'a>, workload: &AIWorkload) -> Option<(Sensitivity, Data<'a>)> {
+    let used = workload.spec.datasets.iter();
+    let used = used.filter_map(|used| Data::named(facts, used.namespace.as_deref(), &used.name));
+    let models = workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name));
+    let behind = models.flat_map(|model| lineage(facts, facts.namespace, model).datasets);
+    used.chain(behind)
+        .filter_map(|data| Some((data.sensitivity()?, data)))
+        .max_by_key(|(sensitivity, _)| *sensitivity)
+}
+
 /// Follows a model to the datasets behind it. The way is bounded, and a circle ends it.
 #[must_use]
 pub fn lineage<'a>(facts: &Facts<'a>, namespace: &'a Namespace, model: &'a AIModel) -> Lineage<'a> {

@@ -15,11 +15,14 @@
 //! What a proof shows: that a dated document of a named person exists and is bound to what runs. Not that it is true.
 
 mod cross;
+mod document;
 mod kinds;
 mod shortfall;
 mod subject;
 mod written;
 
+#[cfg(test)]
+mod bad_input_tests;
 #[cfg(test)]
 mod tests;
 
@@ -30,13 +33,17 @@ use super::dates;
 use super::facts::{Facts, Namespace};
 use crate::api::AIEvidence;
 use crate::api::common::Party;
-use crate::api::evidence::EvidenceResult;
+use crate::api::evidence::{EvidenceResult, StatementState};
 
 pub use cross::{end_users, fails, trained};
+pub use document::{Reference, reference};
 pub use kinds::{KINDS, Kind, kind};
 pub use shortfall::Shortfall;
 pub use subject::About;
 pub use written::judge_itself;
+
+/// Days after which nothing is too old.
+pub const EVER: i64 = 36_500;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -154,6 +161,12 @@ pub enum Answer<'a> {
     NoDocument(&'a AIEvidence),
     /// Its document is another one now: the digest found.
     OtherDocument(&'a AIEvidence, String),
+    /// Its document is not there any more; why.
+    NoSuchDocument(&'a AIEvidence, String),
+    /// Whether its document is still the same cannot be found out; why.
+    UnreadDocument(&'a AIEvidence, String),
+    /// A fact of it has more entries than are read: the key, and how many.
+    TooLong(&'a AIEvidence, &'a str, usize),
     /// It lacks these facts.
     Lacks(&'a AIEvidence, Vec<&'static str>),
     /// It did not pass: the result, if there is one.
@@ -176,9 +189,12 @@ impl Answer<'_> {
             Self::Unclear(..) => 8,
             Self::NoDocument(_) => 9,
             Self::OtherDocument(..) => 10,
-            Self::Lacks(..) => 11,
+            Self::NoSuchDocument(..) => 11,
+            Self::UnreadDocument(..) => 12,
+            Self::TooLong(..) => 13,
+            Self::Lacks(..) => 14,
             // Of two proofs that are sound the newer one speaks, whatever it says.
-            Self::Failed(..) | Self::Held(_) => 12,
+            Self::Failed(..) | Self::Held(_) => 15,
         }
     }
 }
@@ -213,6 +229,25 @@ pub fn ask<'a>(facts: &Facts<'a>, question: &Question<'a>) -> Answer<'a> {
     best
 }
 
+/// Every proof that holds for `question`, newest first.
+#[must_use]
+pub fn all<'a>(facts: &Facts<'a>, question: &Question<'a>) -> Vec<&'a AIEvidence> {
+    let places = question.about.places(facts).unwrap_or_default();
+    let mut out = Vec::new();
+    for place in places.into_iter().flatten() {
+        for evidence in place.evidence.values() {
+            if evidence.spec.type_ == question.type_
+                && question.about.is(&evidence.spec.subject, place)
+                && let Answer::Held(evidence) = weigh(facts, question, evidence, place)
+            {
+                out.push(evidence);
+            }
+        }
+    }
+    out.sort_by_key(|evidence| std::cmp::Reverse(dates::from(&evidence.spec.issued_at)));
+    out
+}
+
 /// How far one proof goes.
 fn weigh<'a>(
     facts: &Facts<'a>,
@@ -238,9 +273,16 @@ fn weigh<'a>(
         let (Some(at), Some(digest)) = (&spec.ref_, &spec.digest) else {
             return Answer::NoDocument(evidence);
         };
-        if let Some(found) = document(at, place).filter(|found| found != digest) {
-            return Answer::OtherDocument(evidence, found);
+        match document::known(evidence, at, digest, place) {
+            document::Known::Same => {}
+            document::Known::Altered(found) => return Answer::OtherDocument(evidence, found),
+            document::Known::Missing(why) => return Answer::NoSuchDocument(evidence, why),
+            document::Known::Unread(why) => return Answer::UnreadDocument(evidence, why),
         }
+    }
+    // What is not read could say anything.
+    if let Some((key, length)) = overlong(&spec.facts) {
+        return Answer::TooLong(evidence, key, length);
     }
     let lacking: Vec<&'static str> =
         question.facts.iter().copied().filter(|key| spec.facts.get(*key).is_none_or(is_empty)).collect();
@@ -287,6 +329,22 @@ fn ahead(text: &str, at: Timestamp, now: Timestamp) -> bool {
 fn vouched<'a>(question: &Question<'a>, evidence: &'a AIEvidence) -> Option<Answer<'a>> {
     let person = evidence.spec.attested_by.as_deref().filter(|name| !name.is_empty());
     let wrong = |why: String| Some(Answer::WrongPerson(evidence, why));
+    // Whoever recorded it: with a signed statement it is worth what the signature is.
+    if evidence.spec.attestation.is_some() {
+        let statement = evidence.status.as_ref().and_then(|status| status.statement.as_ref());
+        let who = person.unwrap_or("nobody");
+        match statement.map(|statement| (statement.state, statement.message.as_deref())) {
+            Some((StatementState::Verified, _)) => {}
+            Some((StatementState::Failed, why)) => {
+                let why = why.unwrap_or("it was not signed by that person");
+                return wrong(format!("by {who:?} under a signature that does not count: {why}"));
+            }
+            None => {
+                let why = format!("by {who:?} under a signature that has not been verified yet");
+                return Some(Answer::Unclear(evidence, why));
+            }
+        }
+    }
     match (question.by, person) {
         (By::Anybody, _) => None,
         (_, None) => wrong("by nobody: attestedBy is empty".to_owned()),
@@ -311,17 +369,6 @@ fn vouched<'a>(question: &Question<'a>, evidence: &'a AIEvidence) -> Option<Answ
     }
 }
 
-/// The digest of a document as the cluster knows it: by the reference of an artifact, or of a `ConfigMap` that is watched.
-/// `None` where it would have to be fetched.
-fn document(at: &str, place: &Namespace) -> Option<String> {
-    if let Some(path) = at.strip_prefix("configmap://") {
-        let (name, key) = path.split_once('/')?;
-        return place.config_maps.get(name)?.digests.get(key).cloned();
-    }
-    let (_, digest) = at.strip_prefix("oci://")?.rsplit_once('@')?;
-    Some(digest.to_owned())
-}
-
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -334,6 +381,14 @@ fn is_empty(value: &Value) -> bool {
 
 /// Most words that are read of one fact: a document that names more is not for programs.
 const MOST_WORDS: usize = 256;
+
+/// The first fact with more entries than are read, and how many it has.
+fn overlong(facts: &std::collections::BTreeMap<String, Value>) -> Option<(&str, usize)> {
+    facts.iter().find_map(|(key, value)| {
+        let length = value.as_array()?.len();
+        (length > MOST_WORDS).then_some((key.as_str(), length))
+    })
+}
 
 /// The words of one fact: a text is one, a list those of its entries that are texts or objects with an `id` or `name`.
 #[must_use]

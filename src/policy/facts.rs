@@ -1,6 +1,7 @@
 //! All that a control may look at: the subject, its namespace, and what is known of the cluster, time included.
 
 mod known;
+mod signed;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -14,12 +15,13 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 use super::containers::{ContainerView, ImageUse, containers, images};
 use super::rights::Holder;
 use crate::api;
-use crate::models::bom::Card;
+use crate::api::evidence::StatementRead;
 
 pub use known::{
     Claim, Cluster, ConfigMap, DeviceClaim, DeviceRequest, EnforcementFault, Ingress, Namespace,
     NetworkPolicy, Overdue, PodMonitor, Route, Service, ServiceAccount, ServicePort, Settings, TrafficPolicy,
 };
+pub use signed::{Attested, Signature, Statement, Vouched};
 
 /// Labels as Kubernetes keeps them.
 pub type Labels = BTreeMap<String, String>;
@@ -41,6 +43,30 @@ pub struct Facts<'a> {
     pub composition: OnceCell<String>,
     /// Who holds rights in the namespace that few should; only where the namespace itself is judged.
     pub holders: Vec<Holder<'a>>,
+    /// Who asks for what is judged; `None` in the audit and in files.
+    pub requester: Option<Requester<'a>>,
+    /// Whether the group that oversees the declaration may change it, and so stop it; `None` where nobody knows.
+    pub may_stop: Option<bool>,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Requester<'a> {
+    /// Name of the user.
+    pub user: &'a str,
+    /// The groups of the user.
+    pub groups: &'a [String],
+    /// The declaration as it was, where one is changed.
+    pub former: Option<&'a api::AIWorkload>,
+}
+
+impl Requester<'_> {
+    /// Whether this user is meant, by name or as a member of the group.
+    #[must_use]
+    pub fn is(&self, party: &api::common::Party) -> bool {
+        party.user.as_deref() == Some(self.user)
+            || party.group.as_ref().is_some_and(|group| self.groups.contains(group))
+    }
 }
 
 /// A way to pods: a Service, or what leads to one from outside; each with its name, a route with `Kind/name`.
@@ -374,61 +400,17 @@ pub struct EvidenceFacts<'a> {
     pub evidence: &'a api::AIEvidence,
     /// Who creates it; `None` in the audit and in files.
     pub user: Option<&'a str>,
+    /// What its signed statement is worth; `None` where it has none, or nobody looked.
+    pub statement: Option<&'a StatementRead>,
 }
 
-/// What is known of the signature of one image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Signature {
-    /// Verified by these authorities.
-    Trusted(Vouched),
-    /// The artifact carries no signature that counts; why.
-    Missing(String),
-    /// Signatures exist, none is by a trusted authority; why.
-    Untrusted(String),
-    /// The trust policy refuses the artifact before any look-up; why.
-    Refused(String),
-    /// It could not be found out; why.
-    Unknown(String),
-    /// Nobody has looked yet, and the answer will come.
-    Pending,
-    /// Nobody looks, because only files are known.
-    Unasked,
-}
-
-/// Who vouches for an artifact, and what else was stated of it and verified.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Vouched {
-    /// Names of the authorities whose signatures count, sorted.
-    pub authorities: Vec<String>,
-    /// The further statements that trust rules ask for and that were verified.
-    pub attestations: Vec<Attested>,
-}
-
-impl Vouched {
-    /// Whether nobody vouches.
+impl<'a> EvidenceFacts<'a> {
+    /// A proof that is recorded already, with what is known of it.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.authorities.is_empty()
+    pub fn recorded(evidence: &'a api::AIEvidence) -> Self {
+        let statement = evidence.status.as_ref().and_then(|status| status.statement.as_ref());
+        Self { evidence, user: None, statement }
     }
-}
-
-impl From<Vec<String>> for Vouched {
-    fn from(authorities: Vec<String>) -> Self {
-        Self { authorities, attestations: Vec::new() }
-    }
-}
-
-/// A signed statement about an artifact, bound to its digest and verified.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Attested {
-    /// What kind of statement it is, such as `https://slsa.dev/provenance/v1`.
-    pub predicate_type: String,
-    /// Who built the artifact, where the statement is a provenance that says so.
-    pub builder_id: Option<String>,
-    /// Name of the authority that signed the statement.
-    pub authority: String,
-    /// The model card in it, where it is a bill of materials with a model; or why it cannot be told which model.
-    pub card: Option<Arc<Result<Card, String>>>,
 }
 
 /// Where a finding stands.

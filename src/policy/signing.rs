@@ -124,6 +124,8 @@ mod tests {
             settings: &bench.settings,
             composition: std::cell::OnceCell::new(),
             holders: Vec::new(),
+            requester: None,
+            may_stop: None,
         };
         sign(&facts, reference, volume).to_string()
     }

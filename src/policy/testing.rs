@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::control::{Check, Control, Finding, Report};
 use super::facts::{
-    Cluster, Facts, Labels, Matched, Namespace, NetworkPolicy, PodFacts, Settings, Stage, Subject,
+    Cluster, Facts, Labels, Matched, Namespace, NetworkPolicy, PodFacts, Requester, Settings, Stage, Subject,
 };
 use super::rights::Holder;
 use super::selector;
@@ -26,6 +26,8 @@ pub(crate) struct Bench {
     pub(crate) settings: Settings,
     pub(crate) stage: Stage,
     pub(crate) holders: Vec<Holder<'static>>,
+    pub(crate) requester: Option<Requester<'static>>,
+    pub(crate) may_stop: Option<bool>,
 }
 
 /// Reads a value that a test wrote.
@@ -53,6 +55,8 @@ impl Bench {
             settings: Settings::default(),
             stage: Stage::Entering,
             holders: Vec::new(),
+            requester: None,
+            may_stop: None,
         }
     }
 
@@ -134,6 +138,8 @@ impl Bench {
             settings: &self.settings,
             composition: OnceCell::new(),
             holders: self.holders.clone(),
+            requester: self.requester,
+            may_stop: self.may_stop,
         })
     }
 

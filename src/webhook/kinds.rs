@@ -11,7 +11,7 @@ use super::wire::{Answer, Request};
 use crate::api;
 use crate::api::compliance::Tombstone;
 use crate::gather::objects::{Meta, PodObject};
-use crate::policy::facts::{Asset, EvidenceFacts, ExemptionFacts, Subject, Writer};
+use crate::policy::facts::{Asset, EvidenceFacts, ExemptionFacts, Requester, Subject, Writer};
 use crate::policy::selector::{Overlap, overlap};
 use crate::policy::{Decision, Enforcement, Finding, decide, evaluate};
 use crate::render::words;
@@ -134,7 +134,12 @@ impl Judge {
             "AIEvidence" => match read::<api::AIEvidence>(raw) {
                 Ok(evidence) => {
                     let user = Some(request.user_info.username.as_ref());
-                    let evidence = EvidenceFacts { evidence: &evidence, user };
+                    // Rare, and no packet leaves for it: the roots and keys are here.
+                    let statement = evidence.spec.attestation.as_ref().and_then(|_| {
+                        let trust = crate::gather::proofs::compiled(&self.world());
+                        crate::gather::proofs::statement(&trust, &evidence.spec, (self.clock)())
+                    });
+                    let evidence = EvidenceFacts { evidence: &evidence, user, statement: statement.as_ref() };
                     self.declared(request, Subject::Evidence(evidence), None)
                 }
                 Err(error) => unreadable(request, &error),
@@ -371,7 +376,18 @@ impl Judge {
         let now = (self.clock)();
         let namespace = world.namespace(&request.namespace);
         let settings = world.settings(namespace);
-        let facts = world.facts(now, subject, namespace, &settings);
+        let former: Option<api::AIWorkload> = match (&subject, request.old_object) {
+            (Subject::Workload(_), Some(raw)) => read(raw).ok(),
+            _ => None,
+        };
+        let mut facts = world.facts(now, subject, namespace, &settings);
+        if request.user_info.username != self.operator {
+            facts.requester = Some(Requester {
+                user: &request.user_info.username,
+                groups: &request.user_info.groups,
+                former: former.as_ref(),
+            });
+        }
         let enforcement = Enforcement::of(namespace, &world.cluster, facts.declaration(), now);
         // What a declaration refers to may be applied a moment later: it is warned of, and the pods decide.
         decide(evaluate(&facts), &enforcement, workload, true)

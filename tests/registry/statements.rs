@@ -56,6 +56,7 @@ async fn what_cosign_attested_counts_in_both_styles_and_is_named() {
                 .iter()
                 .map(|kind| Attested {
                     card: None,
+                    evidence: None,
                     predicate_type: (*kind).to_owned(),
                     builder_id: builder(kind),
                     authority: "ci".to_owned(),

@@ -32,6 +32,10 @@ pub struct WorkloadOwners {
     /// Who acts in an incident.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<Party>,
+    /// Day on which the owners last confirmed that they answer for it; the day of the declaration unless stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::day")]
+    pub confirmed_at: Option<String>,
 }
 
 /// What harm a failure or misuse of a workload could do.

@@ -109,8 +109,9 @@ impl<'m> Judge<'m, '_> {
             Content::Dataset(dataset) => self.decide(namespace, facts::Subject::Dataset(dataset), None),
             Content::Prompt(prompt) => self.decide(namespace, facts::Subject::Prompt(prompt), None),
             Content::Evidence(evidence) => {
-                let evidence = EvidenceFacts { evidence, user: None };
-                self.decide(namespace, facts::Subject::Evidence(evidence), None)
+                // As the world has it: with what its signed statement is worth.
+                let known = namespace.evidence.get(&subject.name).map_or(evidence.as_ref(), AsRef::as_ref);
+                self.decide(namespace, facts::Subject::Evidence(EvidenceFacts::recorded(known)), None)
             }
             Content::Supplier(supplier) => self.decide(namespace, facts::Subject::Supplier(supplier), None),
             Content::Governance(organisation) => {

@@ -11,7 +11,7 @@ use crate::gather::files::{Manifests, documents};
 use crate::gather::registry::VerifierConfig;
 use crate::gather::signatures::{ImageQuestion, SignatureSource as _, Signatures as Registry, questions};
 use crate::gather::world::{Object, World};
-use crate::policy::facts::{Attested, Signature, Vouched};
+use crate::policy::facts::{self, Attested, Signature, Vouched};
 
 /// The longest time that all look-ups of a namespace take together.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -36,7 +36,8 @@ impl Signatures {
 
     /// Reads what somebody verified elsewhere: `images: {REFERENCE: {trusted: [AUTHORITY]}}`; instead of `trusted` with
     /// the names of authorities, `missing`, `untrusted`, `refused` or `unknown` with the reason. Beside `trusted`,
-    /// `attested: [{predicateType, builderId, authority}]` says which further statements were verified.
+    /// `attested: [{predicateType, builderId, authority}]` says which further statements were verified, and `evidence:
+    /// {type, issuedAt, expiresAt, result}` in one what it says as evidence.
     ///
     /// # Errors
     /// What is wrong with the text, as a clause.
@@ -104,6 +105,25 @@ struct Statement {
     predicate_type: String,
     builder_id: Option<String>,
     authority: String,
+    evidence: Option<Said>,
+}
+
+/// What a statement says as evidence.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Said {
+    #[serde(rename = "type")]
+    type_: String,
+    issued_at: String,
+    expires_at: Option<String>,
+    result: Option<String>,
+}
+
+impl From<Said> for facts::Statement {
+    fn from(said: Said) -> Self {
+        let passed = said.result.as_deref() == Some("pass");
+        Self { type_: said.type_, issued_at: said.issued_at, expires_at: said.expires_at, passed }
+    }
 }
 
 impl TryFrom<Known> for Signature {
@@ -112,6 +132,7 @@ impl TryFrom<Known> for Signature {
     fn try_from(known: Known) -> Result<Self, Self::Error> {
         let attested = known.attested.into_iter().map(|statement| Attested {
             card: None,
+            evidence: statement.evidence.map(|said| Arc::new(said.into())),
             predicate_type: statement.predicate_type,
             builder_id: statement.builder_id,
             authority: statement.authority,
@@ -160,6 +181,7 @@ mod tests {
         let Signature::Trusted(vouched) = known.unwrap().of("x", "a") else { panic!("not trusted") };
         let wanted = Attested {
             card: None,
+            evidence: None,
             predicate_type: "p".to_owned(),
             builder_id: Some("b".to_owned()),
             authority: "ci".to_owned(),

@@ -41,6 +41,14 @@ impl Ours for crate::api::trust::AITrustPolicyStatus {}
 impl Ours for crate::api::profile::AIProfileStatus {}
 impl Ours for crate::api::outcome::RecordStatus {}
 
+impl Ours for crate::api::evidence::AIEvidenceStatus {
+    /// Documents and statements are written by whoever looks at them, in another name.
+    fn ours(&mut self) {
+        self.document = None;
+        self.statement = None;
+    }
+}
+
 impl Ours for AssetStatus {
     /// Verification and history are written by whoever verifies, in another name.
     fn ours(&mut self) {

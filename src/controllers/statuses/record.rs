@@ -5,11 +5,13 @@ use kube::ResourceExt as _;
 use kube::runtime::events::Event;
 
 use super::{expiry, warning};
-use crate::api::evidence::EvidenceResult;
+use crate::api::evidence::{AIEvidenceStatus, DocumentState, EvidenceResult, StatementState};
 use crate::api::outcome::RecordStatus;
 use crate::api::supplier::SupplierStatus;
 use crate::api::{AIEvidence, AIGovernance, AISupplier};
-use crate::controllers::conditions::{CURRENT, Holds, READY, Said, conditions};
+use crate::controllers::conditions::{
+    CURRENT, DOCUMENT_COMPARED, Holds, READY, SIGNATURE_VERIFIED, Said, conditions,
+};
 use crate::policy::evidence::kind;
 use crate::policy::facts::Settings;
 use crate::policy::{Decision, Finding, Verdict, dates};
@@ -81,9 +83,9 @@ pub fn evidence(
     evidence: &AIEvidence,
     settings: &Settings,
     decision: &Decision,
-    former: &RecordStatus,
+    former: &AIEvidenceStatus,
     now: Timestamp,
-) -> RecordStatus {
+) -> AIEvidenceStatus {
     let spec = &evidence.spec;
     let until = end(evidence, settings);
     let over = until.is_some_and(|until| until < now);
@@ -93,6 +95,8 @@ pub fn evidence(
         Said::new(READY, false, "Expired", format!("it counted until {end}: record a new one"))
     } else if spec.result == Some(EvidenceResult::Fail) {
         Said::new(READY, false, "Failed", "spec.result \"fail\": what it is about did not pass")
+    } else if let Some(fault) = document_fault(evidence) {
+        fault
     } else {
         judged(decision)
     };
@@ -103,7 +107,56 @@ pub fn evidence(
     };
     let mark = until.and_then(|until| expiry::mark(until, now));
     let warned = [mark, former.warned_days].into_iter().flatten().min();
-    record([ready, current], evidence.metadata.generation, warned, former, now)
+    let generation = evidence.metadata.generation;
+    let said = [ready, current].into_iter().chain(known(evidence));
+    AIEvidenceStatus {
+        observed_generation: generation,
+        warned_days: warned,
+        conditions: conditions(said, &former.conditions, generation, now),
+        ..AIEvidenceStatus::default()
+    }
+}
+
+/// That a proof has lost its document, or has another one.
+fn document_fault(evidence: &AIEvidence) -> Option<Said> {
+    let read = evidence.status.as_ref()?.document.as_ref()?;
+    let found = read.found.as_deref().unwrap_or("another one");
+    let why = read.message.clone().unwrap_or_default();
+    match read.state {
+        DocumentState::Altered => {
+            Some(Said::new(READY, false, "DocumentAltered", format!("spec.ref holds {found}, not spec.digest")))
+        }
+        DocumentState::Missing => Some(Said::new(READY, false, "DocumentMissing", why)),
+        _ => None,
+    }
+}
+
+/// What is known of the document and the signed statement, as conditions.
+fn known(evidence: &AIEvidence) -> Vec<Said> {
+    let status = evidence.status.as_ref();
+    let mut out = Vec::new();
+    if let Some(read) = status.and_then(|status| status.document.as_ref()) {
+        let why = || read.message.clone().unwrap_or_default();
+        let (holds, message) = match read.state {
+            DocumentState::Same => (Holds::Yes, format!("it is the one of spec.digest since {}", read.since)),
+            DocumentState::Altered => {
+                (Holds::No, format!("spec.ref holds {}", read.found.as_deref().unwrap_or("another one")))
+            }
+            DocumentState::Missing => (Holds::No, why()),
+            DocumentState::Unreachable | DocumentState::OutOfReach => (Holds::Unknown, why()),
+        };
+        out.push(Said::new(DOCUMENT_COMPARED, holds, read.state.as_str(), message));
+    }
+    if let Some(read) = status.and_then(|status| status.statement.as_ref()) {
+        let (holds, message) = match read.state {
+            StatementState::Verified => {
+                (true, format!("signed by authority {}", read.authority.as_deref().unwrap_or_default()))
+            }
+            StatementState::Failed => (false, read.message.clone().unwrap_or_default()),
+        };
+        out.push(Said::new(SIGNATURE_VERIFIED, holds, read.state.as_str(), message));
+    }
+    out
 }
 
 /// The warning that comes with a proof's status, where it has one.
@@ -111,8 +164,8 @@ pub fn evidence(
 pub fn event(
     evidence: &AIEvidence,
     settings: &Settings,
-    status: &RecordStatus,
-    former: &RecordStatus,
+    status: &AIEvidenceStatus,
+    former: &AIEvidenceStatus,
     now: Timestamp,
 ) -> Option<Event> {
     if !expiry::is_news(status.warned_days, former.warned_days) {
@@ -198,7 +251,7 @@ mod tests {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let (nothing, settings) = (Decision::default(), Settings::default());
         let first =
-            evidence(&proof, &settings, &nothing, &RecordStatus::default(), at("2026-02-01T00:00:00Z"));
+            evidence(&proof, &settings, &nothing, &AIEvidenceStatus::default(), at("2026-02-01T00:00:00Z"));
         assert_eq!((first.conditions[0].status.as_str(), first.warned_days), ("True", None));
         let now = at("2026-05-28T00:00:00Z");
         let near = evidence(&proof, &settings, &nothing, &first, now);
@@ -209,7 +262,7 @@ mod tests {
         assert_eq!((over.conditions[0].reason.as_str(), over.warned_days), ("Expired", Some(0)));
         // Without a day of its own it counts as long as proofs of its type do: 365 days.
         let aging = AIEvidence { spec: AIEvidenceSpec { expires_at: None, ..proof.spec.clone() }, ..proof };
-        let far = evidence(&aging, &settings, &nothing, &RecordStatus::default(), at("2026-11-01T00:00:00Z"));
+        let far = evidence(&aging, &settings, &nothing, &AIEvidenceStatus::default(), at("2026-11-01T00:00:00Z"));
         assert_eq!((far.conditions[0].status.as_str(), far.warned_days), ("True", None));
         let last = evidence(&aging, &settings, &nothing, &far, at("2026-12-31T12:00:00Z"));
         assert_eq!(last.warned_days, Some(1));

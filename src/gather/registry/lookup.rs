@@ -357,7 +357,7 @@ async fn bundles(
 }
 
 /// The artifact's referrers, and whether these are all.
-async fn referrers(
+pub(super) async fn referrers(
     session: &mut Session<'_>,
     hints: &Hints,
     hex: &str,

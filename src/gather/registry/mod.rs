@@ -6,11 +6,13 @@
 //! index does not speak for a platform's manifest that is named by itself.
 
 mod address;
+mod attested;
 mod auth;
 mod authority;
 mod client;
 mod contents;
 mod demand;
+mod document;
 mod error;
 mod files;
 mod issuers;
@@ -29,9 +31,11 @@ mod trust;
 mod verification;
 mod verifier;
 
+pub use attested::{Attested, EVIDENCE_PREDICATE};
 pub use auth::RegistryCredentials;
 pub use authority::{AuthoritySpec, IdentitySpec, MatchSpec, ProofSpec, RootSpec};
 pub use contents::{Contents, Within};
+pub use document::Document;
 pub use keyring::{Keyring, KeyringError};
 pub use model::SignedModel;
 pub use presence::Presence;

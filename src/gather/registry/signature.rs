@@ -147,6 +147,24 @@ impl Candidate {
         Self::of(bundle, stated)
     }
 
+    /// Reads a bundle, or an envelope by itself that was signed with a key, and hands out the statement in it.
+    ///
+    /// # Errors
+    /// A clause that completes "a signature does not count: ...".
+    pub(super) fn statement(json: &[u8], hash: &Sha256Hash) -> Result<(Self, Vec<u8>), String> {
+        let Ok(bundle) = read_bundle(json) else {
+            let candidate = Self::envelope(json, &BTreeMap::new(), hash)?;
+            let envelope: DsseEnvelope = object(json).ok_or("it is no envelope with one signature")?;
+            return Ok((candidate, envelope.payload.as_bytes().to_vec()));
+        };
+        let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
+            return Err("its bundle holds no statement about the digest".to_owned());
+        };
+        let payload = envelope.payload.as_bytes().to_vec();
+        let stated = statement::read(&envelope.payload_type, &payload, &hash.to_hex())?;
+        Ok((Self::of(bundle, stated)?, payload))
+    }
+
     /// Reads a bundle that is signed over the files of a model, and hands out the statement that lists them.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ pub struct PolicySpec {
     pub registries: Vec<RegistrySpec>,
     /// Who may vouch.
     pub authorities: Vec<AuthoritySpec>,
+    /// The user for whom an authority speaks, after the authority's name.
+    pub people: Vec<(String, String)>,
     /// What needs whose signature.
     pub rules: Vec<RuleSpec>,
     /// What no longer counts.

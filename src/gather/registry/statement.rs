@@ -9,10 +9,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::attested::EVIDENCE_PREDICATE;
 use super::oci::object;
 use super::signature::cut;
 use crate::models::bom::Card;
 use crate::models::manifest;
+use crate::policy::facts;
 
 /// The only predicate that says "this artifact is signed"; all others say something else about it.
 pub(super) const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -34,6 +36,27 @@ pub(super) struct Stated {
     pub(super) finished: Option<Timestamp>,
     /// The model card, where it is a bill of materials with a model.
     pub(super) card: Option<Arc<Result<Card, String>>>,
+    /// What it says as evidence.
+    pub(super) evidence: Option<Arc<facts::Statement>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Evidence {
+    #[serde(rename = "type")]
+    kind: String,
+    issued_at: String,
+    #[serde(default)]
+    expires_at: Option<String>,
+    #[serde(default)]
+    result: Option<String>,
+}
+
+impl Evidence {
+    fn is_short(&self) -> bool {
+        let end = self.expires_at.as_ref().map_or(0, String::len);
+        self.kind.len() <= 128 && self.issued_at.len() <= 64 && end <= 64
+    }
 }
 
 #[derive(Deserialize)]
@@ -128,6 +151,16 @@ pub(super) fn read(payload_type: &str, payload: &[u8], hex: &str) -> Result<Opti
         _ => (None, None),
     };
     // Bills of materials of programs are long, and hold no card.
+    let evidence = (statement.predicate_type == EVIDENCE_PREDICATE).then(|| object::<Evidence>(predicate)).flatten();
+    let evidence = evidence.filter(Evidence::is_short);
+    let evidence = evidence.map(|said| {
+        Arc::new(facts::Statement {
+            type_: said.kind,
+            issued_at: said.issued_at,
+            expires_at: said.expires_at,
+            passed: said.result.as_deref() == Some("pass"),
+        })
+    });
     let has_model = statement.predicate_type.starts_with(BILL)
         && statement.predicate.is_some_and(|bill| bill.get().contains("\"machine-learning-model\""));
     let card = has_model.then(|| Arc::new(Card::read(predicate).map_err(|error| error.to_string())));
@@ -136,6 +169,7 @@ pub(super) fn read(payload_type: &str, payload: &[u8], hex: &str) -> Result<Opti
         builder_id: builder.filter(|id| !id.is_empty() && id.len() <= MAX_BUILDER),
         finished: finished.and_then(|text| text.parse().ok()),
         card,
+        evidence,
     }))
 }
 
@@ -158,6 +192,12 @@ pub(super) fn is_about_files(bundle: &[u8]) -> bool {
     let payload = object::<Enveloped>(bundle).and_then(|b| STANDARD.decode(b.dsse_envelope.payload).ok());
     let typed = payload.and_then(|payload| object::<Typed>(&payload));
     typed.is_some_and(|typed| manifest::is_of_files(&typed.predicate_type))
+}
+
+/// What a statement says of its subject, where that can be read.
+pub(super) fn predicate(payload: &[u8]) -> Option<serde_json::Value> {
+    let statement: Statement<'_> = object(payload)?;
+    serde_json::from_str(statement.predicate?.get()).ok()
 }
 
 /// The type of a statement whose subject is judged elsewhere.

@@ -36,6 +36,8 @@ pub struct CompiledTrust {
     rules: Vec<Rule>,
     revoked: BTreeMap<String, String>,
     withdrawn: Vec<Withdrawn>,
+    /// Who may speak for which user.
+    people: Vec<(String, Arc<Authority>)>,
     problems: Vec<Problem>,
 }
 
@@ -124,6 +126,10 @@ impl CompiledTrust {
             trust.add_revoked_suppliers(policy, suppliers);
             let authorities = trust.compile_authorities(policy, &revoked_keys, &revoked_identities);
             trust.add_rules(policy, &authorities);
+            let speaks = |(authority, user): &(String, String)| {
+                Some((user.clone(), Arc::clone(authorities.get(authority)?)))
+            };
+            trust.people.extend(policy.people.iter().filter_map(speaks));
         }
         trust
     }
@@ -250,7 +256,12 @@ impl CompiledTrust {
         Ok(rules)
     }
 
-    #[cfg(test)]
+    /// The authorities that speak for a user.
+    pub(super) fn signers(&self, person: &str) -> impl Iterator<Item = &Authority> {
+        self.people.iter().filter(move |(user, _)| user == person).map(|(_, authority)| authority.as_ref())
+    }
+
+    /// A registry that may be asked.
     pub(super) fn registry(&self, host: &str) -> Option<&Arc<Registry>> {
         self.registries.get(host)
     }

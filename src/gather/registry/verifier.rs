@@ -14,15 +14,16 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
 use super::auth::RegistryCredentials;
-use super::client::{ClientConfig, GuardedClient};
+use super::client::{ClientConfig, GuardedClient, Session};
 use super::contents::{self, Contents, Within};
 use super::demand::Demand;
+use super::document::{self, Document};
 use super::error::FetchError;
 use super::lookup::{Hints, look};
 use super::specs::Question;
 use super::stats::Stats;
 use super::trust::CompiledTrust;
-use super::verification::{Cause, Verification};
+use super::verification::{Cause, Refusal, Verification};
 use crate::policy::image::ImageRef;
 
 /// Requests for the files of one artifact.
@@ -248,6 +249,63 @@ impl Verifier {
         let timeout = || FetchError::Timeout { registry: question.image.registry().to_owned() };
         let read = timeout_at(deadline.into(), read).await.unwrap_or_else(|_| Err(timeout()));
         read.map_err(FetchError::into_verification)
+    }
+
+    /// Reads what lies under `image`, without asking who signed it; `None` where there is nothing. Not remembered.
+    ///
+    /// # Errors
+    /// Why it could not be found out, as a sentence: the registry is on no list, or did not answer in time.
+    pub async fn document(
+        &self,
+        image: &ImageRef,
+        trust: &CompiledTrust,
+        credentials: Option<&RegistryCredentials>,
+    ) -> Result<Option<Document>, String> {
+        let mut session = self.session(image, trust, credentials)?;
+        self.timed(image, document::read(&mut session, image)).await
+    }
+
+    /// Reads the bundles that refer to `image`, which is named by digest. Nothing is believed of them, nor remembered.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn bundles(
+        &self,
+        image: &ImageRef,
+        trust: &CompiledTrust,
+        credentials: Option<&RegistryCredentials>,
+    ) -> Result<Vec<Vec<u8>>, String> {
+        let mut session = self.session(image, trust, credentials)?;
+        self.timed(image, document::bundles(&mut session, &self.0.hints, image)).await
+    }
+
+    fn session<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        trust: &'a CompiledTrust,
+        credentials: Option<&'a RegistryCredentials>,
+    ) -> Result<Session<'a>, String> {
+        let host = image.registry();
+        let refused = || Refusal::RegistryNotAllowed(host.to_owned()).to_string();
+        let registry = trust.registry(host).ok_or_else(refused)?;
+        self.0.client.session(registry, image.repository(), credentials).map_err(|error| error.to_string())
+    }
+
+    /// What is read within the time of a look-up, one of those that run at the same time.
+    async fn timed<T>(
+        &self,
+        image: &ImageRef,
+        read: impl Future<Output = Result<T, FetchError>>,
+    ) -> Result<T, String> {
+        let end = tokio::time::Instant::now() + self.0.config.lookup_timeout;
+        let read = async {
+            let Ok(_slot) = self.0.slots.acquire().await else {
+                return Err(FetchError::Internal("look-ups have ended".to_owned()));
+            };
+            read.await
+        };
+        let late = |_| FetchError::Timeout { registry: image.registry().to_owned() };
+        timeout_at(end, read).await.map_err(late).flatten().map_err(|error| error.to_string())
     }
 
     /// Starts a look-up on a task of its own, so that no caller's end cuts it short.

@@ -181,10 +181,14 @@ impl Touched {
             match reach {
                 Reach::Account(namespace, _)
                 | Reach::Namespace(namespace)
-                | Reach::Holders(Some(namespace)) => {
+                | Reach::Holders(Some(namespace))
+                | Reach::Group(Some(namespace), _) => {
                     out.namespaces.insert(namespace);
                 }
-                Reach::AllAccounts | Reach::Authenticated | Reach::Holders(None) => out.all = true,
+                Reach::AllAccounts
+                | Reach::Authenticated
+                | Reach::Holders(None)
+                | Reach::Group(None, _) => out.all = true,
             }
         }
         out

@@ -1,5 +1,7 @@
 //! From objects of the API server to what is kept of them.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, IngressBackend, IngressRule};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -8,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::api::workload::{AIWorkloadStatus, CLOUD_ANNOTATIONS};
-use crate::api::{self, common::AssetStatus};
+use crate::api::{self, common::AssetStatus, evidence::AIEvidenceStatus};
 use crate::policy::facts;
 
 /// Drops what no rule asks for and what changes at every write.
@@ -25,6 +27,17 @@ pub(super) fn slim_asset(metadata: &mut ObjectMeta, status: &mut Option<AssetSta
     slim(metadata, status);
     *status = verification
         .map(|verification| AssetStatus { verification: Some(verification), ..AssetStatus::default() });
+}
+
+/// The same for a proof: of what the operator itself says of it, rules look at its document and its signed statement.
+pub(super) fn slim_evidence(metadata: &mut ObjectMeta, status: &mut Option<AIEvidenceStatus>) {
+    let known = status.take().filter(|known| known.document.is_some() || known.statement.is_some());
+    slim(metadata, status);
+    *status = known.map(|AIEvidenceStatus { document, statement, .. }| AIEvidenceStatus {
+        document,
+        statement,
+        ..AIEvidenceStatus::default()
+    });
 }
 
 /// Conditions of a declaration that rules look at where they do not hold.
@@ -100,15 +113,16 @@ const MOST_REQUESTS: usize = 32;
 /// What is kept of a `ConfigMap` with prompts, or nothing where it does not carry their label.
 pub(super) fn config_map(map: &ConfigMap) -> Option<facts::ConfigMap> {
     map.metadata.labels.as_ref()?.get(api::common::LABEL_PROMPT)?;
+    Some(facts::ConfigMap { immutable: map.immutable == Some(true), digests: digests(map) })
+}
+
+/// SHA-256 of each value of a `ConfigMap`, as `sha256:` and 64 hexadecimal digits, by key.
+pub(crate) fn digests(map: &ConfigMap) -> BTreeMap<String, String> {
     let text = map.data.iter().flatten().map(|(key, text)| (key, text.as_bytes()));
     let bytes = map.binary_data.iter().flatten().map(|(key, bytes)| (key, bytes.0.as_slice()));
-    Some(facts::ConfigMap {
-        immutable: map.immutable == Some(true),
-        digests: text
-            .chain(bytes)
-            .map(|(key, bytes)| (key.clone(), format!("sha256:{}", hex::encode(Sha256::digest(bytes)))))
-            .collect(),
-    })
+    text.chain(bytes)
+        .map(|(key, bytes)| (key.clone(), format!("sha256:{}", hex::encode(Sha256::digest(bytes)))))
+        .collect()
 }
 
 /// Whether the operator generated an object. Its label is protected: only the operator may write objects that carry it.

@@ -62,7 +62,7 @@ impl World {
                 .filter(|ns| ns.governed())
                 .flat_map(|ns| ns.workloads.values())
                 .collect(),
-            Reach::Holders(_) => Vec::new(),
+            Reach::Holders(_) | Reach::Group(..) => Vec::new(),
         }
     }
 

@@ -7,9 +7,10 @@ use crate::api::common::Retention;
 use crate::api::dataset::DataCard;
 use crate::api::model::{ModelCard, ModelKind, Origin, Stage};
 use crate::api::{AIDataset, AIModel, AIPrompt};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::data::lineage;
 use crate::policy::dates;
-use crate::policy::evidence::{About, Shortfall};
+use crate::policy::evidence::{About, Answer, EVER, Question, Shortfall, all, words};
 use crate::policy::facts::{Facts, Place, Subject};
 
 /// Whoever uses an asset can read what it is made of and where it fails.
@@ -34,39 +35,11 @@ pub(super) const CONTROL: Control = Control {
     why: "whoever inherits the model needs to know what it was made of and where it breaks",
     remedy: "fill the card of the asset, its limits, retention and failure modes among it, and set \
         lastReviewedAt",
-    gaps: &[
-        Gap {
-            provisions: &[
-                "CoP-2.2",
-                "CoP-7.2",
-                "CoP-8.1",
-                "CoP-8.1.1",
-                "CoP-8.1.2",
-                "CoP-2.1-n4",
-                "CoP-2.1-n6",
-                "CoP-5.1-n1",
-                "NCSC-D4.1",
-                "NCSC-V3.3",
-            ],
-            missing: "a bulletin that names a model does not yet make its review due",
-        },
-        Gap {
-            provisions: &[
-                "CoP-2.2",
-                "CoP-7.2",
-                "CoP-8.1",
-                "CoP-8.1.1",
-                "CoP-8.1.2",
-                "CoP-2.1-n4",
-                "CoP-2.1-n6",
-                "CoP-5.1-n1",
-                "NCSC-D4.1",
-                "NCSC-V3.3",
-            ],
-            missing: "linked cards are not fetched and compared with their digest",
-        },
+    gaps: &[],
+    limits: &[
+        "a card behind https is not fetched: its digest is taken as written; one in a ConfigMap or a registry is read again",
+        "whether what a card says is true",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
@@ -149,6 +122,10 @@ fn of_model(facts: &Facts<'_>, model: &AIModel, report: &mut Report<'_>) {
     ];
     lacking(facts, about, &fields, &["CoP-8.1.1", "CoP-7.2", "NCSC-V3.3"], report);
     review(facts, about, spec.review_every.as_deref(), spec.last_reviewed_at.as_deref(), report);
+    linked(facts, "ModelCard", about, report);
+    let mut names: Vec<&str> = lineage(facts, facts.namespace, model).models;
+    names.extend([spec.digest.as_deref(), card.architecture.as_deref()].into_iter().flatten());
+    warned(facts, about, &names, spec.last_reviewed_at.as_deref(), report);
     let made_of_others = spec.base_model_ref.is_some() || spec.model_kind == Some(ModelKind::Adapter);
     if made_of_others {
         lacking(
@@ -178,6 +155,7 @@ fn of_dataset(facts: &Facts<'_>, dataset: &AIDataset, report: &mut Report<'_>) {
         ("card.diversity", card.diversity.is_some()),
     ];
     lacking(facts, about, &fields, &["CoP-2.1-n4", "NCSC-V3.3"], report);
+    linked(facts, "DataCard", about, report);
 }
 
 fn of_prompt(facts: &Facts<'_>, prompt: &AIPrompt, report: &mut Report<'_>) {
@@ -185,6 +163,49 @@ fn of_prompt(facts: &Facts<'_>, prompt: &AIPrompt, report: &mut Report<'_>) {
     let about = About::Prompt(prompt);
     let times = (spec.review_every.as_deref(), spec.last_reviewed_at.as_deref());
     kept(facts, about, spec.retention.as_ref(), times, report);
+    linked(facts, "PromptCard", about, report);
+}
+
+/// A card for people need not be there; one that is has to be the one that was written, of the asset as it is.
+fn linked<'a>(facts: &Facts<'a>, type_: &'static str, about: About<'a>, report: &mut Report<'_>) {
+    let mut short = Shortfall::new(facts);
+    short.ask_if(Question::of(type_, about), |answer| !matches!(answer, Answer::Missing | Answer::Nowhere(_)));
+    short.tell(report, place(about), &["NCSC-V3.3"]);
+}
+
+/// A bulletin that names the asset, what it was made of or how it is built makes its review due at once.
+fn warned(
+    facts: &Facts<'_>,
+    about: About<'_>,
+    names: &[&str],
+    last: Option<&str>,
+    report: &mut Report<'_>,
+) {
+    // That it was never reviewed is told already.
+    let Some(reviewed) = last.and_then(dates::until) else { return };
+    let mut short = Shortfall::new(facts);
+    for organisation in facts.cluster.governances.values() {
+        let bulletins = Question::of("ThreatBulletin", About::Organisation(organisation)).within(EVER);
+        for bulletin in all(facts, &bulletins) {
+            if dates::from(&bulletin.spec.issued_at).is_none_or(|issued| issued <= reviewed) {
+                continue;
+            }
+            let affects = words(bulletin, "affects");
+            let same = |name: &&&str| affects.iter().any(|word| word.eq_ignore_ascii_case(name));
+            if let Some(name) = names.iter().find(same) {
+                short.require(false, || {
+                    format!(
+                        "was last reviewed on {}, before {} of {} warned of {name}",
+                        last.unwrap_or_default(),
+                        Shortfall::name(bulletin),
+                        bulletin.spec.issued_at
+                    )
+                });
+                short.fix("review it in the light of the bulletin and set spec.lastReviewedAt");
+            }
+        }
+    }
+    short.tell(report, place(about), &["NCSC-D4.1"]);
 }
 
 /// Whether it is said how long data or a prompt stays, and whether it was reviewed: `every` so often, and `last` on a day.

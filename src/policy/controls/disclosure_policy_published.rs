@@ -1,11 +1,15 @@
 //! `disclosure-policy-published`: people who find a weakness know where to report it and may do so
 //! safely.
 
+use jiff::SignedDuration;
+
 use crate::api::common::Audience;
 use crate::api::governance::Disclosure;
 use crate::api::workload::Role;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
-use crate::policy::evidence::{About, Question, Shortfall};
+use crate::api::{AIGovernance, AIWorkload};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
+use crate::policy::evidence::{About, EVER, Question, Shortfall, all, words};
 use crate::policy::facts::{Facts, Place};
 
 /// Whoever finds a weakness knows where to report it.
@@ -19,17 +23,11 @@ pub(super) const CONTROL: Control = Control {
     why: "somebody will find the hole, and a published address decides who hears first",
     remedy: "publish a policy with contact and safe harbour, and record DisclosurePolicy evidence on the \
         AIGovernance",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-6.3", "CoP-11.2.1", "CoP-11.2.1-n1", "NCSC-O4.1", "NCSC-O4.2"],
-            missing: "published pages are not fetched or compared",
-        },
-        Gap {
-            provisions: &["CoP-6.3", "CoP-11.2.1", "CoP-11.2.1-n1", "NCSC-O4.1", "NCSC-O4.2"],
-            missing: "bulletins are not matched against the digests that run",
-        },
+    gaps: &[],
+    limits: &[
+        "pages behind https are not fetched: that a policy, a security.txt or a bulletin is there is taken from its evidence",
+        "how an organisation takes part in a community",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
@@ -71,6 +69,17 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     if organisation.spec.communities.is_empty() {
         short.require(false, || format!("{about} names no community in which it shares what it learns"));
         short.fix("name one in spec.communities of the AIGovernance");
+    } else {
+        let year = SignedDuration::from_hours(365 * 24);
+        let fresh = organisation.spec.communities.iter().any(|community| {
+            let days = [community.confirmed_at.as_deref(), community.since.as_deref()];
+            let days = days.into_iter().flatten().filter_map(dates::until);
+            days.max().is_some_and(|at| facts.now.duration_since(at) <= year)
+        });
+        if !fresh {
+            short.require(false, || format!("{about} did not confirm within the year that it takes part in one"));
+            short.fix("set confirmedAt in spec.communities of the AIGovernance");
+        }
     }
     if workload.spec.exposure.iter().any(|e| e.audience >= Some(Audience::Partner)) {
         short.require(policy.safe_harbour == Some(true), || {
@@ -82,4 +91,74 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         short.fix("set safeHarbour and scope in spec.disclosure of the AIGovernance");
     }
     short.tell(report, place(), &["NCSC-O4.1", "NCSC-O4.2"]);
+    in_scope(facts, workload, policy).tell(report, place(), &["NCSC-O4.2"]);
+    bulletins(facts, workload, organisation, report);
+}
+
+/// Whether what others reach is among the systems that may be examined: by its name, by the Service, or by a host that an
+/// Ingress or a route would give it.
+fn in_scope<'f, 'a>(facts: &'f Facts<'a>, workload: &AIWorkload, policy: &Disclosure) -> Shortfall<'f, 'a> {
+    let mut short = Shortfall::new(facts);
+    // That there is no scope at all is told already. A host or a word for everything cannot be told from others.
+    let (home, name) = (&facts.namespace.name, workload.metadata.name.as_deref().unwrap_or_default());
+    let whole = format!("{home}/{name}");
+    let all = |system: &String| system.contains('.') || *system == whole || system == name || system == "*";
+    if policy.scope.is_empty() || policy.scope.iter().any(all) {
+        return short;
+    }
+    for exposure in workload.spec.exposure.iter().filter(|e| e.audience >= Some(Audience::Partner)) {
+        let named = |system: &String| {
+            *system == exposure.name || Some(system.as_str()) == exposure.service.as_deref()
+        };
+        if !policy.scope.iter().any(named) {
+            short.require(false, || {
+                format!("exposure {:?} is in no scope of those who look for weaknesses", exposure.name)
+            });
+            short.fix(format!("add {whole} or the host under which it is reached to spec.disclosure.scope"));
+        }
+    }
+    short
+}
+
+/// Bulletins that name what runs here, and what a bulletin has to tell.
+fn bulletins<'a>(
+    facts: &Facts<'a>,
+    workload: &'a AIWorkload,
+    organisation: &'a AIGovernance,
+    report: &mut Report<'_>,
+) {
+    let of_organisation = Question::of("UpdateNotice", About::Organisation(organisation)).within(EVER);
+    let mut notices = all(facts, &of_organisation);
+    notices.extend(all(facts, &Question::of("UpdateNotice", About::Workload(workload)).within(EVER)));
+    for used in &workload.spec.models {
+        let Some(model) = facts.namespace.models.get(&used.name) else { continue };
+        notices.extend(all(facts, &Question::of("UpdateNotice", About::Model(model)).within(EVER)));
+    }
+    if notices.is_empty() {
+        return;
+    }
+    let models = workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name));
+    let mut running: Vec<&str> = models.filter_map(|model| model.spec.digest.as_deref()).collect();
+    if let Some(pod) = facts.pod() {
+        running.extend(pod.images().filter_map(|image| Some(image.reference.rsplit_once('@')?.1)));
+    }
+    let mut short = Shortfall::new(facts);
+    for notice in notices {
+        let kind = words(notice, "kind").first().copied().unwrap_or_default();
+        if !matches!(kind, "securityFix" | "noFixAvailable") {
+            continue;
+        }
+        let name = Shortfall::name(notice);
+        let told = !words(notice, "ids").is_empty() || !words(notice, "cve").is_empty();
+        short.require(told && !words(notice, "cwe").is_empty(), || {
+            format!("{name} does not identify the weakness by facts.ids and facts.cwe")
+        });
+        let affected = words(notice, "affectedDigests");
+        short.require(!affected.is_empty(), || format!("{name} names no facts.affectedDigests"));
+        if let Some(digest) = affected.iter().find(|digest| running.contains(digest)) {
+            short.require(false, || format!("{name} tells of a weakness in {digest}, which runs here"));
+            short.fix("replace what the bulletin names by what it says is not affected");
+        }
+    }
+    short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-11.2.1-n1"]);
 }

@@ -1,8 +1,9 @@
 //! `human-oversight-designed`: a trained human group can judge, approve and stop the system.
 
-use crate::api::workload::{FailSafeKind, OversightMode, WorkloadType};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
-use crate::policy::evidence::{Shortfall, trained};
+use crate::api::AIWorkload;
+use crate::api::workload::{FailSafeKind, KillSwitch, OversightMode, WorkloadType};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::evidence::{About, Answer, Question, Shortfall, ask, trained, words};
 use crate::policy::facts::{Facts, Place};
 
 /// People can judge what it does, and stop it.
@@ -15,17 +16,10 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-2.1-n3", "CoP-2.5-n2", "CoP-4.1-n1", "FC-4"],
     why: "when nobody can stop it, nobody is responsible for it",
     remedy: "set spec.oversight with a mode, a group and a switch, and record OversightTraining",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-2.1-n3", "CoP-2.5-n2", "CoP-4.1-n1", "FC-4"],
-            missing: "whether the group may really use the switch is not asked of the cluster",
-        },
-        Gap {
-            provisions: &["CoP-2.1-n3", "CoP-2.5-n2", "CoP-4.1-n1", "FC-4"],
-            missing: "that the switch was tried is taken from IncidentExercise evidence, not from the cluster",
-        },
+    gaps: &[],
+    limits: &[
+        "whether people use their switch in time is shown by exercises",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
@@ -69,7 +63,10 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             }
         }
     }
-    short.fix("complete spec.oversight");
+    if !short.is_empty() {
+        short.fix("complete spec.oversight");
+    }
+    switch(facts, workload, &mut short);
     short.tell(report, place(), &["FC-4"]);
 
     let (Some(group), Some(organisation)) = (oversight.group.as_deref(), facts.governance(workload)) else {
@@ -83,4 +80,42 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         short.fix(format!("train {group} and add it to spec.training.roster of the AIGovernance"));
     }
     short.tell(report, place(), &["CoP-4.1-n1", "CoP-2.5-n2"]);
+}
+
+/// Whether those in charge hold the switch, and it was tried.
+fn switch<'a>(facts: &Facts<'a>, workload: &'a AIWorkload, short: &mut Shortfall<'_, 'a>) {
+    let Some(oversight) = &workload.spec.oversight else { return };
+    let Some(switch) = oversight.kill_switch else { return };
+    if switch == KillSwitch::Quarantine && facts.may_stop == Some(false) {
+        let group = oversight.group.as_deref().unwrap_or_default();
+        let (home, name) =
+            (facts.namespace.name.as_str(), workload.metadata.name.as_deref().unwrap_or_default());
+        short.require(false, || {
+            format!("gives the switch to group {group:?}, which may not change AIWorkload {home}/{name}")
+        });
+        short.fix(format!(
+            "kubectl -n {home} create role {name}-oversight --verb get,patch --resource aiworkloads.portcullis.dev \
+             --resource-name {name}; kubectl -n {home} create rolebinding {name}-oversight --role {name}-oversight --group \
+             {group}"
+        ));
+    }
+    // That there was no exercise at all is told by incident-plan-ready.
+    let about = About::Workload(workload);
+    let of_organisation = facts.governance(workload).map(About::Organisation);
+    let exercises = std::iter::once(about).chain(of_organisation).filter_map(|about| {
+        match ask(facts, &Question::of("IncidentExercise", about)) {
+            Answer::Held(exercise) => Some(exercise),
+            _ => None,
+        }
+    });
+    let exercises: Vec<_> = exercises.collect();
+    let tried = exercises.iter().any(|exercise| words(exercise, "exercised").contains(&switch.as_str()));
+    if let Some(exercise) = exercises.first()
+        && !tried
+    {
+        short.require(false, || {
+            format!("names killSwitch {:?}, and {} did not try it", switch.as_str(), Shortfall::name(exercise))
+        });
+        short.fix(format!("try it, and record an IncidentExercise with {} among facts.exercised", switch.as_str()));
+    }
 }

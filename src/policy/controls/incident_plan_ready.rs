@@ -1,10 +1,15 @@
 //! `incident-plan-ready`: an exercised incident plan with contact, scenarios and support for users
 //! exists.
 
+use serde_json::Value;
+
+use crate::api::AIWorkload;
 use crate::api::common::Audience;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
-use crate::policy::evidence::{About, Question, Shortfall, end_users, trained, unnamed};
+use crate::api::workload::LifecycleState;
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::evidence::{About, Question, Shortfall, end_users, trained, unnamed, words};
 use crate::policy::facts::{Facts, Place};
+use crate::policy::fix::Fix;
 
 /// A plan, people, an exercise and help for users.
 pub(super) const CONTROL: Control = Control {
@@ -16,17 +21,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-6.4", "CoP-10.2", "NCSC-P3.2", "NCSC-P3.4", "FC-10"],
     why: "the first hour of an incident is no time to look for a phone number",
     remedy: "record IncidentPlan and IncidentExercise evidence and name owners.incident with a contact",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-6.4", "CoP-10.2", "NCSC-P3.2", "NCSC-P3.4", "FC-10"],
-            missing: "that the quarantine switch works is not yet tried",
-        },
-        Gap {
-            provisions: &["CoP-6.4", "CoP-10.2", "NCSC-P3.2", "NCSC-P3.4", "FC-10"],
-            missing: "a plan is not made stale by a change of the workload's shape",
-        },
+    gaps: &[],
+    limits: &[
+        "that the network of this cluster really cuts off what is quarantined is shown by exercises, not by a rule",
+        "how people act in an incident",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
@@ -35,6 +34,7 @@ const SCENARIOS: [&str; 4] = ["model-theft", "poisoning", "data-leak", "supplier
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let Some(workload) = facts.ai_workload() else { return };
+    lifted(facts, workload, report);
     let about = About::Workload(workload);
     let organisation = facts.governance(workload);
     let place = || Place::object(Facts::name_of(workload));
@@ -66,6 +66,15 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             short.fix("add the scenario to the plan and to facts.scenarios");
         }
         short.ask_either(Question::of("IncidentExercise", about), organisation);
+        // A plan that was made for another shape leaves the new part without a first step.
+        let parts = parts(workload);
+        let left = unnamed(plan, "parts", &parts);
+        if !left.is_empty() {
+            short.require(false, || {
+                format!("{} was not made for {}", Shortfall::name(plan), Shortfall::list(&left))
+            });
+            short.fix("look at the plan again and name what it covers in facts.parts");
+        }
     }
     if let (Some(group), Some(organisation)) =
         (incident.and_then(|party| party.group.as_deref()), organisation)
@@ -82,7 +91,20 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         return;
     }
     let mut short = Shortfall::new(facts);
-    short.ask_either(Question::of("IncidentSupportTerms", about).with(&["audience"]), organisation);
+    let terms = Question::of("IncidentSupportTerms", about).with(&["audience", "contractual"]);
+    short.hint("contractual", vec!["true".to_owned()]);
+    if let Some(terms) = short.ask_either(terms, organisation) {
+        let yes = Value::Bool(true);
+        let agreed = terms.spec.facts.get("contractual").is_some_and(|value| {
+            *value == yes || value.as_array().is_some_and(|list| list.contains(&yes))
+        });
+        if !agreed && words(terms, "notContractualBecause").is_empty() {
+            short.require(false, || {
+                format!("{} neither binds by contract nor says why not", Shortfall::name(terms))
+            });
+            short.fix("set facts.contractual: true, or say why not in facts.notContractualBecause");
+        }
+    }
     if let Some(plan) = plan {
         let left = unnamed(plan, "sections", &["user-support"]);
         short.require(left.is_empty(), || {
@@ -91,3 +113,42 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     }
     short.tell(report, place(), &["CoP-10.2"]);
 }
+
+/// The kinds of parts that a plan has to cover.
+fn parts(workload: &AIWorkload) -> Vec<&'static str> {
+    let spec = &workload.spec;
+    let kinds = [
+        ("actions", spec.actions.is_empty()),
+        ("datasets", spec.datasets.is_empty()),
+        ("externalApis", spec.external_apis.is_empty()),
+        ("exposure", spec.exposure.is_empty()),
+        ("models", spec.models.is_empty()),
+    ];
+    kinds.into_iter().filter(|(_, none)| !none).map(|(kind, _)| kind).collect()
+}
+
+/// A quarantine is lifted by those who act in incidents, where the declaration names them.
+fn lifted(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
+    let Some(requester) = facts.requester else { return };
+    let Some(former) = requester.former else { return };
+    let quarantined = |workload: &AIWorkload| {
+        workload.spec.lifecycle.as_ref().map(|life| life.state) == Some(LifecycleState::Quarantined)
+    };
+    // As they were named before: who lifts it does not name himself.
+    let Some(incident) = former.spec.owners.incident.as_ref() else { return };
+    let named = incident.user.is_some() || incident.group.is_some();
+    if quarantined(former) && !quarantined(workload) && named && !requester.is(incident) {
+        let who = incident.user.as_deref().or(incident.group.as_deref()).unwrap_or_default();
+        report
+            .violated(
+                Place::field(Facts::name_of(workload), "spec.lifecycle.state"),
+                format!("the quarantine is lifted by {:?}, and {who:?} acts in incidents", requester.user),
+            )
+            .under(&["CoP-6.4"])
+            .fix(Fix::Text(format!("let {who} lift it")));
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/incident_plan_ready.rs"]
+mod tests;

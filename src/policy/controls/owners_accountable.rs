@@ -4,7 +4,10 @@ use crate::api;
 use crate::api::common::{Criticality, Party};
 use crate::api::model::{Acquisition, Origin};
 use crate::api::workload::{Role, WorkloadType};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::data::Data;
+use crate::policy::dates;
+use crate::policy::evidence::About;
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
 
@@ -18,43 +21,41 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CfV-ROLES", "CoP-5.1", "NCSC-G5", "CoP-7.2.1-n1", "NCSC-G1", "FC-4"],
     why: "a duty that nobody in particular has is done by nobody",
     remedy: "set spec.roles of the AIWorkload and name a user or group in spec.owners for each, and spec.owners.owner of \
-        each AIModel",
-    gaps: &[
-        Gap {
-            provisions: &["CfV-ROLES", "CoP-5.1", "NCSC-G5", "CoP-7.2.1-n1", "NCSC-G1", "FC-4"],
-            missing: "owners are not yet confirmed again each year",
-        },
-        Gap {
-            provisions: &["CfV-ROLES", "CoP-5.1", "NCSC-G5", "CoP-7.2.1-n1", "NCSC-G1", "FC-4"],
-            missing: "that datasets and prompts name an owner is not yet judged",
-        },
-        Gap {
-            provisions: &["CfV-ROLES", "CoP-5.1", "NCSC-G5", "CoP-7.2.1-n1", "NCSC-G1", "FC-4"],
-            missing: "consumers of a model in other namespaces are not yet told of its findings",
-        },
-        Gap {
-            provisions: &["CfV-ROLES", "CoP-5.1", "NCSC-G5", "CoP-7.2.1-n1", "NCSC-G1", "FC-4"],
-            missing: "risk acceptance of assets is not yet judged",
-        },
+        each AIModel, AIDataset and AIPrompt",
+    gaps: &[],
+    limits: &[
+        "whether somebody who is named knows of it and has the means",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
         Subject::Model(model) => of_model(facts, model, report),
+        Subject::Dataset(dataset) => of_asset(facts, About::Dataset(dataset), report),
+        Subject::Prompt(prompt) => of_asset(facts, About::Prompt(prompt), report),
         Subject::Pod(_) | Subject::Workload(_) => {
             let Some(workload) = facts.declaration() else { return };
             roles(facts, workload, report);
             owners(facts, workload, report);
             apart(facts, workload, report);
             listed(facts, workload, report);
-            // A declaration may come before its models; the pods come after both.
+            confirmed(facts, workload, report);
+            // A declaration may come before its assets; the pods come after both.
             if facts.pod().is_some() {
                 let used = workload.spec.models.iter();
                 for model in used.filter_map(|used| facts.namespace.models.get(&used.name)) {
                     of_model(facts, model, report);
+                }
+                // Also those that others keep: whoever uses data without an owner hears of it.
+                for used in &workload.spec.datasets {
+                    if let Some(data) = Data::named(facts, used.namespace.as_deref(), &used.name) {
+                        of_asset(facts, About::Dataset(data.dataset), report);
+                    }
+                }
+                let used = workload.spec.prompts.iter();
+                for prompt in used.filter_map(|used| facts.namespace.prompts.get(&used.name)) {
+                    of_asset(facts, About::Prompt(prompt), report);
                 }
             }
         }
@@ -177,6 +178,32 @@ fn listed(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
     }
 }
 
+/// For how many days the naming of owners counts, where no profile sets less in `owners.reconfirm`.
+const CONFIRMED_DAYS: i64 = 365;
+
+/// Owners are looked at again once a year; that they were named with the declaration counts as the first time.
+fn confirmed(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let stated = workload.spec.owners.confirmed_at.as_deref();
+    let created = workload.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    // A day that lies ahead confirms nothing.
+    let confirmed = stated.and_then(dates::from).filter(|at| *at <= facts.now);
+    // Nothing is known yet of a declaration that was not created.
+    let Some(last) = confirmed.max(created) else { return };
+    let days = facts.settings.days("owners.reconfirm", CONFIRMED_DAYS).min(CONFIRMED_DAYS);
+    if facts.now.duration_since(last).as_hours() > days * 24 {
+        let day = last.to_string();
+        let day = day.split('T').next().unwrap_or_default();
+        report
+            .violated(
+                Place::field(Facts::name_of(workload), "spec.owners.confirmedAt").value(stated.unwrap_or_default()),
+                format!("owners were named or confirmed last on {day}, which counts for {days} days"),
+            )
+            .under(&["NCSC-G5"])
+            .fix(Fix::Text("ask the owners whether they still answer for it, and set spec.owners.confirmedAt".to_owned()))
+            .in_declaration(facts);
+    }
+}
+
 /// Where a failure does serious harm, whoever builds does not sign off what he built.
 fn apart(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
     let owners = &workload.spec.owners;
@@ -194,6 +221,23 @@ fn apart(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>)
             )
             .under(&["NCSC-G5"])
             .fix(Fix::Text("let somebody else be accountable".to_owned()))
+            .in_declaration(facts);
+    }
+}
+
+/// Data and prompts have an owner too.
+fn of_asset(facts: &Facts<'_>, about: About<'_>, report: &mut Report<'_>) {
+    let owner = match about {
+        About::Dataset(dataset) => dataset.spec.owners.as_ref(),
+        About::Prompt(prompt) => prompt.spec.owners.as_ref(),
+        _ => return,
+    };
+    if !owner.and_then(|owners| owners.owner.as_ref()).is_some_and(known) {
+        let object = format!("{} {}/{}", about.kind(), about.namespace().unwrap_or_default(), about.name());
+        report
+            .violated(Place::field(object, "spec.owners.owner"), "names no user or group who answers for it")
+            .under(&["CoP-5.1", "NCSC-G1"])
+            .fix(Fix::Text("set spec.owners.owner to a user or a group".to_owned()))
             .in_declaration(facts);
     }
 }

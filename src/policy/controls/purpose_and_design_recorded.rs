@@ -1,8 +1,11 @@
 //! `purpose-and-design-recorded`: need, intended use, alternatives and design choices are on record.
 
 use crate::api::common::Environment;
+use crate::api::AIWorkload;
+use crate::api::governance::CompanionCode;
+use crate::api::model::{Acquisition, ModelSourceKind, Origin};
 use crate::api::workload::{Purpose, Role};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, Question, Shortfall, unnamed};
 use crate::policy::facts::{Facts, Place};
@@ -30,24 +33,11 @@ pub(super) const CONTROL: Control = Control {
     ],
     why: "a system whose purpose nobody wrote down cannot be judged, limited or ended",
     remedy: "fill spec.purpose and add BusinessCase and DesignRationale evidence",
-    gaps: &[Gap {
-        provisions: &[
-            "CoP-2.1",
-            "CoP-2.1-n1",
-            "CoP-2.1-n2",
-            "CoP-2.1-n3",
-            "CoP-2.1-n5",
-            "NCSC-G7",
-            "NCSC-D3.1",
-            "NCSC-D3.2",
-            "NCSC-D3.3",
-            "NCSC-D4.1",
-            "NCSC-P2.5",
-            "CfV-COMPANION",
-        ],
-        missing: "how a model was acquired is not compared with its lineage",
-    }],
-    limits: &["the reasons for a design are read by their headings, not judged"],
+    gaps: &[],
+    limits: &[
+        "the reasons for a design are read by their headings, not judged",
+        "whether the stated need is genuine",
+    ],
     check: Check::Rule(check),
 };
 
@@ -55,6 +45,19 @@ pub(super) const CONTROL: Control = Control {
 const CONSIDERED: [&str; 5] = ["complexity", "suitability", "interpretability", "hardening", "privacy"];
 /// The codes that every organisation in scope keeps beside this one.
 const COMPANIONS: [&str; 2] = ["software-code", "cyber-governance-code"];
+/// One of these beside them: they ask for the same.
+const BASICS: [&str; 4] = ["cyber-essentials", "iso-27001", "nist-csf", "soc-2"];
+/// What else a design is weighed against, as its facts name it.
+const THEMES: [&str; 8] = [
+    "function",
+    "user-experience",
+    "environment",
+    "performance",
+    "assurance",
+    "oversight",
+    "ethics",
+    "law",
+];
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let Some(workload) = facts.ai_workload() else { return };
@@ -108,8 +111,16 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         short.fix("weigh the design again against the newest threat model");
     }
     short.tell(report, place(), &["NCSC-D3.1", "NCSC-D3.2", "NCSC-D3.3", "NCSC-D4.1"]);
+    acquired(facts, workload).tell(report, place(), &["NCSC-D3.3"]);
 
     if let Some(rationale) = rationale {
+        let mut short = Shortfall::new(facts);
+        let left = unnamed(rationale, "considerations", &THEMES);
+        short.require(left.is_empty(), || {
+            format!("{} does not weigh {}", Shortfall::name(rationale), Shortfall::list(&left))
+        });
+        short.fix("weigh it, and name it among facts.considerations");
+        short.tell(report, place(), &["NCSC-D3.2"]);
         let mut short = Shortfall::new(facts);
         let left = unnamed(rationale, "considerations", &CONSIDERED);
         short.require(left.is_empty(), || {
@@ -119,6 +130,11 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         short.tell(report, place(), &["CoP-2.1-n1", "CoP-2.1-n2", "CoP-2.1-n3", "CoP-2.1-n5", "NCSC-P2.5"]);
     }
 
+    companions(facts, workload).tell(report, place(), &["CfV-COMPANION", "NCSC-G7"]);
+}
+
+/// Whether the organisation keeps the codes that stand beside this one, and looked at them within the year.
+fn companions<'f, 'a>(facts: &'f Facts<'a>, workload: &AIWorkload) -> Shortfall<'f, 'a> {
     let mut short = Shortfall::new(facts);
     if let Some(organisation) = short.organisation(workload) {
         let kept: Vec<&str> =
@@ -134,10 +150,68 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             });
             short.fix("add it to spec.companionCodes of the AIGovernance");
         }
-        if spec.roles.contains(&Role::Developer) {
-            short
-                .ask(Question::of("CompanionCodes", About::Organisation(organisation)).with(&["frameworks"]));
+        if !kept.iter().any(|name| BASICS.contains(name)) {
+            short.require(false, || {
+                format!(
+                    "{} says of none of {} how far it keeps it",
+                    About::Organisation(organisation),
+                    BASICS.join(", ")
+                )
+            });
+            short.fix("add one to spec.companionCodes of the AIGovernance");
+        }
+        let assessed = Question::of("CompanionCodes", About::Organisation(organisation)).with(&["frameworks"]);
+        let year = jiff::SignedDuration::from_hours(365 * 24);
+        let fresh = |code: &&CompanionCode| {
+            let at = code.assessed_at.as_deref().and_then(dates::until);
+            at.is_some_and(|at| facts.now.duration_since(at) <= year)
+        };
+        if workload.spec.roles.contains(&Role::Developer) {
+            short.ask(assessed);
+        } else if !organisation.spec.companion_codes.iter().all(|code| fresh(&code)) {
+            // Each on its own day, or all in one assessment.
+            short.ask(assessed);
         }
     }
-    short.tell(report, place(), &["CfV-COMPANION", "NCSC-G7"]);
+    short
+}
+
+/// Whether how a model was come by agrees with what it is made of and where it runs.
+fn acquired<'f, 'a>(facts: &'f Facts<'a>, workload: &AIWorkload) -> Shortfall<'f, 'a> {
+    let mut short = Shortfall::new(facts);
+    for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
+        let spec = &model.spec;
+        let about = About::Model(model);
+        let outside = spec.source.as_ref().is_some_and(|source| source.kind == ModelSourceKind::Api);
+        let elsewhere = matches!(spec.origin, Some(Origin::External | Origin::OpenSource));
+        let against = match spec.acquisition {
+            None => {
+                short.require(false, || format!("{about} does not state spec.acquisition"));
+                continue;
+            }
+            Some(Acquisition::Trained) if spec.base_model_ref.is_some() => {
+                Some("it has a base model".to_owned())
+            }
+            Some(Acquisition::Trained) if elsewhere => {
+                Some(format!("its origin is {}", spec.origin.map_or("", Origin::as_str)))
+            }
+            Some(Acquisition::FineTuned) if spec.base_model_ref.is_none() => {
+                Some("it names no baseModelRef".to_owned())
+            }
+            Some(Acquisition::ExternalApi) if !outside => Some("its weights are here".to_owned()),
+            Some(Acquisition::ExternalApi) if workload.spec.external_apis.is_empty() => {
+                Some("the workload declares no externalApis".to_owned())
+            }
+            Some(other) if outside && other != Acquisition::ExternalApi => {
+                Some("it is reached over an interface of others".to_owned())
+            }
+            Some(_) => None,
+        };
+        if let Some(against) = against {
+            let stated = spec.acquisition.map_or("", Acquisition::as_str);
+            short.require(false, || format!("{about} states acquisition {stated:?}, and {against}"));
+        }
+    }
+    short.fix("set spec.acquisition of the AIModel, with origin, source and baseModelRef that agree with it");
+    short
 }

@@ -3,12 +3,13 @@
 
 use serde_json::{Map, Value};
 
-use crate::api::common::{AssetRisk, AssetValue, Criticality};
+use crate::api::common::{AssetRisk, AssetValue, Audience, Criticality, Level, Sensitivity};
 use crate::api::{AIEvidence, AIWorkload};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::data::sensitivity;
 use crate::policy::dates;
 use crate::policy::evidence::{About, Answer, By, Question, Shortfall, ask, entries, fails, words};
-use crate::policy::facts::{Facts, Place};
+use crate::policy::facts::{Facts, Namespace, Place};
 use crate::policy::fix::Fix;
 
 /// Risks end in controls that are kept, or in the name of who bears them.
@@ -22,13 +23,13 @@ pub(super) const CONTROL: Control = Control {
     why: "a risk that nobody signed for is carried by whoever is hit",
     remedy: "treat the risk with a control that passes, or record RiskAcceptance by owners.accountable with \
         an end date",
-    gaps: &[Gap {
-        provisions: &["CoP-3.4", "CoP-3.5", "CoP-3.6", "CoP-5.1", "NCSC-G4", "NCSC-V2.1", "FC-3"],
-        missing: "effective sensitivity over the lineage of a model does not yet raise the criticality",
-    }],
-    limits: &[],
+    gaps: &[],
+    limits: &["whether a control that a risk names is the right one for it"],
     check: Check::Rule(check),
 };
+
+/// What guards an asset that is worth much.
+const GUARDED: [&str; 2] = ["storage-encrypted", "interactive-access-blocked"];
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let Some(workload) = facts.ai_workload() else { return };
@@ -51,8 +52,28 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Harm that a failure could do makes a workload critical.
+/// Harm that a failure could do makes a workload critical, and so does sensitive data behind a way in for everybody.
 fn critical(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
+    let public = workload.spec.exposure.iter().find(|exposure| exposure.audience == Some(Audience::Public));
+    if let Some(exposure) = public
+        && workload.spec.criticality == Criticality::Standard
+        && let Some((sensitivity, data)) = sensitivity(facts, workload)
+        && sensitivity >= Sensitivity::Confidential
+    {
+        let place = Place::field(Facts::name_of(workload), "spec.criticality").value("standard");
+        report
+            .violated(
+                place,
+                format!(
+                    "does not fit the public exposure {:?} of {sensitivity} data, which {} holds",
+                    exposure.name,
+                    data.object()
+                ),
+            )
+            .under(&["NCSC-G4"])
+            .fix(Fix::Text("set spec.criticality: critical".to_owned()))
+            .may_arrive();
+    }
     let Some(impact) = workload.spec.impact else { return };
     let harms = [
         ("physical", impact.physical),
@@ -72,15 +93,34 @@ fn critical(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
     }
 }
 
+/// The namespace and the claim that hold an asset.
+type Stored<'s> = Option<(&'s Namespace, &'s str)>;
+
+/// Whether a storage class is one of those that encrypt.
+fn encrypts(facts: &Facts<'_>, class: &str) -> bool {
+    facts.settings.words("storage.encryptedClasses").any(|known| known == class)
+}
+
 /// Each asset in use has a worth, and a risk that somebody accepted until a day.
 fn assets(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
     let spec = &workload.spec;
     let mut worth = Shortfall::new(facts);
+    let mut precious: Option<String> = None;
     let mut risk = Shortfall::new(facts);
-    let mut look = |about: About<'_>, value: Option<&AssetValue>, accepted: Option<&AssetRisk>| {
+    let mut look = |about: About<'_>, value: Option<&AssetValue>, accepted: Option<&AssetRisk>, on: Stored<'_>| {
         worth.require(value.is_some_and(|v| v.business.is_some() && v.attacker_gain.is_some()), || {
             format!("{about} does not state its worth to the organisation and to an attacker")
         });
+        if value.is_some_and(|v| v.business == Some(Level::High) || v.attacker_gain == Some(Level::High)) {
+            precious.get_or_insert_with(|| about.to_string());
+            let class = on.and_then(|(place, claim)| place.claims.get(claim)?.storage_class.as_deref());
+            if let Some(class) = class.filter(|class| !encrypts(facts, class)) {
+                worth.require(false, || {
+                    format!("{about} is worth much, and lies on class {class:?}, which no profile calls encrypted")
+                });
+                worth.fix("keep it on a class of the parameter storage.encryptedClasses");
+            }
+        }
         let until = accepted.and_then(|risk| risk.review_by.as_deref());
         let by = accepted.and_then(|risk| risk.accepted_by.as_deref());
         risk.require(by.is_some() && until.is_some(), || {
@@ -92,20 +132,33 @@ fn assets(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
         }
     };
     for model in spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
-        look(About::Model(model), model.spec.value.as_ref(), model.spec.risk.as_ref());
+        let claim = model.spec.source.as_ref().and_then(|source| source.claim());
+        let on = claim.map(|claim| (facts.namespace, claim));
+        look(About::Model(model), model.spec.value.as_ref(), model.spec.risk.as_ref(), on);
     }
     for prompt in spec.prompts.iter().filter_map(|used| facts.namespace.prompts.get(&used.name)) {
-        look(About::Prompt(prompt), prompt.spec.value.as_ref(), prompt.spec.risk.as_ref());
+        look(About::Prompt(prompt), prompt.spec.value.as_ref(), prompt.spec.risk.as_ref(), None);
     }
     for used in &spec.datasets {
         let home = facts.namespace_named(used.namespace.as_deref());
-        if let Some(dataset) = home.and_then(|home| home.datasets.get(&used.name)) {
-            look(About::Dataset(dataset), dataset.spec.value.as_ref(), dataset.spec.risk.as_ref());
+        if let Some((home, dataset)) = home.and_then(|home| Some((home, home.datasets.get(&used.name)?))) {
+            let claim = dataset.spec.source.as_ref().and_then(|source| source.claim_name.as_deref());
+            let on = claim.map(|claim| (home, claim));
+            look(About::Dataset(dataset), dataset.spec.value.as_ref(), dataset.spec.risk.as_ref(), on);
         }
     }
     risk.fix("set level, acceptedBy and reviewBy in spec.risk of the asset");
     risk.tell(report, Place::object(Facts::name_of(workload)), &["CoP-5.1"]);
-    worth.fix("set business and attackerGain in spec.value of the asset");
+    if !worth.is_empty() {
+        worth.fix("set business and attackerGain in spec.value of the asset");
+    }
+    for control in GUARDED.iter().filter(|_| precious.is_some()) {
+        if let Some(Some(why)) = fails(facts, control) {
+            let asset = precious.as_deref().unwrap_or_default();
+            worth.require(false, || format!("{asset} is worth much, and {control} is not kept: {why}"));
+            worth.fix(format!("bring {control} into line"));
+        }
+    }
     worth.tell(report, Place::object(Facts::name_of(workload)), &["NCSC-V2.1"]);
 }
 
@@ -176,3 +229,7 @@ fn treated<'f, 'a>(
 fn named<'r>(risk: &'r Map<String, Value>, key: &str) -> Vec<&'r str> {
     risk.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).take(32).collect()
 }
+
+#[cfg(test)]
+#[path = "tests/risk_acceptance_current.rs"]
+mod tests;

@@ -1,13 +1,15 @@
 //! `security-assessment-current`: exactly the digests that run have passed a security assessment by
 //! someone else than their author.
 
-use crate::api::AIWorkload;
 use crate::api::common::Audience;
+use crate::api::evidence::EvidenceResult;
+use crate::api::{AIEvidence, AIWorkload};
 use crate::api::model::ModelKind;
 use crate::api::workload::DatasetPurpose;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
-use crate::policy::evidence::{About, By, Question, Shortfall, unnamed, words};
-use crate::policy::facts::{Facts, Place};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::dates;
+use crate::policy::evidence::{About, By, Question, Shortfall, fails, kind, unnamed, words};
+use crate::policy::facts::{Attested, Facts, Place};
 
 /// What runs was assessed, digest by digest, by somebody else.
 pub(super) const CONTROL: Control = Control {
@@ -18,18 +20,12 @@ pub(super) const CONTROL: Control = Control {
     modes: Modes::new(Mode::Enforce, Mode::Warn, Mode::Audit, Mode::Audit),
     provisions: &["CoP-4.6", "CoP-9.1", "CoP-11.3", "ETSI-3"],
     why: "a test of yesterday's bytes says nothing about today's",
-    remedy: "have the composition assessed and record SecurityAssessment evidence for its digests",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-4.6", "CoP-9.1", "CoP-11.3", "ETSI-3"],
-            missing: "whether conditions of a conditional pass are met is not judged",
-        },
-        Gap {
-            provisions: &["CoP-4.6", "CoP-9.1", "CoP-11.3", "ETSI-3"],
-            missing: "assessments signed as attestations of an image are not read",
-        },
+    remedy: "have the composition assessed and record SecurityAssessment evidence for its digests; an image may carry its \
+        assessment as an attestation that a trust rule asks for",
+    gaps: &[],
+    limits: &[
+        "what an assessment looked for is read by its headings",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
@@ -38,12 +34,15 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let assessment = |about| Question::of("SecurityAssessment", about).bound().passed().by(By::Another);
     let mut short = Shortfall::new(facts);
     for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
-        short.ask(assessment(About::Model(model)));
+        if let Some(proof) = short.ask(assessment(About::Model(model))) {
+            conditions(facts, proof, &mut short);
+        }
     }
     let images = own_images(facts);
     short.hint("images", images.iter().map(|digest| (*digest).to_owned()).collect());
     let whole = short.ask(assessment(About::Workload(workload)).with(&["images", "techniques"]));
     if let Some(whole) = whole {
+        conditions(facts, whole, &mut short);
         let missing = unnamed(whole, "images", &images);
         if !missing.is_empty() {
             let named = missing.join(", ");
@@ -74,6 +73,42 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     short.tell(report, place(), &["ETSI-3", "CoP-4.6"]);
 }
 
+/// A pass under conditions counts while the controls that meet them are kept.
+fn conditions(facts: &Facts<'_>, proof: &AIEvidence, short: &mut Shortfall<'_, '_>) {
+    if proof.spec.result != Some(EvidenceResult::Conditional) {
+        return;
+    }
+    for condition in words(proof, "conditions") {
+        let name = Shortfall::name(proof);
+        // An assessment cannot be the condition of itself.
+        let kept = if condition == CONTROL.id { None } else { fails(facts, condition) };
+        match kept {
+            None => {
+                short.require(false, || format!("{name} passed under {condition:?}, which is no control"));
+                short.fix("name in facts.conditions the controls that meet the conditions");
+            }
+            Some(Some(why)) => {
+                short.require(false, || format!("{name} passed under {condition}, which is not kept: {why}"));
+                short.fix(format!("bring {condition} into line"));
+            }
+            Some(None) => {}
+        }
+    }
+}
+
+/// Whether a verified statement about an image says that it passed an assessment which still counts.
+fn assessed_itself(facts: &Facts<'_>, attested: &[Attested]) -> bool {
+    let days = kind("SecurityAssessment").and_then(|kind| kind.limit(facts.settings)).unwrap_or(365);
+    attested.iter().filter_map(|statement| statement.evidence.as_deref()).any(|said| {
+        let issued = dates::from(&said.issued_at);
+        let young = issued.is_some_and(|at| {
+            at <= facts.now && facts.now.duration_since(at).as_hours() <= days.saturating_mul(24)
+        });
+        let open = said.expires_at.as_deref().is_none_or(|end| dates::until(end) >= Some(facts.now));
+        said.type_ == "SecurityAssessment" && said.passed && young && open
+    })
+}
+
 /// Digests of the images of the pod that come from no declared supplier and hold none of the models: those made here.
 pub(super) fn own_images<'a>(facts: &Facts<'a>) -> Vec<&'a str> {
     let Some((pod, workload)) = facts.ai_pod() else { return Vec::new() };
@@ -86,6 +121,7 @@ pub(super) fn own_images<'a>(facts: &Facts<'a>) -> Vec<&'a str> {
     let mut out: Vec<&str> = pod
         .images()
         .filter(|image| !supplied(facts, image.reference))
+        .filter(|image| !assessed_itself(facts, pod.attestations(image.reference)))
         .filter_map(|image| image.reference.rsplit_once('@').map(|(_, digest)| digest))
         .filter(|digest| !models.contains(digest))
         .collect();

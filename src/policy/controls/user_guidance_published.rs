@@ -2,7 +2,7 @@
 //! current.
 
 use crate::api::common::Audience;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, Question, Shortfall, end_users, unnamed};
 use crate::policy::facts::{Facts, Place};
@@ -17,11 +17,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-4.4", "CoP-4.5", "CoP-10.3", "CoP-10.3.1", "NCSC-D3.17"],
     why: "people misuse and over-trust what nobody explained to them",
     remedy: "publish the guidance and record UserGuidance evidence with its digest and sections",
-    gaps: &[Gap {
-        provisions: &["CoP-4.4", "CoP-4.5", "CoP-10.3", "CoP-10.3.1", "NCSC-D3.17"],
-        missing: "published pages are not fetched and compared with the digest",
-    }],
-    limits: &[],
+    gaps: &[],
+    limits: &[
+        "a page behind https is not fetched: its digest is taken as written; guidance in a ConfigMap or a registry is read again",
+        "whether users read it",
+    ],
     check: Check::Rule(check),
 };
 

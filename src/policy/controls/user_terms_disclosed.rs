@@ -3,8 +3,9 @@
 
 use crate::api::AIWorkload;
 use crate::api::common::Audience;
+use crate::api::model::ModelSourceKind;
 use crate::api::workload::{Consent, DatasetPurpose};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, Question, Shortfall, end_users, unnamed};
 use crate::policy::facts::{Facts, Place};
@@ -20,11 +21,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-10.1", "CoP-10.3.2", "NCSC-D3.16", "NCSC-P3.5"],
     why: "consent to something else than what the system does is no consent",
     remedy: "fill spec.userData and record UserTerms evidence that agrees with it",
-    gaps: &[Gap {
-        provisions: &["CoP-10.1", "CoP-10.3.2", "NCSC-D3.16", "NCSC-P3.5"],
-        missing: "new capabilities are compared with the published terms, not with the former composition",
-    }],
-    limits: &["whether a switch works in the interface of users is shown only by tests"],
+    gaps: &[],
+    limits: &[
+        "whether a switch works in the interface of users is shown only by tests",
+        "each capability in use is held to the terms, an old one like a new one",
+    ],
     check: Check::Rule(check),
 };
 
@@ -35,7 +36,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     }
     let place = || Place::object(Facts::name_of(workload));
     let mut short = Shortfall::new(facts);
-    agrees(workload, &mut short);
+    agrees(facts, workload, &mut short);
     short.hint("sections", vec!["security-responsibilities".to_owned(), "data-use".to_owned()]);
     let terms = short.ask(Question::of("UserTerms", About::Workload(workload)).with(&["sections"]));
     if let Some(terms) = terms {
@@ -67,7 +68,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
 }
 
 /// Whether what users are told agrees with what the declaration does with their data.
-fn agrees(workload: &AIWorkload, short: &mut Shortfall<'_, '_>) {
+fn agrees(facts: &Facts<'_>, workload: &AIWorkload, short: &mut Shortfall<'_, '_>) {
     let spec = &workload.spec;
     let Some(told) = &spec.user_data else {
         short.require(false, || "spec.userData does not say what happens to the data of users".to_owned());
@@ -93,6 +94,19 @@ fn agrees(workload: &AIWorkload, short: &mut Shortfall<'_, '_>) {
                 format!("externalApi {:?} sends data to {receiver:?}, of which users are not told", api.name)
             });
             short.fix("name it in spec.userData.thirdParties and publish new UserTerms, or stop the call");
+        }
+    }
+    // A model behind an interface gets the data too, whether or not a way out names its supplier.
+    for (used, model) in
+        spec.models.iter().filter_map(|used| Some((used, facts.namespace.models.get(&used.name)?)))
+    {
+        let outside = model.spec.source.as_ref().is_some_and(|source| source.kind == ModelSourceKind::Api);
+        let Some(supplier) = model.spec.supplier_ref.as_deref().filter(|_| outside) else { continue };
+        if !told.third_parties.iter().any(|party| party == supplier) {
+            short.require(false, || {
+                format!("model {:?} runs at {supplier:?}, of which users are not told", used.name)
+            });
+            short.fix("name it in spec.userData.thirdParties and publish new UserTerms");
         }
     }
     let log = spec.monitoring.as_ref().and_then(|monitoring| monitoring.io_log.as_ref());

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{About, Answer, By, Question, ask};
+use super::{About, Answer, By, MOST_WORDS, Question, ask};
 use crate::api::{AIEvidence, AIGovernance, AIWorkload};
 use crate::policy::control::{Finding, Report};
 use crate::policy::facts::{Facts, Place};
@@ -89,12 +89,14 @@ impl<'f, 'a> Shortfall<'f, 'a> {
     }
 
     fn note(&mut self, question: Question<'a>, answer: &Answer<'a>) {
-        self.unknown += usize::from(matches!(answer, Answer::Unclear(..)));
+        self.unknown += usize::from(matches!(answer, Answer::Unclear(..) | Answer::UnreadDocument(..)));
         self.said.push(sentence(self.facts, &question, answer));
-        if let Answer::Nowhere(_) = answer {
-            self.fix("set spec.governanceNamespace of the AIGovernance");
-        } else {
-            self.asked.push(question);
+        match answer {
+            Answer::Nowhere(_) => self.fix("set spec.governanceNamespace of the AIGovernance"),
+            Answer::UnreadDocument(..) => {
+                self.fix("see to it that the document can be read where spec.ref of the AIEvidence says");
+            }
+            _ => self.asked.push(question),
         }
     }
 
@@ -142,12 +144,12 @@ impl<'f, 'a> Shortfall<'f, 'a> {
         if rest > 0 {
             let _ = write!(detail, "; and {rest} more");
         }
-        let finding =
-            if self.unknown > 0 && self.unknown == self.asked.len() && self.said.len() == self.unknown {
-                report.unknown(place, detail)
-            } else {
-                report.violated(place, detail)
-            };
+        // Cut after five, where all of them are unknown.
+        let finding = if self.unknown > 0 && self.unknown == self.said.len() + rest {
+            report.unknown(place, detail)
+        } else {
+            report.violated(place, detail)
+        };
         finding.under(provisions).may_arrive();
         if let Some(fix) = self.way_out() {
             finding.fix(fix);
@@ -310,6 +312,16 @@ fn sentence(facts: &Facts<'_>, question: &Question<'_>, answer: &Answer<'_>) -> 
             name(evidence),
             short(evidence.spec.digest.as_deref().unwrap_or_default()),
             short(found)
+        ),
+        Answer::NoSuchDocument(evidence, why) => {
+            format!("{} has no document any more: {why}", name(evidence))
+        }
+        Answer::UnreadDocument(evidence, why) => {
+            format!("the document of {} is not compared: {why}", name(evidence))
+        }
+        Answer::TooLong(evidence, key, length) => format!(
+            "facts.{key} of {} has {length} entries, of which no more than {MOST_WORDS} are read",
+            name(evidence)
         ),
         Answer::Lacks(evidence, keys) => format!("{} lacks facts.{}", name(evidence), keys.join(", facts.")),
         Answer::Failed(evidence, Some(result)) if result.as_str() == "conditional" => {

@@ -119,7 +119,11 @@ fn clocks_may_differ_a_little() {
 
 #[test]
 fn a_document_in_a_config_map_is_compared() {
-    let mut bench = bench(&json!({"ref": "configmap://documents/a.md"}));
+    let mut bench = bench(&json!({"ref": "configMap://documents/a.md"}));
+    let unread = ": the document of SecurityAssessment \"a\" of AIModel \"m\" is not compared: ConfigMap \"documents\" has not been \
+        read [unknown] [may arrive]";
+    assert_lines(&found(&bench, assessed), &[unread]);
+    bench.namespace.documents.insert("documents".to_owned(), [("a.md".to_owned(), DIGEST.to_owned())].into());
     assert_lines(&found(&bench, assessed), &[]);
     let digests = [("a.md".to_owned(), DIGEST.replace("aaaa", "cccc"))].into();
     bench
@@ -277,7 +281,7 @@ fn itself(patch: &Value, user: Option<&str>) -> Vec<Finding> {
     let bench = Bench::new("production", "internal");
     let object = json!({"metadata": {"name": "a", "namespace": NAMESPACE}, "spec": merged(sound(), patch)});
     let evidence: AIEvidence = read(object);
-    let subject = crate::policy::facts::EvidenceFacts { evidence: &evidence, user };
+    let subject = crate::policy::facts::EvidenceFacts { user, ..crate::policy::facts::EvidenceFacts::recorded(&evidence) };
     let control = ALL.iter().copied().find(|control| control.id == "enforcement-integrity").unwrap();
     bench.judge(control, Subject::Evidence(subject))
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{KINDS, ahead, kind};
+use super::{KINDS, MOST_WORDS, ahead, kind, overlong, reference};
+use crate::api::evidence::StatementState;
 use crate::policy::control::Report;
 use crate::policy::dates;
 use crate::policy::facts::{EvidenceFacts, Facts, Place};
@@ -11,8 +12,6 @@ use crate::policy::fix::Fix;
 /// Kinds that evidence can be about.
 const SUBJECTS: [&str; 7] =
     ["AIWorkload", "AIModel", "AIDataset", "AIPrompt", "AISupplier", "AIGovernance", "Image"];
-/// Ways to name a document.
-const SCHEMES: [&str; 5] = ["https://", "oci://", "configmap://", "git+https://", "s3://"];
 
 /// Judges a proof by itself, at admission and in the audit.
 ///
@@ -60,19 +59,32 @@ pub fn judge_itself(facts: &Facts<'_>, subject: &EvidenceFacts<'_>, report: &mut
         }
     }
     if let Some(at) = spec.ref_.as_deref() {
-        if !SCHEMES.iter().any(|scheme| at.starts_with(scheme)) {
-            let what = format!("cannot be read; it begins with one of {}", SCHEMES.join(", "));
+        if let Err(what) = reference(at) {
             wrong("ref", at, what, "name the document by a place that others can reach");
         } else if spec.digest.is_none() {
             let what = "may change unseen, because spec.digest is not set".to_owned();
             wrong("ref", at, what, "set spec.digest to the SHA-256 of the document");
         }
     }
+    if let Some((key, length)) = overlong(&spec.facts) {
+        let what = format!("has {length} entries, of which no more than {MOST_WORDS} are read");
+        wrong(&format!("facts.{key}"), "", what, "name what programs compare, and leave the rest to the document");
+    }
+    let signed = subject.statement.map(|statement| statement.state);
+    if signed == Some(StatementState::Failed) {
+        let why = subject.statement.and_then(|statement| statement.message.as_deref()).unwrap_or_default();
+        let what = format!("does not count: {why}");
+        wrong("attestation", "", what, "sign what the object says, as the person in spec.attestedBy");
+    }
+    // A statement in a registry is looked up later; until then the proof counts for nothing.
+    let later = spec.attestation.as_ref().is_some_and(|attestation| attestation.reference.is_some());
     if let (Some(user), Some(person)) = (subject.user, spec.attested_by.as_deref())
         && user != person
+        && signed.is_none()
+        && !later
     {
         let what = format!("is not {user:?}, who records it: nobody vouches in the name of another");
-        wrong("attestedBy", person, what, "let that person record it");
+        wrong("attestedBy", person, what, "let that person record it, or sign it and add the signature as spec.attestation");
     }
 }
 

@@ -82,6 +82,9 @@ pub struct Namespace {
     pub claims: BTreeMap<String, Claim>,
     /// `ConfigMaps` that carry the label of prompts, by name.
     pub config_maps: BTreeMap<String, ConfigMap>,
+    /// Digests of all other `ConfigMaps` by name and key, where the world is made of files; in a cluster the status of
+    /// evidence says what became of its document.
+    pub documents: BTreeMap<String, BTreeMap<String, String>>,
     /// ServiceAccounts by name.
     pub service_accounts: BTreeMap<String, ServiceAccount>,
     /// NetworkPolicies by name.
