@@ -116,7 +116,7 @@ holds 'none' 'absent("ValidatingAdmissionPolicy") and absent("ValidatingAdmissio
 render 'no network policies' --set networkPolicy.enabled=false
 holds 'none' 'absent("NetworkPolicy")'
 render 'known addresses' --set 'networkPolicy.apiServerCIDRs={10.0.0.1/32}' --set 'networkPolicy.egress.apiServer.cidrs={10.0.0.1/32}' --set 'networkPolicy.egress.registries.cidrs={10.9.0.0/16}' --set-json 'networkPolicy.metricsNamespaces=[]'
-holds 'in: the API server and the controller' 'one("NetworkPolicy"; "portcullis-webhook").spec.ingress == [{ports: [{port: "https", protocol: "TCP"}], from: [{podSelector: {matchLabels: {"app.kubernetes.io/name": "portcullis", "app.kubernetes.io/component": "controller"}}}, {ipBlock: {cidr: "10.0.0.1/32"}}]}]'
+holds 'in: the API server and the controller' 'one("NetworkPolicy"; "portcullis-webhook").spec.ingress == [{ports: [{port: "https", protocol: "TCP"}], from: [{podSelector: {matchLabels: {"app.kubernetes.io/name": "portcullis", "app.kubernetes.io/component": "controller"}}}, {ipBlock: {cidr: "10.0.0.1/32"}}]}, {ports: [{port: "probe", protocol: "TCP"}], from: [{podSelector: {matchLabels: {"app.kubernetes.io/name": "portcullis", "app.kubernetes.io/component": "controller"}}}]}]'
 holds 'in: nobody reaches the controller' 'one("NetworkPolicy"; "portcullis-controller").spec.ingress == []'
 holds 'out: nowhere without an address' '[every("NetworkPolicy")[].spec.egress[] | has("to")] | all'
 render 'no budgets, no metrics Services' --set webhook.podDisruptionBudget.enabled=false --set controller.podDisruptionBudget.enabled=false --set metrics.service.enabled=false

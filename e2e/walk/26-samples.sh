@@ -40,7 +40,8 @@ verdict() { kubectl -n "$1" get aiworkload "$2" -o 'jsonpath={.status.verdict}: 
 for sample in support-chat/chat batch-scoring/score fine-tuning/finetune ops-agent/agent ops-agent/tickets translation/translate; do
   expect "$sample is compliant" "pass: " eventually_says "pass: " verdict "${sample%/*}" "${sample#*/}"
 done
-expect "and so is the row of its namespace" "pass" eventually_says "pass" kubectl get aicompliance support-chat -o 'jsonpath={.status.verdict}'
+expect "and the row of its namespace tells of nothing but the network, whose policies nothing keeps on this node" "[network-default-deny egress-declared]" \
+  eventually_says "[network-default-deny egress-declared]" kubectl get aicompliance support-chat -o 'jsonpath=[{.status.findings[*].control}]'
 
 turns() { # turns NAMESPACE WORKLOAD WHAT WORDS: the verdict has turned, and says why
   expect "$3" "$4" eventually_says "$4" verdict "$1" "$2"

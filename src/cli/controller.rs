@@ -17,10 +17,11 @@ use crate::controllers::collect::{Replicas, collect};
 use crate::controllers::dirty::Dirty;
 use crate::controllers::guards::{GuardFaults, watch_guards};
 use crate::controllers::leader;
+use crate::controllers::network::{NetworkProbe, Ports};
 use crate::controllers::pods::Pods;
 use crate::controllers::probe::Prober;
-use crate::controllers::retrieval::Retriever;
 use crate::controllers::proofs::Proofs;
+use crate::controllers::retrieval::Retriever;
 use crate::controllers::trail::{Export, Target};
 use crate::controllers::wake::{Lookout, Waker};
 use crate::controllers::watch_pods::watch_pods;
@@ -56,6 +57,9 @@ pub(super) struct Arguments {
     /// Read the declared figures of running pods, to see that they are there and move
     #[arg(long, env = "PORTCULLIS_PROBE_METRICS", default_value = "true", action = clap::ArgAction::Set)]
     probe_metrics: bool,
+    /// Port of the webhook's pods that the network policy of this one keeps it from: with it, whether policies are kept is tried
+    #[arg(long, env = "PORTCULLIS_PROBE_NETWORK", value_name = "PORT")]
+    probe_network: Option<u16>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -132,6 +136,15 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
                 dirty: Arc::clone(&known.dirty),
                 found: Arc::clone(&auditor.retrieved),
             };
+            let ports =
+                arguments.probe_network.map(|outward| Ports { inward: common.http_listen.port(), outward });
+            let network = NetworkProbe::new(
+                client.clone(),
+                Replicas { namespace: common.pod_namespace.clone(), service: common.service_name.clone() },
+                ports,
+                Arc::clone(&known.world),
+                Arc::clone(&known.dirty),
+            );
             let probes = arguments.probe_metrics;
             let wakes_owners = arguments.wake;
             Box::pin(async move {
@@ -144,6 +157,7 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
                     proofs.run(),
                     collecting,
                     guards,
+                    network.run(),
                     async {
                         if probes {
                             prober.run().await;

@@ -42,6 +42,9 @@ pub(super) struct Arguments {
     /// Address of the webhook, HTTPS
     #[arg(long, env = "PORTCULLIS_LISTEN", default_value = "0.0.0.0:8443")]
     listen: SocketAddr,
+    /// Address of a port that answers nothing, at which the controller tries whether network policies are kept
+    #[arg(long, env = "PORTCULLIS_PROBE_LISTEN")]
+    probe_listen: Option<SocketAddr>,
     /// Require client certificates signed by an authority in this PEM file on /validate
     #[arg(long, env = "PORTCULLIS_CLIENT_CA_FILE")]
     client_ca_file: Option<PathBuf>,
@@ -130,10 +133,22 @@ async fn serve(arguments: &Arguments) -> Result<(), StartError> {
         accepting,
     };
     let connections = Connections::new(ConnectionLimits::default(), metrics);
+    if let Some(address) = arguments.probe_listen {
+        tokio::spawn(accept_and_close(listen(address).await?));
+    }
     let listener = listen(arguments.listen).await?;
     tracing::info!(address = %arguments.listen, service = name, "serving");
     serve_tls(listener, router::router(admission), store, connections, drain, stop).await;
     Ok(())
+}
+
+/// A port to knock at: whoever gets through is met and left.
+async fn accept_and_close(listener: tokio::net::TcpListener) {
+    loop {
+        if listener.accept().await.is_err() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
 }
 
 fn api_server_certificates(arguments: &Arguments) -> Result<Option<ApiServerCertificates>, StartError> {

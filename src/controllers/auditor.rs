@@ -4,6 +4,7 @@
 mod cluster;
 mod pulse;
 mod restore;
+mod texts;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -96,6 +97,8 @@ pub struct Auditor {
 struct Kept {
     summed: Summed,
     row: AIComplianceStatus,
+    /// The ConfigMaps that were looked into.
+    texts: texts::Read,
     /// What would be left of its assets if it ended now.
     open: Vec<Tombstone>,
     /// Workloads whose new pods would be refused as far as the running ones tell.
@@ -334,7 +337,8 @@ impl Auditor {
         written.unwritten.remove(name);
         self.generate(name, written).await;
         let known = self.signatures_of(name).await;
-        let former = written.namespaces.remove(name).unwrap_or_default();
+        let mut former = written.namespaces.remove(name).unwrap_or_default();
+        let texts = self.read_texts(name, std::mem::take(&mut former.texts)).await;
         let since = former
             .row
             .conditions
@@ -419,6 +423,7 @@ impl Auditor {
             row.conditions = vec![Said::new(GOVERNED, true, "Labelled", message).condition(&[], None, since)];
             (
                 Kept {
+                    texts,
                     open: trail::open_assets(&world, namespace, now),
                     summed,
                     row,

@@ -35,6 +35,8 @@ pub struct Pods {
     by_namespace: BTreeMap<String, BTreeMap<String, RunningPod>>,
     interned: HashMap<u64, Weak<PodObject>>,
     undeclared: BTreeMap<(String, String), String>,
+    /// Digests of the image volumes of pods that look like nothing else.
+    artifacts: BTreeMap<(String, String), Vec<String>>,
 }
 
 impl Pods {
@@ -47,7 +49,8 @@ impl Pods {
         if finished(&pod) {
             return self.remove(&namespace, &name);
         }
-        let devices = device(&pod);
+        let looks = device(&pod).or_else(|| server(&pod));
+        let artifacts = if looks.is_none() { artifacts(&pod) } else { Vec::new() };
         let created = pod.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
         let ready = pod.status.as_ref().is_some_and(|status| {
             status.conditions.iter().flatten().any(|c| c.type_ == "Ready" && c.status == "True")
@@ -56,14 +59,15 @@ impl Pods {
         let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()).filter(|_| own);
         let address = address.and_then(|address| address.parse().ok());
         let object = self.intern(pod);
-        match devices {
-            Some(device) => {
-                let sentence = format!("Pod {namespace}/{name} requests {device}");
-                self.undeclared.insert((namespace.clone(), name.clone()), sentence);
-            }
-            None => {
-                self.undeclared.remove(&(namespace.clone(), name.clone()));
-            }
+        let key = (namespace.clone(), name.clone());
+        match looks {
+            Some(how) => drop(self.undeclared.insert(key.clone(), format!("Pod {namespace}/{name} {how}"))),
+            None => drop(self.undeclared.remove(&key)),
+        }
+        if artifacts.is_empty() {
+            self.artifacts.remove(&key);
+        } else {
+            self.artifacts.insert(key, artifacts);
         }
         let known = self.by_namespace.entry(namespace).or_default();
         let changed = known.get(&name).is_none_or(|k| !Arc::ptr_eq(&k.object, &object) || k.ready != ready);
@@ -73,7 +77,9 @@ impl Pods {
 
     /// Forgets a pod. Returns whether it was known.
     pub fn remove(&mut self, namespace: &str, name: &str) -> bool {
-        self.undeclared.remove(&(namespace.to_owned(), name.to_owned()));
+        let key = (namespace.to_owned(), name.to_owned());
+        self.undeclared.remove(&key);
+        self.artifacts.remove(&key);
         let Some(pods) = self.by_namespace.get_mut(namespace) else { return false };
         let known = pods.remove(name).is_some();
         if pods.is_empty() {
@@ -107,6 +113,13 @@ impl Pods {
     /// Pods that look like AI, as namespace and sentence.
     pub fn undeclared(&self) -> impl Iterator<Item = (&str, &str)> {
         self.undeclared.iter().map(|((namespace, _), sentence)| (namespace.as_str(), sentence.as_str()))
+    }
+
+    /// Pods that mount artifacts, as namespace, name and the digests of these.
+    pub fn artifacts(&self) -> impl Iterator<Item = (&str, &str, &[String])> {
+        self.artifacts
+            .iter()
+            .map(|((namespace, name), all)| (namespace.as_str(), name.as_str(), all.as_slice()))
     }
 
     /// How many pods are known.
@@ -161,6 +174,20 @@ fn finished(pod: &Pod) -> bool {
     matches!(pod.status.as_ref().and_then(|s| s.phase.as_deref()), Some("Succeeded" | "Failed"))
 }
 
+/// The model server that a container runs, as its command or its image says.
+fn server(pod: &Pod) -> Option<String> {
+    let all = crate::policy::containers::containers(pod.spec.as_ref()?);
+    let found = all.iter().find(|container| crate::policy::servers::read(container).server.is_some())?;
+    Some(format!("runs a model server in container {:?}", found.name))
+}
+
+/// The digests of the image volumes of a pod.
+fn artifacts(pod: &Pod) -> Vec<String> {
+    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    let references = volumes.filter_map(|volume| volume.image.as_ref()?.reference.as_deref());
+    references.filter_map(|reference| Some(reference.rsplit_once('@')?.1.to_owned())).take(8).collect()
+}
+
 /// The device a pod asks for, if only machine learning uses such.
 fn device(pod: &Pod) -> Option<String> {
     let spec = pod.spec.as_ref()?;
@@ -169,7 +196,7 @@ fn device(pod: &Pod) -> Option<String> {
         .filter_map(|container| container.resources?.limits.as_ref())
         .flat_map(BTreeMap::keys)
         .find(|name| DEVICES.iter().any(|device| name.ends_with(device)))
-        .cloned()
+        .map(|device| format!("requests {device}"))
 }
 
 #[cfg(test)]
@@ -203,5 +230,23 @@ mod tests {
         let mut pods = Pods::default();
         pods.apply(pod("gpu", "n", &json!({"nvidia.com/gpu": "1"})));
         assert_eq!(pods.undeclared().collect::<Vec<_>>(), [("a", "Pod a/gpu requests nvidia.com/gpu")]);
+    }
+
+    #[test]
+    fn a_model_server_and_a_mounted_artifact_are_noted() {
+        let made = |spec: serde_json::Value| -> Pod {
+            let object = json!({"metadata": {"name": "p", "namespace": "a"}, "spec": spec, "status": {"phase": "Running"}});
+            serde_json::from_value(object).unwrap()
+        };
+        let mut pods = Pods::default();
+        pods.apply(made(json!({"containers": [{"name": "c", "command": ["vllm", "serve", "m"]}]})));
+        let found: Vec<_> = pods.undeclared().collect();
+        assert_eq!(found, [("a", "Pod a/p runs a model server in container \"c\"")]);
+        pods.apply(made(json!({"containers": [{"name": "c"}],
+            "volumes": [{"name": "v", "image": {"reference": "r.example/m@sha256:ab"}}]})));
+        assert_eq!(pods.undeclared().count(), 0);
+        assert_eq!(pods.artifacts().collect::<Vec<_>>(), [("a", "p", &["sha256:ab".to_owned()][..])]);
+        pods.remove("a", "p");
+        assert_eq!(pods.artifacts().count(), 0);
     }
 }

@@ -18,8 +18,8 @@ use crate::policy::composition;
 use crate::policy::decide::exemption_holds;
 use crate::policy::evidence::fails;
 use crate::policy::facts::{Asset, Cluster, Namespace, Subject};
-use crate::policy::trail::{KEPT, Line, append, tells};
 use crate::policy::preview;
+use crate::policy::trail::{KEPT, Line, append, tells};
 
 /// Entries that one look adds for what the webhook has noted; the others wait for the next look.
 pub const NOTES: usize = 4;

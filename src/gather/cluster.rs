@@ -60,7 +60,7 @@ impl Feed {
     /// error; what was known stays known meanwhile.
     pub fn start(&self, client: &Client) {
         // Counted before any watch can finish, so that an early one cannot declare the whole synced.
-        self.synced.waiting.store(31, Ordering::SeqCst);
+        self.synced.waiting.store(36, Ordering::SeqCst);
         // Nobody asks before the whole is synced; from then on a right that is not here does not exist.
         self.world.write().unwrap_or_else(PoisonError::into_inner).rbac.complete();
         self.metadata::<Namespace>(client, Kind::Namespace, |meta| {
@@ -110,6 +110,14 @@ impl Feed {
         let route = |kind| ("gateway.networking.k8s.io", "v1", kind);
         self.optional(client, Kind::HttpRoute, route("HTTPRoute"), |o| Object::HttpRoute(Box::new(o)));
         self.optional(client, Kind::GrpcRoute, route("GRPCRoute"), |o| Object::GrpcRoute(Box::new(o)));
+        self.optional(client, Kind::Gateway, route("Gateway"), |o| Object::Gateway(Box::new(o)));
+        // Clusters serve these in one version or the other, or in both; the same object twice is one.
+        let early = |kind| ("gateway.networking.k8s.io", "v1alpha2", kind);
+        for tls in [route("TLSRoute"), early("TLSRoute")] {
+            self.optional(client, Kind::TlsRoute, tls, |o| Object::TlsRoute(Box::new(o)));
+        }
+        self.optional(client, Kind::TcpRoute, early("TCPRoute"), |o| Object::TcpRoute(Box::new(o)));
+        self.optional(client, Kind::UdpRoute, early("UDPRoute"), |o| Object::UdpRoute(Box::new(o)));
         let policy = ("gateway.envoyproxy.io", "v1alpha1", "BackendTrafficPolicy");
         self.optional(client, Kind::TrafficPolicy, policy, |o| Object::TrafficPolicy(Box::new(o)));
         self.devices(client);
@@ -280,6 +288,10 @@ impl Kind {
                 | Self::AlertRule
                 | Self::HttpRoute
                 | Self::GrpcRoute
+                | Self::TlsRoute
+                | Self::TcpRoute
+                | Self::UdpRoute
+                | Self::Gateway
                 | Self::TrafficPolicy
                 | Self::DeviceClaim
                 | Self::DeviceTemplate
@@ -312,6 +324,10 @@ impl Kind {
             Self::Ingress => "ingresses",
             Self::HttpRoute => "httproutes",
             Self::GrpcRoute => "grpcroutes",
+            Self::TlsRoute => "tlsroutes",
+            Self::TcpRoute => "tcproutes",
+            Self::UdpRoute => "udproutes",
+            Self::Gateway => "gateways",
             Self::TrafficPolicy => "backendtrafficpolicies",
             Self::DeviceClaim => "resourceclaims",
             Self::DeviceTemplate => "resourceclaimtemplates",

@@ -6,7 +6,7 @@ pub mod documents;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use k8s_openapi::api::core::v1::Namespace as CoreNamespace;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace as CoreNamespace};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::core::ObjectMeta;
 use serde::de::DeserializeOwned;
@@ -17,6 +17,7 @@ use super::rbac::AnyBinding;
 use super::world::{Object, World, generated};
 use crate::api::{self, Environment, Sensitivity};
 use crate::policy::facts::{Labels, ServedModel};
+use crate::policy::texts;
 use definitions::{definition, kinds, nearest};
 use documents::Documents;
 pub use documents::{Origin, Problem};
@@ -113,6 +114,8 @@ pub enum Content {
     Profile(Box<api::AIProfile>),
     /// An exemption.
     Exemption(Box<api::AIExemption>),
+    /// A `ConfigMap` with credentials, by key.
+    ConfigMap(Vec<texts::Found>),
     /// A network policy.
     NetworkPolicy(Box<NetworkPolicy>),
     /// A role binding of a namespace or of the cluster.
@@ -252,6 +255,10 @@ impl Manifests {
             ("", "Service") => return keep(world, Object::Service, value, kind),
             ("networking.k8s.io", "Ingress") => return keep(world, Object::Ingress, value, kind),
             ("gateway.networking.k8s.io", "HTTPRoute") => return keep(world, Object::HttpRoute, value, kind),
+            ("gateway.networking.k8s.io", "Gateway") => return keep(world, Object::Gateway, value, kind),
+            ("gateway.networking.k8s.io", "TLSRoute") => return keep(world, Object::TlsRoute, value, kind),
+            ("gateway.networking.k8s.io", "TCPRoute") => return keep(world, Object::TcpRoute, value, kind),
+            ("gateway.networking.k8s.io", "UDPRoute") => return keep(world, Object::UdpRoute, value, kind),
             ("gateway.networking.k8s.io", _) => return keep(world, Object::GrpcRoute, value, kind),
             ("gateway.envoyproxy.io", _) => {
                 world.cluster.has_traffic_policies = true;
@@ -264,9 +271,14 @@ impl Manifests {
                 return keep(world, Object::ConfigMap, value, kind);
             }
             ("", "ConfigMap") => {
-                world.document(&typed(value, kind)?);
-                self.skip(kind);
-                return Ok(None);
+                let map: ConfigMap = typed(value, kind)?;
+                world.document(&map);
+                let found = texts::credentials(&map);
+                if found.is_empty() {
+                    self.skip(kind);
+                    return Ok(None);
+                }
+                Content::ConfigMap(found)
             }
             ("", "ResourceQuota") => return keep(world, Object::ResourceQuota, value, kind),
             ("", "LimitRange") => return keep(world, Object::LimitRange, value, kind),
@@ -473,7 +485,10 @@ fn scope(group: &str, kind: &str) -> Option<Scope> {
             | "ConfigMap",
         )
         | ("networking.k8s.io", "NetworkPolicy" | "Ingress")
-        | ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute")
+        | (
+            "gateway.networking.k8s.io",
+            "HTTPRoute" | "GRPCRoute" | "TLSRoute" | "TCPRoute" | "UDPRoute" | "Gateway",
+        )
         | ("gateway.envoyproxy.io", "BackendTrafficPolicy")
         | ("resource.k8s.io", "ResourceClaim" | "ResourceClaimTemplate")
         | ("rbac.authorization.k8s.io", "Role" | "RoleBinding")

@@ -42,7 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// For how long a document counts as read while its place cannot be asked.
 const REMEMBERED: i64 = 24;
 /// Said of what nobody reads.
-const ELSEWHERE: &str = "the operator reads ConfigMaps and registries only: the digest is taken as it is written";
+const ELSEWHERE: &str =
+    "the operator reads ConfigMaps and registries only: the digest is taken as it is written";
 
 /// Fields of evidence that its signed statement does not repeat.
 const UNSIGNED: [&str; 4] = ["subject", "attestation", "owner", "visibility"];
@@ -168,9 +169,7 @@ fn differing(spec: &AIEvidenceSpec, signed: &Value) -> Option<String> {
         signed.remove(field);
     }
     let keys = own.keys().chain(signed.keys());
-    keys.filter(|key| own.get(*key) != signed.get(*key))
-        .map(|key| key.chars().take(64).collect())
-        .next()
+    keys.filter(|key| own.get(*key) != signed.get(*key)).map(|key| key.chars().take(64).collect()).next()
 }
 
 /// Verifies the statements of all evidence in a world that is made of files.
@@ -363,7 +362,8 @@ fn kept_document(read: DocumentRead, status: Option<&AIEvidenceStatus>, now: Tim
     }
     if former.state == DocumentState::Same && read.state == DocumentState::Unreachable {
         // It was the same; the time of the silence stands in the message.
-        let silent = DocumentRead { message: Some(format!("not heard of since {}", read.since)), ..former.clone() };
+        let silent =
+            DocumentRead { message: Some(format!("not heard of since {}", read.since)), ..former.clone() };
         let since = former.message.as_deref().and_then(|text| text.strip_prefix("not heard of since "));
         let Some(since) = since.and_then(|text| text.parse::<Timestamp>().ok()) else { return silent };
         if now.duration_since(since).as_hours() < REMEMBERED {
@@ -375,7 +375,8 @@ fn kept_document(read: DocumentRead, status: Option<&AIEvidenceStatus>, now: Tim
 
 fn kept_statement(read: StatementRead, status: Option<&AIEvidenceStatus>) -> StatementRead {
     let former = status.and_then(|status| status.statement.as_ref());
-    let same = |former: &&StatementRead| StatementRead { since: read.since.clone(), ..(*former).clone() } == read;
+    let same =
+        |former: &&StatementRead| StatementRead { since: read.since.clone(), ..(*former).clone() } == read;
     former.filter(same).cloned().unwrap_or(read)
 }
 

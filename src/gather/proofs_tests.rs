@@ -65,19 +65,36 @@ fn a_signature_speaks_for_the_person_who_keeps_the_key_and_for_what_was_signed()
     let sound = predicate(&spec(&json!({})));
     assert!(statement(&trust, &spec(&json!({})), now()).is_none());
     let by = |key, digest, kind, predicate| envelope(key, digest, kind, predicate);
-    assert_eq!(
-        judged(json!({}), by(&key, COMPOSITION, kind, &sound)),
-        (Some("lee".to_owned()), None)
-    );
+    assert_eq!(judged(json!({}), by(&key, COMPOSITION, kind, &sound)), (Some("lee".to_owned()), None));
     let another = COMPOSITION.replace("aaaa", "bbbb");
     for (patch, bundle, why) in [
         // Whoever records it cannot turn the word of another.
-        (json!({"result": "conditional"}), by(&key, COMPOSITION, kind, &sound), "what was signed differs in result"),
-        (json!({"facts": {"techniques": ["y"]}}), by(&key, COMPOSITION, kind, &sound), "what was signed differs in facts"),
-        (json!({"subject": {"digest": another}}), by(&key, COMPOSITION, kind, &sound), "it is for another digest"),
+        (
+            json!({"result": "conditional"}),
+            by(&key, COMPOSITION, kind, &sound),
+            "what was signed differs in result",
+        ),
+        (
+            json!({"facts": {"techniques": ["y"]}}),
+            by(&key, COMPOSITION, kind, &sound),
+            "what was signed differs in facts",
+        ),
+        (
+            json!({"subject": {"digest": another}}),
+            by(&key, COMPOSITION, kind, &sound),
+            "it is for another digest",
+        ),
         (json!({}), by(&other, COMPOSITION, kind, &sound), "authority \"lee\": it was made with another key"),
-        (json!({"attestedBy": "m.ray"}), by(&key, COMPOSITION, kind, &sound), "no authority of a trust policy belongs to \"m.ray\""),
-        (json!({"attestedBy": null}), by(&key, COMPOSITION, kind, &sound), "spec.attestedBy names nobody who could have signed"),
+        (
+            json!({"attestedBy": "m.ray"}),
+            by(&key, COMPOSITION, kind, &sound),
+            "no authority of a trust policy belongs to \"m.ray\"",
+        ),
+        (
+            json!({"attestedBy": null}),
+            by(&key, COMPOSITION, kind, &sound),
+            "spec.attestedBy names nobody who could have signed",
+        ),
         (
             json!({}),
             by(&key, COMPOSITION, "https://slsa.dev/provenance/v1", &json!({})),
@@ -122,10 +139,13 @@ async fn documents_are_read_and_compared_where_they_can_be() {
         world.apply(Object::Evidence(serde_json::from_value(evidence).unwrap()));
     }
     let kept = [("a.md".to_owned(), COMPOSITION.to_owned()), ("b.md".to_owned(), other.clone())].into();
-    let maps = Kept([
-        ("kept".to_owned(), Ok(Some(kept))),
-        ("broken".to_owned(), Err("ConfigMap \"broken\" could not be read in time".to_owned())),
-    ].into());
+    let maps = Kept(
+        [
+            ("kept".to_owned(), Ok(Some(kept))),
+            ("broken".to_owned(), Err("ConfigMap \"broken\" could not be read in time".to_owned())),
+        ]
+        .into(),
+    );
     let world = Arc::new(RwLock::new(world));
     let signatures = Signatures::new(Arc::clone(&world), VerifierConfig::default());
     let mut agenda = Agenda::default();
@@ -135,14 +155,24 @@ async fn documents_are_read_and_compared_where_they_can_be() {
         .iter()
         .map(|found| {
             let read = found.document.as_ref().unwrap();
-            (found.evidence.metadata.uid.as_deref().unwrap(), read.state, read.found.clone(), read.message.as_deref())
+            (
+                found.evidence.metadata.uid.as_deref().unwrap(),
+                read.state,
+                read.found.clone(),
+                read.message.as_deref(),
+            )
         })
         .collect();
     assert_eq!(
         said,
         [
             ("altered", DocumentState::Altered, Some(other), None),
-            ("broken", DocumentState::Unreachable, None, Some("ConfigMap \"broken\" could not be read in time")),
+            (
+                "broken",
+                DocumentState::Unreachable,
+                None,
+                Some("ConfigMap \"broken\" could not be read in time")
+            ),
             ("nokey", DocumentState::Missing, None, Some("ConfigMap \"kept\" has no key \"c.md\"")),
             ("nomap", DocumentState::Missing, None, Some("ConfigMap \"gone\" does not exist")),
             ("page", DocumentState::OutOfReach, None, Some(ELSEWHERE)),

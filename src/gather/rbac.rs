@@ -351,7 +351,9 @@ fn person(subject: &Subject) -> Option<Box<str>> {
         "User" if !subject.name.starts_with("system:serviceaccount:") => {
             Some(format!("user:{}", subject.name).into())
         }
-        "Group" if matches!(reach(None, subject), None | Some(Reach::Group(..))) => Some(format!("group:{}", subject.name).into()),
+        "Group" if matches!(reach(None, subject), None | Some(Reach::Group(..))) => {
+            Some(format!("group:{}", subject.name).into())
+        }
         _ => None,
     }
 }

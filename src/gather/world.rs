@@ -118,6 +118,13 @@ impl World {
             }
             Object::HttpRoute(route) => self.put_route("HTTPRoute", &route),
             Object::GrpcRoute(route) => self.put_route("GRPCRoute", &route),
+            Object::TlsRoute(route) => self.put_route("TLSRoute", &route),
+            Object::TcpRoute(route) => self.put_route("TCPRoute", &route),
+            Object::UdpRoute(route) => self.put_route("UDPRoute", &route),
+            Object::Gateway(gateway) => {
+                let known = read::gateway(&gateway);
+                self.put(gateway.metadata, |ns| &mut ns.gateways, known).widened()
+            }
             Object::TrafficPolicy(policy) => {
                 let known = read::traffic_policy(&policy);
                 self.put(policy.metadata, |ns| &mut ns.traffic_policies, known)
@@ -153,11 +160,11 @@ impl World {
             }
             Object::ServiceMonitor(monitor) => {
                 let known = read::service_monitor(&monitor);
-                self.put(monitor.metadata, |ns| &mut ns.service_monitors, known).widened_by_monitors()
+                self.put(monitor.metadata, |ns| &mut ns.service_monitors, known).widened()
             }
             Object::AlertRule(rule) => {
                 let known = read::alerts(&rule);
-                self.put(rule.metadata, |ns| &mut ns.alert_rules, known).widened_by_monitors()
+                self.put(rule.metadata, |ns| &mut ns.alert_rules, known).widened()
             }
             _ => Touched::nothing(),
         }
@@ -193,15 +200,17 @@ impl World {
             Kind::NetworkPolicy => self.take(namespace, |ns| ns.network_policies.remove(name).is_some()),
             Kind::PodMonitor => self.take(namespace, |ns| ns.pod_monitors.remove(name).is_some()),
             Kind::ServiceMonitor => {
-                self.take(namespace, |ns| ns.service_monitors.remove(name).is_some()).widened_by_monitors()
+                self.take(namespace, |ns| ns.service_monitors.remove(name).is_some()).widened()
             }
-            Kind::AlertRule => {
-                self.take(namespace, |ns| ns.alert_rules.remove(name).is_some()).widened_by_monitors()
-            }
+            Kind::AlertRule => self.take(namespace, |ns| ns.alert_rules.remove(name).is_some()).widened(),
             Kind::Service => self.take(namespace, |ns| ns.services.remove(name).is_some()),
             Kind::Ingress => self.take(namespace, |ns| ns.ingresses.remove(name).is_some()),
             Kind::HttpRoute => self.take_route(namespace, &format!("HTTPRoute/{name}")),
             Kind::GrpcRoute => self.take_route(namespace, &format!("GRPCRoute/{name}")),
+            Kind::TlsRoute => self.take_route(namespace, &format!("TLSRoute/{name}")),
+            Kind::TcpRoute => self.take_route(namespace, &format!("TCPRoute/{name}")),
+            Kind::UdpRoute => self.take_route(namespace, &format!("UDPRoute/{name}")),
+            Kind::Gateway => self.take(namespace, |ns| ns.gateways.remove(name).is_some()).widened(),
             Kind::TrafficPolicy => self.take(namespace, |ns| ns.traffic_policies.remove(name).is_some()),
             Kind::ResourceQuota => self.take(namespace, |ns| ns.resource_quotas.remove(name)),
             Kind::LimitRange => self.take(namespace, |ns| ns.limit_ranges.remove(name)),
@@ -463,15 +472,15 @@ impl World {
     /// Evidence of the governance namespace speaks for everything; any other only for its own namespace.
     fn put_evidence(&mut self, evidence: api::AIEvidence) -> Touched {
         let touched = self.put(evidence.metadata.clone(), |ns| &mut ns.evidence, Arc::new(evidence));
-        self.widened(touched)
+        self.of_governance(touched)
     }
 
     fn take_evidence(&mut self, namespace: Option<&str>, name: &str) -> Touched {
         let touched = self.take(namespace, |ns| ns.evidence.remove(name).is_some());
-        self.widened(touched)
+        self.of_governance(touched)
     }
 
-    fn widened(&self, touched: Touched) -> Touched {
+    fn of_governance(&self, touched: Touched) -> Touched {
         let governs = |name: &String| {
             let mut all = self.cluster.governances.values();
             all.any(|organisation| organisation.spec.governance_namespace.as_ref() == Some(name))

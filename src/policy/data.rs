@@ -126,6 +126,13 @@ pub fn mounted<'a>(facts: &Facts<'a>, pod: &PodFacts<'a>) -> Vec<Mounted<'a>> {
     out
 }
 
+/// The datasets on a claim of this namespace, or on those that it was copied from.
+#[must_use]
+pub fn on_claim<'a>(facts: &Facts<'a>, claim: &'a str) -> Vec<Data<'a>> {
+    let places = origins(facts, facts.namespace, claim).into_iter();
+    places.flat_map(|(place, name, _)| held_by(place, name).collect::<Vec<_>>()).collect()
+}
+
 /// The datasets that a Secret opens, to which a pod refers at `path`.
 pub fn opened<'a>(facts: &Facts<'a>, path: &str, secret: &'a str) -> impl Iterator<Item = Mounted<'a>> {
     let key = (facts.namespace.name.clone(), secret.to_owned());

@@ -14,12 +14,14 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use super::containers::{ContainerView, ImageUse, containers, images};
 use super::rights::Holder;
+use super::texts::Found;
 use crate::api;
 use crate::api::evidence::StatementRead;
 
 pub use known::{
-    Claim, Cluster, ConfigMap, DeviceClaim, DeviceRequest, EnforcementFault, Ingress, Namespace,
-    NetworkPolicy, Overdue, PodMonitor, Route, Service, ServiceAccount, ServicePort, Settings, TrafficPolicy,
+    Claim, Closing, Cluster, ConfigMap, DeviceClaim, DeviceRequest, EnforcementFault, Gateway, Ingress,
+    Listener, Namespace, Network, NetworkPolicy, Overdue, Parent, PodMonitor, Route, Service, ServiceAccount,
+    ServicePort, Settings, Text, TrafficPolicy,
 };
 pub use signed::{Attested, Signature, Statement, Vouched};
 
@@ -119,6 +121,13 @@ pub enum Subject<'a> {
         spec: &'a NetworkPolicySpec,
         /// True when the operator generated it.
         generated: bool,
+    },
+    /// A `ConfigMap` that somebody writes, and what was found of credentials in it.
+    ConfigMap {
+        /// Its name.
+        name: &'a str,
+        /// The keys that hold credentials.
+        found: &'a [Found],
     },
     /// A way to pods that somebody opens.
     Way(Way<'a>),

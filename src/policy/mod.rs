@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod evidence;
 pub mod facts;
 pub mod fix;
+pub mod hours;
 pub mod image;
 pub mod pod_security;
 pub mod preview;
@@ -24,6 +25,7 @@ pub mod servers;
 pub mod signing;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod texts;
 pub mod trail;
 pub mod waivers;
 

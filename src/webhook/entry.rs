@@ -75,6 +75,8 @@ impl Judge {
         );
         let mut findings: Vec<(&'static str, String)> =
             decision.refused.iter().map(|finding| (finding.control.id, words::one_line(finding))).collect();
+        let night = decision.audited.iter().any(|finding| finding.provisions.contains(&"CoP-6.1-n3"));
+        let night = if night { ", outside office hours" } else { "" };
         if findings.is_empty() {
             let by = decision.exempted.first().map(|(_, exemption)| format!("AIExemption {exemption}"));
             let because = reason.map(str::to_owned).or(by).map_or_else(String::new, |why| format!(": {why}"));
@@ -82,7 +84,7 @@ impl Judge {
                 "interactive-access-blocked",
                 words::cut(
                     format!(
-                        "user {:?} entered Pod {} by {way}{because}",
+                        "user {:?} entered Pod {} by {way}{night}{because}",
                         request.user_info.username, request.name
                     ),
                     300,

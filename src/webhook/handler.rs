@@ -69,15 +69,19 @@ fn operation(name: &str) -> &'static str {
 }
 
 fn kind(name: &str) -> &'static str {
-    const OTHERS: [&str; 21] = [
+    const OTHERS: [&str; 25] = [
         "Pod",
         "Namespace",
         "Binding",
         "NetworkPolicy",
+        "ConfigMap",
         "Service",
         "Ingress",
         "HTTPRoute",
         "GRPCRoute",
+        "TLSRoute",
+        "TCPRoute",
+        "UDPRoute",
         "RoleBinding",
         "ClusterRoleBinding",
         "AIWorkload",

@@ -78,13 +78,19 @@ impl Judge {
             ("networking.k8s.io", "networkpolicies", "") => self.network_policy(request),
             ("", "services", "")
             | ("networking.k8s.io", "ingresses", "")
-            | ("gateway.networking.k8s.io", "httproutes" | "grpcroutes", "") => self.way(request),
+            | (
+                "gateway.networking.k8s.io",
+                "httproutes" | "grpcroutes" | "tlsroutes" | "tcproutes" | "udproutes",
+                "",
+            ) => self.way(request),
             ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings", "") => {
                 self.role_binding(request)
             }
             // Roles and what is mounted are judged where they meet a pod.
-            ("rbac.authorization.k8s.io", _, "")
-            | ("", "serviceaccounts" | "persistentvolumeclaims" | "configmaps", "") => Answer::allow(),
+            ("rbac.authorization.k8s.io", _, "") | ("", "serviceaccounts" | "persistentvolumeclaims", "") => {
+                Answer::allow()
+            }
+            ("", "configmaps", "") => self.config_map(request),
             (api::common::GROUP, _, "") => self.own_kind(request, deadline).await,
             (_, _, "") if objects::carrier(group, &request.kind.kind).is_some() => {
                 self.carrier(request, deadline).await

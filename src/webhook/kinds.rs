@@ -12,6 +12,7 @@ use crate::api;
 use crate::api::compliance::Tombstone;
 use crate::gather::objects::{Meta, PodObject};
 use crate::policy::facts::{Asset, EvidenceFacts, ExemptionFacts, Requester, Subject, Writer};
+use crate::policy::hours;
 use crate::policy::selector::{Overlap, overlap};
 use crate::policy::{Decision, Enforcement, Finding, decide, evaluate};
 use crate::render::words;
@@ -76,11 +77,17 @@ impl Judge {
             (Some(old), None) => format!("deleted {object}: {}", said(old)),
             (None, None) => return,
         };
+        let at = (self.clock)();
+        let night = {
+            let world = self.world();
+            let settings = world.settings(world.namespace(&request.namespace));
+            if hours::outside(&settings, at).is_some() { " outside office hours" } else { "" }
+        };
         self.sink.changed(Change {
-            at: (self.clock)(),
+            at,
             namespace: request.namespace.to_string(),
             object,
-            message: format!("{user} {did}"),
+            message: format!("{user}{night} {did}"),
             tombstone: new
                 .is_none()
                 .then(|| self.tombstone(request, kind, old.as_ref().and_then(|s| s.digest.clone()))),

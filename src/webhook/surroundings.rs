@@ -1,6 +1,6 @@
 //! Judging what surrounds pods: bindings of roles to their identities, and network policies.
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use kube::core::DynamicObject;
 
@@ -9,7 +9,7 @@ use super::wire::{Answer, Request};
 use crate::gather::rbac::{AnyBinding, Reach, reaches};
 use crate::gather::world::{World, generated, read as kept};
 use crate::policy::facts::{BindingFacts, BindingRef, Subject, Via, Way};
-use crate::policy::{Enforcement, decide, evaluate};
+use crate::policy::{Enforcement, decide, evaluate, texts};
 
 /// Workloads that a warning of a group is worked out for: the first ones tell enough.
 const OF_A_GROUP: usize = 4;
@@ -116,6 +116,28 @@ impl Judge {
         let decision = decide(evaluate(&facts), &enforcement, None, false);
         let kind = request.kind.kind.as_ref();
         concluded(&format!("{kind} {}/{}", request.namespace, request.name), kind, &decision)
+    }
+
+    /// A ConfigMap in a governed namespace: its text is looked into, and not kept.
+    pub(super) fn config_map(&self, request: &Request<'_>) -> Answer {
+        let Some(raw) = request.object else { return Answer::allow() };
+        let map: ConfigMap = match read(raw) {
+            Ok(map) => map,
+            Err(error) => return unreadable(request, &error),
+        };
+        let found = texts::credentials(&map);
+        if found.is_empty() {
+            return Answer::allow();
+        }
+        let world = self.world();
+        let namespace = world.namespace(&request.namespace);
+        let settings = world.settings(namespace);
+        let now = (self.clock)();
+        let subject = Subject::ConfigMap { name: &request.name, found: &found };
+        let facts = world.facts(now, subject, namespace, &settings);
+        let enforcement = Enforcement::of(namespace, &world.cluster, None, now);
+        let decision = decide(evaluate(&facts), &enforcement, None, false);
+        concluded(&format!("ConfigMap {}/{}", request.namespace, request.name), "ConfigMap", &decision)
     }
 
     /// A network policy in a governed namespace.

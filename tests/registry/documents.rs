@@ -50,7 +50,8 @@ async fn bundles_that_refer_to_an_artifact_are_read() {
     let mut layer = registry.put_blob(b"{}");
     layer["mediaType"] = json!(BUNDLE);
     let other = registry.put_blob(b"no bundle");
-    let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": BUNDLE, "layers": [layer, other]});
+    let manifest =
+        json!({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": BUNDLE, "layers": [layer, other]});
     let bytes = manifest.to_string();
     let mut referrer = registry.put_manifest("chat", None, MANIFEST, bytes.as_bytes());
     referrer["artifactType"] = json!(BUNDLE);

@@ -27,7 +27,7 @@
   resources: [podmonitors, prometheusrules, servicemonitors]
   verbs: [get, list, watch]
 - apiGroups: [gateway.networking.k8s.io]
-  resources: [grpcroutes, httproutes]
+  resources: [gateways, grpcroutes, httproutes, tcproutes, tlsroutes, udproutes]
   verbs: [get, list, watch]
 - apiGroups: [gateway.envoyproxy.io]
   resources: [backendtrafficpolicies]

@@ -118,8 +118,8 @@ and the new object, so that removing a finalizer, finalizing a namespace and col
     - {apiGroups: [""], apiVersions: ["*"], operations: *written, resources: [serviceaccounts], scope: Namespaced}
     - {apiGroups: [""], apiVersions: ["*"], operations: *written, resources: [services], scope: Namespaced}
     - {apiGroups: [networking.k8s.io], apiVersions: ["*"], operations: *written, resources: [ingresses], scope: Namespaced}
-    - {apiGroups: [gateway.networking.k8s.io], apiVersions: ["*"], operations: *written, resources: [httproutes, grpcroutes], scope: Namespaced}
-    - {apiGroups: [""], apiVersions: ["*"], operations: [UPDATE], resources: [configmaps], scope: Namespaced}
+    - {apiGroups: [gateway.networking.k8s.io], apiVersions: ["*"], operations: *written, resources: [httproutes, grpcroutes, tlsroutes, tcproutes, udproutes], scope: Namespaced}
+    - {apiGroups: [""], apiVersions: ["*"], operations: *written, resources: [configmaps], scope: Namespaced}
     - {apiGroups: [""], apiVersions: ["*"], operations: [CREATE], resources: [persistentvolumeclaims], scope: Namespaced}
 # our own kinds, everywhere; their status is a guard's matter
 - name: kinds.portcullis.dev

@@ -72,7 +72,11 @@ impl<'m> Judge<'m, '_> {
         }
         let decision = match &subject.content {
             Content::Pod(_) | Content::Templates(_) if !namespace.governed() && !ai => return None,
-            Content::Namespace | Content::NetworkPolicy(_) if !namespace.governed() => return None,
+            Content::Namespace | Content::NetworkPolicy(_) | Content::ConfigMap(_)
+                if !namespace.governed() =>
+            {
+                return None;
+            }
             Content::Pod(_) => {
                 let stage = if self.manifests.live { Stage::Running } else { Stage::Entering };
                 return Some(self.pods(subject, namespace, stage));
@@ -125,6 +129,10 @@ impl<'m> Judge<'m, '_> {
             Content::Exemption(exemption) => {
                 let exemption = ExemptionFacts { exemption, former: None, user: None, may_approve: None };
                 self.decide(namespace, facts::Subject::Exemption(exemption), None)
+            }
+            Content::ConfigMap(found) => {
+                let written = facts::Subject::ConfigMap { name: &subject.name, found };
+                self.decide(namespace, written, None)
             }
             Content::NetworkPolicy(policy) => {
                 let none = k8s_openapi::api::networking::v1::NetworkPolicySpec::default();

@@ -1,5 +1,7 @@
 //! The row of the cluster: everything together, the enforcement itself, and whether the audit can be relied on.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -10,6 +12,7 @@ use crate::controllers::compliance::rows::cluster_status;
 use crate::controllers::conditions::{FRESH, Said, seconds};
 use crate::controllers::trail;
 use crate::controllers::webhooks::Drift;
+use crate::gather::world::World;
 use crate::policy::facts::{EnforcementFault, Subject};
 use crate::policy::{Enforcement, decide, evaluate};
 
@@ -66,9 +69,17 @@ impl Auditor {
         let undeclared: Vec<String> = {
             let world = self.world();
             let pods = lock(&self.pods);
+            let registered = registered(&world);
+            let mounting = pods.artifacts().filter_map(|(namespace, name, digests)| {
+                let digest = digests.iter().find(|digest| registered.contains(digest.as_str()))?;
+                let short = digest.get(..19).unwrap_or(digest);
+                Some((namespace, format!("Pod {namespace}/{name} mounts the registered artifact {short}")))
+            });
             pods.undeclared()
+                .map(|(namespace, line)| (namespace, line.to_owned()))
+                .chain(mounting)
                 .filter(|(namespace, _)| !world.namespace(namespace).governed())
-                .map(|(_, line)| line.to_owned())
+                .map(|(_, line)| line)
                 .take(UNDECLARED)
                 .collect()
         };
@@ -112,6 +123,17 @@ impl Auditor {
         }
         own
     }
+}
+
+/// The digests of all models and datasets that are declared anywhere.
+fn registered(world: &World) -> HashSet<&str> {
+    let namespaces = world.cluster.namespaces.values();
+    namespaces
+        .flat_map(|namespace| {
+            let models = namespace.models.values().filter_map(|model| model.spec.digest.as_deref());
+            models.chain(namespace.datasets.values().filter_map(|dataset| dataset.spec.digest.as_deref()))
+        })
+        .collect()
 }
 
 /// Whether what the rows say is what was found: a row that could not be written speaks of the past.

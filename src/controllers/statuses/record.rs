@@ -123,9 +123,12 @@ fn document_fault(evidence: &AIEvidence) -> Option<Said> {
     let found = read.found.as_deref().unwrap_or("another one");
     let why = read.message.clone().unwrap_or_default();
     match read.state {
-        DocumentState::Altered => {
-            Some(Said::new(READY, false, "DocumentAltered", format!("spec.ref holds {found}, not spec.digest")))
-        }
+        DocumentState::Altered => Some(Said::new(
+            READY,
+            false,
+            "DocumentAltered",
+            format!("spec.ref holds {found}, not spec.digest"),
+        )),
         DocumentState::Missing => Some(Said::new(READY, false, "DocumentMissing", why)),
         _ => None,
     }
@@ -262,7 +265,8 @@ mod tests {
         assert_eq!((over.conditions[0].reason.as_str(), over.warned_days), ("Expired", Some(0)));
         // Without a day of its own it counts as long as proofs of its type do: 365 days.
         let aging = AIEvidence { spec: AIEvidenceSpec { expires_at: None, ..proof.spec.clone() }, ..proof };
-        let far = evidence(&aging, &settings, &nothing, &AIEvidenceStatus::default(), at("2026-11-01T00:00:00Z"));
+        let far =
+            evidence(&aging, &settings, &nothing, &AIEvidenceStatus::default(), at("2026-11-01T00:00:00Z"));
         assert_eq!((far.conditions[0].status.as_str(), far.warned_days), ("True", None));
         let last = evidence(&aging, &settings, &nothing, &far, at("2026-12-31T12:00:00Z"));
         assert_eq!(last.warned_days, Some(1));

@@ -151,7 +151,8 @@ pub(super) fn read(payload_type: &str, payload: &[u8], hex: &str) -> Result<Opti
         _ => (None, None),
     };
     // Bills of materials of programs are long, and hold no card.
-    let evidence = (statement.predicate_type == EVIDENCE_PREDICATE).then(|| object::<Evidence>(predicate)).flatten();
+    let evidence =
+        (statement.predicate_type == EVIDENCE_PREDICATE).then(|| object::<Evidence>(predicate)).flatten();
     let evidence = evidence.filter(Evidence::is_short);
     let evidence = evidence.map(|said| {
         Arc::new(facts::Statement {

@@ -56,6 +56,14 @@ pub enum Object {
     HttpRoute(Box<DynamicObject>),
     /// A `GRPCRoute` of the Gateway API.
     GrpcRoute(Box<DynamicObject>),
+    /// A `TLSRoute` of the Gateway API.
+    TlsRoute(Box<DynamicObject>),
+    /// A `TCPRoute` of the Gateway API.
+    TcpRoute(Box<DynamicObject>),
+    /// A `UDPRoute` of the Gateway API.
+    UdpRoute(Box<DynamicObject>),
+    /// A Gateway of the Gateway API.
+    Gateway(Box<DynamicObject>),
     /// A `BackendTrafficPolicy` of Envoy Gateway.
     TrafficPolicy(Box<DynamicObject>),
     /// A `ResourceClaim` of devices.
@@ -123,6 +131,14 @@ pub enum Kind {
     HttpRoute,
     /// `GRPCRoute`.
     GrpcRoute,
+    /// `TLSRoute`.
+    TlsRoute,
+    /// `TCPRoute`.
+    TcpRoute,
+    /// `UDPRoute`.
+    UdpRoute,
+    /// Gateway.
+    Gateway,
     /// `BackendTrafficPolicy`.
     TrafficPolicy,
     /// `ResourceClaim`.
@@ -185,17 +201,16 @@ impl Touched {
                 | Reach::Group(Some(namespace), _) => {
                     out.namespaces.insert(namespace);
                 }
-                Reach::AllAccounts
-                | Reach::Authenticated
-                | Reach::Holders(None)
-                | Reach::Group(None, _) => out.all = true,
+                Reach::AllAccounts | Reach::Authenticated | Reach::Holders(None) | Reach::Group(None, _) => {
+                    out.all = true
+                }
             }
         }
         out
     }
 
-    /// Monitors and rules of one namespace speak for pods of others.
-    pub(super) fn widened_by_monitors(self) -> Self {
+    /// Monitors, rules and Gateways of one namespace speak for pods of others.
+    pub(super) fn widened(self) -> Self {
         if self.is_empty() { self } else { Self::everything() }
     }
 

@@ -229,11 +229,32 @@ pub(crate) fn route(route: &DynamicObject) -> facts::Route {
     backends.dedup();
     let own = route.metadata.namespace.as_deref();
     let parents = spec["parentRefs"].as_array().into_iter().flatten();
-    let gateways = parents
-        .filter(|parent| parent["kind"].as_str().unwrap_or("Gateway") == "Gateway")
-        .filter(|parent| parent["namespace"].as_str().is_none_or(|home| Some(home) == own))
-        .filter_map(|parent| text(&parent["name"]));
-    facts::Route { backends, gateways: gateways.collect() }
+    let parents = parents.filter(|parent| parent["kind"].as_str().unwrap_or("Gateway") == "Gateway");
+    let parents: Vec<facts::Parent> = parents
+        .filter_map(|parent| {
+            Some(facts::Parent {
+                namespace: text(&parent["namespace"]),
+                gateway: text(&parent["name"])?,
+                listener: text(&parent["sectionName"]),
+                port: parent["port"].as_i64(),
+            })
+        })
+        .collect();
+    let near = parents.iter().filter(|p| p.namespace.as_deref().is_none_or(|home| Some(home) == own));
+    facts::Route { gateways: near.map(|p| p.gateway.clone()).collect(), backends, parents }
+}
+
+/// What is kept of a Gateway.
+pub(super) fn gateway(gateway: &DynamicObject) -> facts::Gateway {
+    let listeners = gateway.data["spec"]["listeners"].as_array().into_iter().flatten();
+    let listeners = listeners.filter_map(|listener| {
+        Some(facts::Listener {
+            name: listener["name"].as_str()?.to_owned(),
+            port: listener["port"].as_i64().unwrap_or_default(),
+            clear: listener["protocol"] == "HTTP",
+        })
+    });
+    facts::Gateway { listeners: listeners.take(64).collect() }
 }
 
 /// What is kept of a policy on traffic.
@@ -385,6 +406,14 @@ mod tests {
             [("a", Some(2), true), ("b", Some(4), false), ("c", None, false), ("d", None, false)]
         );
         assert_eq!(device_claim(&object(&json!(3))), facts::DeviceClaim::default());
+    }
+
+    #[test]
+    fn a_listener_says_whether_it_takes_calls_in_the_clear() {
+        let kept = gateway(&object(&json!({"listeners": [{"name": "web", "port": 80, "protocol": "HTTP"},
+            {"name": "tls", "port": 443, "protocol": "HTTPS"}, {"port": 9, "protocol": "HTTP"}]})));
+        let said: Vec<_> = kept.listeners.iter().map(|l| (l.name.as_str(), l.port, l.clear)).collect();
+        assert_eq!(said, [("web", 80, true), ("tls", 443, false)]);
     }
 
     #[test]

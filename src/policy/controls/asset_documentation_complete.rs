@@ -169,18 +169,13 @@ fn of_prompt(facts: &Facts<'_>, prompt: &AIPrompt, report: &mut Report<'_>) {
 /// A card for people need not be there; one that is has to be the one that was written, of the asset as it is.
 fn linked<'a>(facts: &Facts<'a>, type_: &'static str, about: About<'a>, report: &mut Report<'_>) {
     let mut short = Shortfall::new(facts);
-    short.ask_if(Question::of(type_, about), |answer| !matches!(answer, Answer::Missing | Answer::Nowhere(_)));
+    short
+        .ask_if(Question::of(type_, about), |answer| !matches!(answer, Answer::Missing | Answer::Nowhere(_)));
     short.tell(report, place(about), &["NCSC-V3.3"]);
 }
 
 /// A bulletin that names the asset, what it was made of or how it is built makes its review due at once.
-fn warned(
-    facts: &Facts<'_>,
-    about: About<'_>,
-    names: &[&str],
-    last: Option<&str>,
-    report: &mut Report<'_>,
-) {
+fn warned(facts: &Facts<'_>, about: About<'_>, names: &[&str], last: Option<&str>, report: &mut Report<'_>) {
     // That it was never reviewed is told already.
     let Some(reviewed) = last.and_then(dates::until) else { return };
     let mut short = Shortfall::new(facts);

@@ -15,8 +15,8 @@ pub(super) const CONTROL: Control = Control {
     why: "a trail that its subjects can edit proves nothing",
     remedy: "keep one digest per version: publish a new version instead of changing an old one",
     gaps: &[Gap {
-        provisions: &["CoP-2.2", "CoP-8.1", "CoP-6.1-n3", "LTR-1"],
-        missing: "that assets are handled outside office hours is recorded with the time, and not flagged",
+        provisions: &["CoP-6.1-n3"],
+        missing: "an asset that was changed outside office hours is marked in the history of its namespace, in no status of its own",
     }],
     limits: &[],
     check: Check::Rule(check),

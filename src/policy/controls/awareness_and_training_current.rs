@@ -155,7 +155,10 @@ fn rhythm<'a>(facts: &Facts<'a>, about: About<'a>, short: &mut Shortfall<'_, 'a>
     }
     let mean = newest.duration_since(*oldest).as_hours() / 24 / gaps;
     short.require(mean <= limit, || {
-        format!("the last {} bulletins of {about} came {mean} days apart, and {limit} are allowed", days.len())
+        format!(
+            "the last {} bulletins of {about} came {mean} days apart, and {limit} are allowed",
+            days.len()
+        )
     });
 }
 
@@ -189,7 +192,8 @@ fn writer(facts: &Facts<'_>, report: &mut Report<'_>) {
         _ => return,
     };
     // Which organisation it is tells the declaration that uses it; a model made here belongs to the only one.
-    let made_here = matches!(facts.subject, Subject::Model(model) if model.spec.origin == Some(Origin::Internal));
+    let made_here =
+        matches!(facts.subject, Subject::Model(model) if model.spec.origin == Some(Origin::Internal));
     let organisation = match workload {
         Some(workload) => facts.governance(workload),
         None if made_here && facts.cluster.governances.len() == 1 => {

@@ -1,9 +1,10 @@
 //! `declared-workloads-only`: nothing runs in a governed namespace that nobody has declared.
 
 use crate::api;
-use crate::api::workload::LifecycleState;
+use crate::api::model::ModelSource;
+use crate::api::workload::{LifecycleState, SinkKind};
 use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
-use crate::policy::data;
+use crate::policy::data::{self, Data};
 use crate::policy::facts::{Facts, Matched, Place, PodFacts, Stage, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::image::ImageRef;
@@ -19,17 +20,14 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-5.1", "CoP-5.1-n1", "CfV-SCOPE"],
     why: "only what is known, with its place and its owner, can be protected",
     remedy: "create an AIWorkload whose spec.selector matches the pod's labels, and an AIModel for each artifact it mounts",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-5.1", "CoP-5.1-n1", "CfV-SCOPE"],
-            missing: "persistent volume claims and Secrets that hold assets are not yet resolved to an AIModel or AIDataset",
-        },
-        Gap {
-            provisions: &["CoP-5.1", "CoP-5.1-n1", "CfV-SCOPE"],
-            missing: "AI outside governed namespaces is recognised by requested devices only",
-        },
+    gaps: &[Gap {
+        provisions: &["CoP-5.1-n1"],
+        missing: "that a language model has a prompt, and that reactions of users which models learn from are a dataset, is not yet asked",
+    }],
+    limits: &[
+        "AI outside governed namespaces is told by devices, by known model servers and by registered artifacts; a program of one's \
+         own on ordinary processors looks like any other",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
@@ -38,6 +36,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         Subject::Pod(pod) if !facts.is_platform_agent(pod) => {
             belongs(facts, pod, report);
             mounts(facts, pod, report);
+            claims(facts, pod, report);
             active(facts, pod, report);
         }
         Subject::Workload(workload) => shared(facts, workload, report),
@@ -165,6 +164,51 @@ fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
                     .may_arrive();
             }
         }
+    }
+}
+
+/// What lies on a claim is a registered asset, a declared result or the declared log.
+fn claims(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    let Some((_, workload)) = facts.ai_pod() else { return };
+    // A dataset that is named and not there may be the one on the claim; dataset-boundary says so.
+    if workload
+        .spec
+        .datasets
+        .iter()
+        .any(|used| Data::named(facts, used.namespace.as_deref(), &used.name).is_none())
+    {
+        return;
+    }
+    for (index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
+        let Some(claim) = volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.as_str())
+        else {
+            continue;
+        };
+        let of_model =
+            |model: &api::AIModel| model.spec.source.as_ref().and_then(ModelSource::claim) == Some(claim);
+        let sink = workload.spec.monitoring.as_ref().and_then(|m| m.io_log.as_ref()?.sink.as_ref());
+        let known = facts.namespace.models.values().any(|model| of_model(model))
+            || !data::on_claim(facts, claim).is_empty()
+            || sink.is_some_and(|sink| sink.kind == SinkKind::Volume && sink.ref_.as_deref() == Some(claim))
+            || workload.spec.outputs.iter().any(|o| o.destination.strip_prefix("sink/") == Some(claim));
+        if known {
+            continue;
+        }
+        report
+            .violated(
+                pod.at(format!("spec.volumes[{index}].persistentVolumeClaim.claimName")).value(claim),
+                format!(
+                    "holds nothing that is known: no AIModel and no AIDataset names this claim as its source, and {} does not write \
+                     results or its log there",
+                    Facts::name_of(workload)
+                ),
+            )
+            .under(&["CoP-5.1"])
+            .fix(Fix::Text(format!(
+                "apply an AIModel or AIDataset with spec.source {{kind: pvc, claimName: {claim}}}, or, for results, add \
+                 {{destination: sink/{claim}, sensitivity: SENSITIVITY}} to spec.outputs"
+            )))
+            .may_arrive();
     }
 }
 

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Volume, VolumeProjection};
 
 use crate::api;
 use crate::api::workload::CLOUD_ANNOTATIONS;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, PodFacts, ServiceAccount, Stage, Subject};
 use crate::policy::fix::Fix;
 
@@ -21,11 +21,10 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-2.5", "CoP-6.1", "CoP-2.5-n1"],
     why: "access can be controlled only if each workload has an identity of its own",
     remedy: "set spec.serviceAccountName to the AIWorkload's name and spec.automountServiceAccountToken to false",
-    gaps: &[Gap {
-        provisions: &["CoP-2.5-n1"],
-        missing: "Secrets that hold a token of the account without an end are not looked for, because Secrets are not read",
-    }],
+    gaps: &[],
     limits: &[
+        "a Secret with a token of the account without an end is refused when it is made, by a policy of the API server; one that was \
+         there before is not seen, because Secrets are not read",
         "an identity that a cloud ties to the account's name, without an annotation, is seen by the cloud alone",
     ],
     check: Check::Rule(check),

@@ -77,7 +77,9 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             days.max().is_some_and(|at| facts.now.duration_since(at) <= year)
         });
         if !fresh {
-            short.require(false, || format!("{about} did not confirm within the year that it takes part in one"));
+            short.require(false, || {
+                format!("{about} did not confirm within the year that it takes part in one")
+            });
             short.fix("set confirmedAt in spec.communities of the AIGovernance");
         }
     }

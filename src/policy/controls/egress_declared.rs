@@ -7,13 +7,13 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::network_default_deny::wide_peer_of_egress;
+use super::network_default_deny::{kept, wide_peer_of_egress};
 use crate::api;
 use crate::api::common::Sensitivity;
 use crate::api::workload::{ExternalApi, ServiceUse, SinkKind, WorkloadType};
 use crate::policy::addresses::{self, Whereabouts};
 use crate::policy::containers::ContainerView;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data::Data;
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
@@ -30,10 +30,7 @@ pub(super) const CONTROL: Control = Control {
     why: "an undeclared way out is how prompts, weights and personal data leave unseen",
     remedy: "declare the destination under spec.externalApis with its supplier, data classes and consent, \
         or remove the address from the pod",
-    gaps: &[Gap {
-        provisions: &["CoP-2.3", "CoP-2.5", "NCSC-V2.6"],
-        missing: "whether the network plugin drops undeclared packets is not yet probed",
-    }],
+    gaps: &[],
     limits: &["addresses that an image has built in are not seen, only the network policy stops these"],
     check: Check::Rule(check),
 };
@@ -54,6 +51,11 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                 }
             }
             apis(facts, workload, report);
+        }
+        Subject::Namespace if facts.namespace.governed() => {
+            if let Some(network) = &facts.cluster.network {
+                kept(facts, &[("egress", &network.egress)], report);
+            }
         }
         Subject::Workload(workload) if workload.spec.type_ != WorkloadType::Supporting => {
             apis(facts, workload, report);

@@ -3,8 +3,10 @@
 use crate::api;
 use crate::api::common::Audience;
 use crate::api::workload::{Authentication, Exposure, Tls, WorkloadType};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
-use crate::policy::facts::{Facts, Ingress, Labels, Place, PodFacts, Service, ServicePort, Subject, Way};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{
+    Facts, Ingress, Labels, Place, PodFacts, Route, Service, ServicePort, Subject, Way,
+};
 use crate::policy::fix::Fix;
 use crate::policy::selector;
 
@@ -19,22 +21,12 @@ pub(super) const CONTROL: Control = Control {
     why: "a way in that nobody declared has no audience, no sign-in and no limit",
     remedy: "declare the Service under spec.exposure with audience, authentication, TLS and version, or \
         delete the object that opens it",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-4.6", "CoP-6.1", "NCSC-V2.7"],
-            missing: "routes of the Gateway API are read, the listeners of their Gateways and routes of other kinds than HTTPRoute and \
-         GRPCRoute are not, so their TLS is taken from spec.exposure",
-        },
-        Gap {
-            provisions: &["CoP-4.6", "CoP-6.1", "NCSC-V2.7"],
-            missing: "whether an Ingress or a route asks callers to sign in is taken from spec.exposure",
-        },
-        Gap {
-            provisions: &["CoP-4.6", "CoP-6.1", "NCSC-V2.7"],
-            missing: "a Service whose port is a name is judged with the pods behind it, not when it is applied",
-        },
+    gaps: &[],
+    limits: &[
+        "whether callers are really asked who they are, on the way or in the pod, is taken from spec.exposure: an assessment shows it",
+        "what speaks TLS behind a TCPRoute or a UDPRoute is taken from spec.exposure",
+        "a Service whose port is a name is judged with the pods behind it, which know the number",
     ],
-    limits: &[],
     check: Check::Rule(check),
 };
 
@@ -78,7 +70,9 @@ fn written(facts: &Facts<'_>, way: &Way<'_>, report: &mut Report<'_>) {
                     if leads && selector::contains(&service.selector, labels) {
                         let led = match *way {
                             Way::Ingress(ingress, known) => vec![of_ingress(facts, ingress, known)],
-                            Way::Route(route, _) => vec![of_route(&facts.namespace.name, route)],
+                            Way::Route(key, route) => {
+                                vec![of_route(facts, &facts.namespace.name, key, route)]
+                            }
                             Way::Service(..) => Vec::new(),
                         };
                         led_to(facts, workload, None, (name, service), &led, report);
@@ -93,18 +87,40 @@ fn written(facts: &Facts<'_>, way: &Way<'_>, report: &mut Report<'_>) {
 struct Led {
     /// The object, as a message names it.
     object: String,
-    /// Whether callers may come in the clear.
-    clear: bool,
+    /// By which field callers may come in the clear, how, and what helps.
+    clear: Option<(&'static str, String, &'static str)>,
 }
 
 fn of_ingress(facts: &Facts<'_>, name: &str, ingress: &Ingress) -> Led {
-    Led { object: format!("Ingress {}/{name}", facts.namespace.name), clear: !ingress.tls }
+    let clear = (!ingress.tls).then(|| {
+        let what = "does not cover every host, so callers can come in the clear".to_owned();
+        ("spec.tls", what, "add spec.tls with every host and the Secret of its certificate")
+    });
+    Led { object: format!("Ingress {}/{name}", facts.namespace.name), clear }
 }
 
-/// A route, by `Kind/name`. Whether callers may come in the clear is said by the Gateway, which is not read.
-fn of_route(namespace: &str, key: &str) -> Led {
+/// A route, by `Kind/name`. Whether callers may come in the clear is said by the listeners that it hangs on; without its
+/// Gateway it leads nowhere yet.
+fn of_route(facts: &Facts<'_>, namespace: &str, key: &str, route: &Route) -> Led {
     let (kind, name) = key.split_once('/').unwrap_or(("route", key));
-    Led { object: format!("{kind} {namespace}/{name}"), clear: false }
+    let clear = route.parents.iter().find_map(|parent| {
+        let home = parent.namespace.as_deref().unwrap_or(namespace);
+        let gateway = facts.namespace_named(Some(home))?.gateways.get(&parent.gateway)?;
+        let mut met = gateway.listeners.iter().filter(|listener| {
+            parent.listener.as_ref().is_none_or(|wanted| *wanted == listener.name)
+                && parent.port.is_none_or(|wanted| wanted == listener.port)
+        });
+        let open = met.find(|listener| listener.clear)?;
+        Some((
+            "spec.parentRefs",
+            format!(
+                "hangs on listener {:?} of Gateway {home}/{}, so callers can come in the clear",
+                open.name, parent.gateway
+            ),
+            "name a listener that takes TLS in sectionName of spec.parentRefs",
+        ))
+    });
+    Led { object: format!("{kind} {namespace}/{name}"), clear }
 }
 
 fn at(workload: &api::AIWorkload, index: usize, field: &str) -> Place {
@@ -158,10 +174,10 @@ fn opens(
         facts.cluster.routes_across.iter().filter(|(_, route)| route.leads_to(&home.name, name, false));
     let led: Vec<Led> = ingresses
         .map(|(ingress, known)| of_ingress(facts, ingress, known))
-        .chain(own.map(|(key, _)| of_route(&home.name, key)))
-        .chain(across.filter_map(|(key, _)| {
+        .chain(own.map(|(key, route)| of_route(facts, &home.name, key, route)))
+        .chain(across.filter_map(|(key, route)| {
             let (namespace, key) = key.split_once('/')?;
-            (namespace != home.name).then(|| of_route(namespace, key))
+            (namespace != home.name).then(|| of_route(facts, namespace, key, route))
         }))
         .collect();
     led_to(facts, workload, pod, (name, service), &led, report);
@@ -219,16 +235,11 @@ fn led_to(
         }
         for way in led {
             outward(facts, workload, (number, exposure), &format!("{} leads to it", way.object), report);
-            if way.clear {
+            if let Some((path, what, fix)) = &way.clear {
                 report
-                    .violated(
-                        Place::field(&way.object, "spec.tls"),
-                        "does not cover every host, so callers can come in the clear",
-                    )
+                    .violated(Place::field(&way.object, *path), what.as_str())
                     .under(&["CoP-4.6"])
-                    .fix(Fix::Text(
-                        "add spec.tls with every host and the Secret of its certificate".to_owned(),
-                    ))
+                    .fix(Fix::Text((*fix).to_owned()))
                     .may_arrive();
             }
         }

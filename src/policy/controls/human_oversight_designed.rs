@@ -17,9 +17,7 @@ pub(super) const CONTROL: Control = Control {
     why: "when nobody can stop it, nobody is responsible for it",
     remedy: "set spec.oversight with a mode, a group and a switch, and record OversightTraining",
     gaps: &[],
-    limits: &[
-        "whether people use their switch in time is shown by exercises",
-    ],
+    limits: &["whether people use their switch in time is shown by exercises"],
     check: Check::Rule(check),
 };
 
@@ -114,8 +112,15 @@ fn switch<'a>(facts: &Facts<'a>, workload: &'a AIWorkload, short: &mut Shortfall
         && !tried
     {
         short.require(false, || {
-            format!("names killSwitch {:?}, and {} did not try it", switch.as_str(), Shortfall::name(exercise))
+            format!(
+                "names killSwitch {:?}, and {} did not try it",
+                switch.as_str(),
+                Shortfall::name(exercise)
+            )
         });
-        short.fix(format!("try it, and record an IncidentExercise with {} among facts.exercised", switch.as_str()));
+        short.fix(format!(
+            "try it, and record an IncidentExercise with {} among facts.exercised",
+            switch.as_str()
+        ));
     }
 }

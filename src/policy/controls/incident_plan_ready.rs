@@ -95,9 +95,10 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     short.hint("contractual", vec!["true".to_owned()]);
     if let Some(terms) = short.ask_either(terms, organisation) {
         let yes = Value::Bool(true);
-        let agreed = terms.spec.facts.get("contractual").is_some_and(|value| {
-            *value == yes || value.as_array().is_some_and(|list| list.contains(&yes))
-        });
+        let agreed =
+            terms.spec.facts.get("contractual").is_some_and(|value| {
+                *value == yes || value.as_array().is_some_and(|list| list.contains(&yes))
+            });
         if !agreed && words(terms, "notContractualBecause").is_empty() {
             short.require(false, || {
                 format!("{} neither binds by contract nor says why not", Shortfall::name(terms))

@@ -1,10 +1,12 @@
 //! `interactive-access-blocked`: nobody enters a running pod without break-glass.
 
+use crate::api;
 use crate::api::common::ANNOTATION_BREAK_GLASS;
 use crate::api::workload::WorkloadType;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{EntryFacts, Facts, Place, PodFacts, Subject};
 use crate::policy::fix::{Edit, Fix};
+use crate::policy::hours;
 use crate::policy::rights::{self, Right};
 
 /// Nobody enters a running pod without break-glass.
@@ -17,17 +19,18 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-5.4", "CoP-6.1", "CoP-6.1-n2", "CoP-6.1-n3", "NCSC-O1.2"],
     why: "a shell in the pod reads weights, prompts and data past every other control",
     remedy: "read logs and metrics instead, or ask for an AIExemption that names this control and the pod",
-    gaps: &[Gap {
-        provisions: &["CoP-6.1-n3"],
-        missing: "access outside office hours is not set apart from other access",
-    }],
-    limits: &[],
+    gaps: &[],
+    limits: &["office hours are those of a fixed distance from UTC: summer time is not followed"],
     check: Check::Rule(check),
 };
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
-        Subject::Entry(entry) if facts.namespace.governed() => entered(facts, entry, report),
+        Subject::Entry(entry) if facts.namespace.governed() => {
+            entered(facts, entry, report);
+            at_night(facts, entry, report);
+        }
+        Subject::Profile(profile) => readable(profile, report),
         Subject::Namespace => {
             let right = Right::EnterPods;
             let found = rights::tell(
@@ -85,6 +88,38 @@ fn entered(facts: &Facts<'_>, entry: &EntryFacts<'_>, report: &mut Report<'_>) {
                 )));
         }
         Some(true) => {}
+    }
+}
+
+/// Outside office hours few are there to see what somebody does in a pod.
+fn at_night(facts: &Facts<'_>, entry: &EntryFacts<'_>, report: &mut Report<'_>) {
+    let Some(hours) = hours::outside(facts.settings, facts.now) else { return };
+    report
+        .violated(
+            Place::object(format!("Pod {}/{}", facts.namespace.name, entry.pod)),
+            format!("user {:?} comes outside office hours, which are {hours}", entry.user),
+        )
+        .under(&["CoP-6.1-n3"])
+        .fix(Fix::Text(
+            "come during office hours, or ask for an AIExemption that names this control".to_owned(),
+        ));
+}
+
+/// Hours that cannot be read would hold nobody.
+fn readable(profile: &api::AIProfile, report: &mut Report<'_>) {
+    let Some(text) = profile.spec.parameters.get(hours::PARAMETER) else { return };
+    if hours::Hours::read(text).is_none() {
+        let name = profile.metadata.name.as_deref().unwrap_or_default();
+        report
+            .violated(
+                Place::field(format!("AIProfile {name}"), format!("spec.parameters[{:?}]", hours::PARAMETER))
+                    .value(text),
+                "says no office hours",
+            )
+            .under(&["CoP-6.1-n3"])
+            .fix(Fix::Text(
+                "write days, hours and the distance from UTC, such as Mon-Fri 08:00-18:00 +01:00".to_owned(),
+            ));
     }
 }
 

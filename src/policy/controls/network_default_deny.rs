@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::environment_boundary::along_the_path;
 use crate::api;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
-use crate::policy::facts::{Cluster, Facts, Namespace, Place, PodFacts, Subject};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::facts::{Closing, Cluster, Facts, Namespace, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::selector;
 
@@ -22,11 +22,11 @@ pub(super) const CONTROL: Control = Control {
     why: "network policies add up: a single wide one undoes all the others",
     remedy: "let the operator generate the policies from spec.exposure, spec.services and spec.externalApis, and name \
         peers narrowly in any other",
-    gaps: &[Gap {
-        provisions: &["CoP-6.2", "CoP-6.1", "CoP-5.4", "NCSC-V2.6"],
-        missing: "whether the network plugin enforces policies is not yet probed",
-    }],
-    limits: &["policies of kinds that only some network plugins know are not read"],
+    gaps: &[],
+    limits: &[
+        "policies of kinds that only some network plugins know are not read",
+        "whether policies are kept is tried between pods of the operator, not on every node",
+    ],
     check: Check::Rule(check),
 };
 
@@ -41,6 +41,9 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
         Subject::Namespace => {
             default_deny(facts, report);
+            if let Some(network) = &facts.cluster.network {
+                kept(facts, &[("ingress", &network.ingress), ("egress", &network.egress)], report);
+            }
             for (name, policy) in facts.namespace.network_policies.iter().filter(|(_, p)| !p.generated) {
                 written(facts, name, &policy.spec, Some(facts.cluster), report);
             }
@@ -50,6 +53,40 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         }
         Subject::Pod(pod) => union(facts, pod, report),
         _ => {}
+    }
+}
+
+/// Policies are words until the network plugin keeps them: what was tried on ports that policies close, by direction.
+pub(super) fn kept(facts: &Facts<'_>, tried: &[(&str, &Closing)], report: &mut Report<'_>) {
+    let among = |wanted: fn(&Closing) -> bool| -> Vec<&str> {
+        tried.iter().filter(|(_, closing)| wanted(closing)).map(|(name, _)| *name).collect()
+    };
+    let place = || Place::object(format!("Namespace {}", facts.namespace.name));
+    let open = among(|closing| *closing == Closing::Open);
+    if !open.is_empty() {
+        report
+            .violated(
+                place(),
+                format!(
+                    "the network plugin of this cluster does not keep network policies: {} that a policy closes was open",
+                    open.join(" and ")
+                ),
+            )
+            .fix(Fix::Text("ask those who keep the cluster for a network plugin that keeps network policies".to_owned()))
+            .of_namespace();
+        return;
+    }
+    let unknown = tried.iter().find_map(|(_, closing)| match closing {
+        Closing::Unknown(why) => Some(why),
+        _ => None,
+    });
+    if let Some(why) = unknown {
+        report
+            .unknown(place(), format!("whether network policies are kept here cannot be told: {why}"))
+            .fix(Fix::Text(
+                "see whether the pods of the operator run, and whether networkPolicy.enabled of the chart is on".to_owned(),
+            ))
+            .of_namespace();
     }
 }
 

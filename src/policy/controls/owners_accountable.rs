@@ -23,9 +23,7 @@ pub(super) const CONTROL: Control = Control {
     remedy: "set spec.roles of the AIWorkload and name a user or group in spec.owners for each, and spec.owners.owner of \
         each AIModel, AIDataset and AIPrompt",
     gaps: &[],
-    limits: &[
-        "whether somebody who is named knows of it and has the means",
-    ],
+    limits: &["whether somebody who is named knows of it and has the means"],
     check: Check::Rule(check),
 };
 
@@ -195,11 +193,14 @@ fn confirmed(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<
         let day = day.split('T').next().unwrap_or_default();
         report
             .violated(
-                Place::field(Facts::name_of(workload), "spec.owners.confirmedAt").value(stated.unwrap_or_default()),
+                Place::field(Facts::name_of(workload), "spec.owners.confirmedAt")
+                    .value(stated.unwrap_or_default()),
                 format!("owners were named or confirmed last on {day}, which counts for {days} days"),
             )
             .under(&["NCSC-G5"])
-            .fix(Fix::Text("ask the owners whether they still answer for it, and set spec.owners.confirmedAt".to_owned()))
+            .fix(Fix::Text(
+                "ask the owners whether they still answer for it, and set spec.owners.confirmedAt".to_owned(),
+            ))
             .in_declaration(facts);
     }
 }

@@ -1,7 +1,7 @@
 //! `purpose-and-design-recorded`: need, intended use, alternatives and design choices are on record.
 
-use crate::api::common::Environment;
 use crate::api::AIWorkload;
+use crate::api::common::Environment;
 use crate::api::governance::CompanionCode;
 use crate::api::model::{Acquisition, ModelSourceKind, Origin};
 use crate::api::workload::{Purpose, Role};
@@ -48,16 +48,8 @@ const COMPANIONS: [&str; 2] = ["software-code", "cyber-governance-code"];
 /// One of these beside them: they ask for the same.
 const BASICS: [&str; 4] = ["cyber-essentials", "iso-27001", "nist-csf", "soc-2"];
 /// What else a design is weighed against, as its facts name it.
-const THEMES: [&str; 8] = [
-    "function",
-    "user-experience",
-    "environment",
-    "performance",
-    "assurance",
-    "oversight",
-    "ethics",
-    "law",
-];
+const THEMES: [&str; 8] =
+    ["function", "user-experience", "environment", "performance", "assurance", "oversight", "ethics", "law"];
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let Some(workload) = facts.ai_workload() else { return };
@@ -160,7 +152,8 @@ fn companions<'f, 'a>(facts: &'f Facts<'a>, workload: &AIWorkload) -> Shortfall<
             });
             short.fix("add one to spec.companionCodes of the AIGovernance");
         }
-        let assessed = Question::of("CompanionCodes", About::Organisation(organisation)).with(&["frameworks"]);
+        let assessed =
+            Question::of("CompanionCodes", About::Organisation(organisation)).with(&["frameworks"]);
         let year = jiff::SignedDuration::from_hours(365 * 24);
         let fresh = |code: &&CompanionCode| {
             let at = code.assessed_at.as_deref().and_then(dates::until);

@@ -107,7 +107,10 @@ fn assets(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
     let mut worth = Shortfall::new(facts);
     let mut precious: Option<String> = None;
     let mut risk = Shortfall::new(facts);
-    let mut look = |about: About<'_>, value: Option<&AssetValue>, accepted: Option<&AssetRisk>, on: Stored<'_>| {
+    let mut look = |about: About<'_>,
+                    value: Option<&AssetValue>,
+                    accepted: Option<&AssetRisk>,
+                    on: Stored<'_>| {
         worth.require(value.is_some_and(|v| v.business.is_some() && v.attacker_gain.is_some()), || {
             format!("{about} does not state its worth to the organisation and to an attacker")
         });
@@ -116,7 +119,9 @@ fn assets(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
             let class = on.and_then(|(place, claim)| place.claims.get(claim)?.storage_class.as_deref());
             if let Some(class) = class.filter(|class| !encrypts(facts, class)) {
                 worth.require(false, || {
-                    format!("{about} is worth much, and lies on class {class:?}, which no profile calls encrypted")
+                    format!(
+                        "{about} is worth much, and lies on class {class:?}, which no profile calls encrypted"
+                    )
                 });
                 worth.fix("keep it on a class of the parameter storage.encryptedClasses");
             }

@@ -5,10 +5,11 @@ use serde_json::json;
 
 use crate::api;
 use crate::policy::containers::ContainerView;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::credentials;
-use crate::policy::facts::{Facts, PodFacts};
+use crate::policy::facts::{Facts, Place, PodFacts, Subject, Text};
 use crate::policy::fix::{Edit, Fix};
+use crate::policy::texts::{Found, referred as referred_texts};
 
 /// No credential is written down, and only declared Secrets are referred to.
 pub(super) const CONTROL: Control = Control {
@@ -21,11 +22,12 @@ pub(super) const CONTROL: Control = Control {
     why: "manifests are kept in many places and read by many people, and nobody renews what stands in them",
     remedy: "keep the credential in a Secret, refer to it with secretKeyRef, and name the Secret in spec.secrets of the \
         AIWorkload",
-    gaps: &[Gap {
-        provisions: &["CoP-6.1", "CoP-5.4", "CoP-2.5-n1"],
-        missing: "the contents of ConfigMaps are not read; only variables that take a credential from one are found",
-    }],
-    limits: &["credentials of an unknown shape under a harmless name cannot be told from other text"],
+    gaps: &[],
+    limits: &[
+        "credentials of an unknown shape under a harmless name cannot be told from other text",
+        "a ConfigMap is looked into when it is written, and by the audit where running pods refer to it; a pod that enters is not \
+         held up for it",
+    ],
     check: Check::Rule(check),
 };
 
@@ -33,8 +35,12 @@ pub(super) const CONTROL: Control = Control {
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
+    if let Subject::ConfigMap { name, found } = facts.subject {
+        return map(facts, name, found, report);
+    }
     let Some(pod) = facts.governed_pod() else { return };
     let workload = facts.declaration();
+    texts(facts, pod, report);
     annotations(pod, report);
     for container in &pod.containers {
         for (index, variable) in container.env.iter().enumerate() {
@@ -45,6 +51,52 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     if let Some(workload) = workload {
         for (path, name) in referred(pod) {
             declared(pod, &path, name, workload, report);
+        }
+    }
+}
+
+/// A map that is written holds no credential: everybody who may list maps reads it, and nobody renews it.
+fn map(facts: &Facts<'_>, name: &str, found: &[Found], report: &mut Report<'_>) {
+    for (key, what) in found.iter().filter(|_| facts.namespace.governed()) {
+        report
+            .violated(
+                Place::field(format!("ConfigMap {}/{name}", facts.namespace.name), format!("data[{key:?}]")),
+                format!("holds {what} in plain text"),
+            )
+            .fix(Fix::Text(
+                "keep it in a Secret, let the pod refer to that, and name it in spec.secrets of the AIWorkload".to_owned(),
+            ));
+    }
+}
+
+/// What the pod reads from maps, as far as these were read. The finding is the namespace's: who wrote the map was refused
+/// then, or wrote it before anybody looked.
+fn texts(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    if facts.namespace.texts.is_empty() {
+        return;
+    }
+    for (path, name) in referred_texts(&pod.containers, pod.spec) {
+        match facts.namespace.texts.get(name) {
+            Some(Text::Read(found)) => {
+                for (key, what) in found {
+                    report
+                        .violated(pod.at(&path).value(name), format!("is a ConfigMap that holds {what} under {key:?}"))
+                        .fix(Fix::Text(format!(
+                            "keep it in a Secret, refer to that and name it in spec.secrets, then take {key:?} out of the \
+                             ConfigMap, and renew the credential"
+                        )))
+                        .of_namespace();
+                }
+            }
+            Some(Text::Unread(why)) => {
+                report
+                    .unknown(
+                        pod.at(&path).value(name),
+                        format!("is a ConfigMap that could not be read: {why}"),
+                    )
+                    .of_namespace();
+            }
+            None => {}
         }
     }
 }

@@ -3,9 +3,9 @@
 
 use crate::api::common::Audience;
 use crate::api::evidence::EvidenceResult;
-use crate::api::{AIEvidence, AIWorkload};
 use crate::api::model::ModelKind;
 use crate::api::workload::DatasetPurpose;
+use crate::api::{AIEvidence, AIWorkload};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, By, Question, Shortfall, fails, kind, unnamed, words};
@@ -23,9 +23,7 @@ pub(super) const CONTROL: Control = Control {
     remedy: "have the composition assessed and record SecurityAssessment evidence for its digests; an image may carry its \
         assessment as an attestation that a trust rule asks for",
     gaps: &[],
-    limits: &[
-        "what an assessment looked for is read by its headings",
-    ],
+    limits: &["what an assessment looked for is read by its headings"],
     check: Check::Rule(check),
 };
 

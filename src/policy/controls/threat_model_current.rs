@@ -117,7 +117,8 @@ const EVERYDAY: [&str; 18] = [
     "supply-chain",
 ];
 /// What comes in sideways, as MITRE ATLAS numbers it: injection through content, and poisoned data and stores.
-const SIDEWAYS: [&str; 6] = ["AML.T0051.001", "AML.T0020", "AML.T0019", "AML.T0059", "AML.T0070", "AML.T0010.002"];
+const SIDEWAYS: [&str; 6] =
+    ["AML.T0051.001", "AML.T0020", "AML.T0019", "AML.T0059", "AML.T0070", "AML.T0010.002"];
 
 /// Whether a route is told by a name that others know: a number of a public list, or an everyday name.
 fn is_known(route: &str) -> bool {

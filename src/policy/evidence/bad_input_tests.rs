@@ -39,7 +39,11 @@ fn asked(patch: &Value, status: Option<AIEvidenceStatus>) -> Vec<Finding> {
     bench.with_facts(Subject::Namespace, |facts| {
         let mut short = Shortfall::new(facts);
         short.ask(Question::of("ThreatModel", About::Workload(&bench.namespace.workloads["chat"])));
-        short.tell(&mut Report::new(control("threat-model-current"), &mut findings), Place::default(), &["CoP-3.1"]);
+        short.tell(
+            &mut Report::new(control("threat-model-current"), &mut findings),
+            Place::default(),
+            &["CoP-3.1"],
+        );
     });
     findings
 }
@@ -102,10 +106,7 @@ fn a_lineage_that_runs_in_a_circle_ends() {
     bench.with_facts(Subject::Namespace, |facts| {
         let lineage = crate::policy::data::lineage(facts, facts.namespace, &facts.namespace.models["a"]);
         assert_eq!(lineage.models, ["a", "b"]);
-        assert_eq!(
-            lineage.endless.as_deref(),
-            Some("AIModel chat-prod/a is, over others, its own base")
-        );
+        assert_eq!(lineage.endless.as_deref(), Some("AIModel chat-prod/a is, over others, its own base"));
     });
     let found = bench.of_workload(control("dataset-boundary"));
     assert!(lines(&found).iter().any(|line| line.contains("its own base")), "{:#?}", lines(&found));
@@ -127,8 +128,12 @@ fn what_the_operator_found_of_a_document_decides() {
     assert_says(&asked(&at, None), "has not been read [unknown]");
     assert!(asked(&at, status(DocumentState::Same, None, None)).is_empty());
     assert_says(&asked(&at, status(DocumentState::Altered, Some(&other), None)), "its ref holds sha256:bbbb");
-    let gone = status(DocumentState::Missing, None, Some("registry \"registry.example\" has no such artifact"));
-    assert_says(&asked(&at, gone), "has no document any more: registry \"registry.example\" has no such artifact");
+    let gone =
+        status(DocumentState::Missing, None, Some("registry \"registry.example\" has no such artifact"));
+    assert_says(
+        &asked(&at, gone),
+        "has no document any more: registry \"registry.example\" has no such artifact",
+    );
     let silent = status(DocumentState::Unreachable, None, Some("no answer"));
     assert_says(&asked(&at, silent), "is not compared: no answer [unknown]");
     let bound = json!({"ref": format!("oci://registry.example/documents/a@{DIGEST}")});

@@ -87,7 +87,8 @@ pub(super) fn known(evidence: &AIEvidence, at: &str, digest: &str, place: &Names
         Err(why) => Known::Missing(format!("its ref {why}")),
         Ok(Reference::Elsewhere) => Known::Same,
         Ok(Reference::ConfigMap(name, key)) => {
-            let here = place.config_maps.get(name).map(|map| &map.digests).or_else(|| place.documents.get(name));
+            let here =
+                place.config_maps.get(name).map(|map| &map.digests).or_else(|| place.documents.get(name));
             match (here, told()) {
                 (Some(digests), _) => digests.get(key).map_or_else(
                     || Known::Missing(format!("ConfigMap {name:?} has no key {key:?}")),

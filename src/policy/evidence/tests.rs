@@ -281,7 +281,10 @@ fn itself(patch: &Value, user: Option<&str>) -> Vec<Finding> {
     let bench = Bench::new("production", "internal");
     let object = json!({"metadata": {"name": "a", "namespace": NAMESPACE}, "spec": merged(sound(), patch)});
     let evidence: AIEvidence = read(object);
-    let subject = crate::policy::facts::EvidenceFacts { user, ..crate::policy::facts::EvidenceFacts::recorded(&evidence) };
+    let subject = crate::policy::facts::EvidenceFacts {
+        user,
+        ..crate::policy::facts::EvidenceFacts::recorded(&evidence)
+    };
     let control = ALL.iter().copied().find(|control| control.id == "enforcement-integrity").unwrap();
     bench.judge(control, Subject::Evidence(subject))
 }

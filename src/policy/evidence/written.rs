@@ -68,7 +68,12 @@ pub fn judge_itself(facts: &Facts<'_>, subject: &EvidenceFacts<'_>, report: &mut
     }
     if let Some((key, length)) = overlong(&spec.facts) {
         let what = format!("has {length} entries, of which no more than {MOST_WORDS} are read");
-        wrong(&format!("facts.{key}"), "", what, "name what programs compare, and leave the rest to the document");
+        wrong(
+            &format!("facts.{key}"),
+            "",
+            what,
+            "name what programs compare, and leave the rest to the document",
+        );
     }
     let signed = subject.statement.map(|statement| statement.state);
     if signed == Some(StatementState::Failed) {
@@ -84,7 +89,12 @@ pub fn judge_itself(facts: &Facts<'_>, subject: &EvidenceFacts<'_>, report: &mut
         && !later
     {
         let what = format!("is not {user:?}, who records it: nobody vouches in the name of another");
-        wrong("attestedBy", person, what, "let that person record it, or sign it and add the signature as spec.attestation");
+        wrong(
+            "attestedBy",
+            person,
+            what,
+            "let that person record it, or sign it and add the signature as spec.attestation",
+        );
     }
 }
 

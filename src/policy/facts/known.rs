@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::Labels;
 use crate::api::{self, Environment, Sensitivity};
+use crate::policy::texts::Found;
 
 /// Everything known of the cluster that is not the subject.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub struct Cluster {
     pub has_traffic_policies: bool,
     /// Routes that lead to a Service of another namespace than their own, by `namespace/Kind/name`.
     pub routes_across: BTreeMap<String, Route>,
+    /// Whether network policies are kept here; `None` where nobody tries, as in files and in the webhook.
+    pub network: Option<Network>,
     /// The datasets that Secrets open, as namespace and name, by the namespace and the name of the Secret.
     pub opened_by: BTreeMap<(String, String), BTreeSet<(String, String)>>,
     /// Whether this cluster has the kind of alert rules.
@@ -40,6 +43,26 @@ pub struct Cluster {
     pub trail_exported: Option<bool>,
     /// AI outside governed namespaces, as `namespace/pod: reason`, bounded.
     pub undeclared: Vec<String>,
+}
+
+/// Whether the network plugin keeps network policies, by direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// What is closed to those who would come in.
+    pub ingress: Closing,
+    /// What is closed to those who would go out.
+    pub egress: Closing,
+}
+
+/// What came of a try at a port that a policy closes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// It is closed.
+    Closed,
+    /// It is open all the same.
+    Open,
+    /// Nobody knows; why.
+    Unknown(&'static str),
 }
 
 /// Something wrong with the enforcement itself.
@@ -85,6 +108,8 @@ pub struct Namespace {
     /// Digests of all other `ConfigMaps` by name and key, where the world is made of files; in a cluster the status of
     /// evidence says what became of its document.
     pub documents: BTreeMap<String, BTreeMap<String, String>>,
+    /// What was found in other `ConfigMaps` that pods refer to, where they were read.
+    pub texts: BTreeMap<String, Text>,
     /// ServiceAccounts by name.
     pub service_accounts: BTreeMap<String, ServiceAccount>,
     /// NetworkPolicies by name.
@@ -101,6 +126,8 @@ pub struct Namespace {
     pub ingresses: BTreeMap<String, Ingress>,
     /// Routes of the Gateway API by `Kind/name`.
     pub routes: BTreeMap<String, Route>,
+    /// Gateways by name.
+    pub gateways: BTreeMap<String, Gateway>,
     /// Policies of Envoy Gateway on the traffic of routes and gateways, by name.
     pub traffic_policies: BTreeMap<String, TrafficPolicy>,
     /// What is open for longer than it may be; bounded, and known to the audit alone.
@@ -197,6 +224,15 @@ pub struct ConfigMap {
     pub digests: BTreeMap<String, String>,
 }
 
+/// What came of reading a `ConfigMap` that pods refer to. Its text is not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// The keys that hold credentials.
+    Read(Vec<Found>),
+    /// It could not be read; why.
+    Unread(String),
+}
+
 /// What is known of a NetworkPolicy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkPolicy {
@@ -254,13 +290,46 @@ pub struct Ingress {
     pub limits: Labels,
 }
 
-/// What is known of a route of the Gateway API (`HTTPRoute`, `GRPCRoute`).
+/// What is known of a Gateway: its listeners.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gateway {
+    /// What it listens on.
+    pub listeners: Vec<Listener>,
+}
+
+/// A listener of a Gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name.
+    pub name: String,
+    /// Its port.
+    pub port: i64,
+    /// Whether it takes calls in the clear: protocol HTTP.
+    pub clear: bool,
+}
+
+/// What a route hangs on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parent {
+    /// Namespace of the Gateway, that of the route unless stated.
+    pub namespace: Option<String>,
+    /// Name of the Gateway.
+    pub gateway: String,
+    /// The listener; all of them unless stated.
+    pub listener: Option<String>,
+    /// The port of the listeners; any unless stated.
+    pub port: Option<i64>,
+}
+
+/// What is known of a route of the Gateway API (`HTTPRoute`, `GRPCRoute`, `TLSRoute`, `TCPRoute`, `UDPRoute`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Route {
     /// The Services that it leads to: namespace, `None` for its own, and name.
     pub backends: Vec<(Option<String>, String)>,
     /// The Gateways of its own namespace that it hangs on.
     pub gateways: Vec<String>,
+    /// Every Gateway that it hangs on, with the listener.
+    pub parents: Vec<Parent>,
 }
 
 impl Route {

@@ -23,17 +23,23 @@ fn written(roster: &Value, model: &str, user: &'static str, groups: &[&str]) -> 
 
 #[test]
 fn a_model_of_developers_is_written_by_who_is_trained() {
-    let entry = |who: Value, course: &str, day: &str| json!({"subject": who, "course": course, "completedAt": day});
+    let entry =
+        |who: Value, course: &str, day: &str| json!({"subject": who, "course": course, "completedAt": day});
     let both = |who: &Value, day: &str| {
-        json!([entry(who.clone(), "SecureCodingTraining", day), entry(who.clone(), "MLCharacteristicsTraining", day)])
+        json!([
+            entry(who.clone(), "SecureCodingTraining", day),
+            entry(who.clone(), "MLCharacteristicsTraining", day)
+        ])
     };
     let (dev, team) = (json!({"user": "dev"}), json!({"group": "model-team"}));
     assert!(written(&both(&dev, "2025-10-01"), "m", "dev", &[]).is_empty());
     assert!(written(&both(&team, "2025-10-01"), "m", "dev", &["x", "model-team"]).is_empty());
     assert_eq!(
         written(&json!([entry(dev.clone(), "SecureCodingTraining", "2025-10-01")]), "m", "dev", &[]),
-        ["AIModel chat-prod/m: is written by \"dev\", for whom no current MLCharacteristicsTraining is on the roster of \
-          AIGovernance \"acme\""]
+        [
+            "AIModel chat-prod/m: is written by \"dev\", for whom no current MLCharacteristicsTraining is on the roster of \
+          AIGovernance \"acme\""
+        ]
     );
     assert_eq!(written(&both(&dev, "2024-10-01"), "m", "dev", &[]).len(), 2, "it has ended");
     assert_eq!(written(&json!([]), "m", "system:serviceaccount:ci:deployer", &[]).len(), 2);

@@ -89,6 +89,7 @@ fn a_route_leads_to_those_who_sign_in() {
     let route = |home: Option<&str>| Route {
         backends: vec![(home.map(str::to_owned), "chat".to_owned())],
         gateways: vec!["front".to_owned()],
+        parents: Vec::new(),
     };
     let mut bench = served(&api(), |_| {});
     bench.namespace.routes.insert("HTTPRoute/chat".to_owned(), route(None));

@@ -12,7 +12,9 @@ fn lifted(user: &'static str, groups: &[&str], incident: &Value) -> Vec<String> 
         json!({"selector": {"matchLabels": {"app": "chat"}}, "type": "inference", "lifecycle": {"state": state},
                "owners": {"accountable": {"user": "j.doe"}, "incident": incident}})
     };
-    let object = |spec: Value| -> AIWorkload { read(json!({"metadata": {"name": "chat", "namespace": NAMESPACE}, "spec": spec})) };
+    let object = |spec: Value| -> AIWorkload {
+        read(json!({"metadata": {"name": "chat", "namespace": NAMESPACE}, "spec": spec}))
+    };
     let mut bench = Bench::new("production", "internal");
     bench.requester = Some(Requester {
         user,
@@ -20,7 +22,10 @@ fn lifted(user: &'static str, groups: &[&str], incident: &Value) -> Vec<String> 
         former: Some(Box::leak(Box::new(object(declared("Quarantined"))))),
     });
     // Whoever lifts it names himself as the one who acts: that does not count.
-    let now = object(merged(declared("Active"), &json!({"owners": {"incident": {"user": user, "contact": "tel:1"}}})));
+    let now = object(merged(
+        declared("Active"),
+        &json!({"owners": {"incident": {"user": user, "contact": "tel:1"}}}),
+    ));
     let found = bench.judge(&CONTROL, Subject::Workload(&now));
     lines(&found).into_iter().filter(|line| line.contains("quarantine")).collect()
 }
@@ -31,7 +36,9 @@ fn a_quarantine_is_lifted_by_those_who_act_in_incidents() {
     assert!(lifted("k.lee", &["responders"], &group).is_empty());
     assert_eq!(
         lifted("dev", &["team"], &group),
-        ["AIWorkload chat-prod/chat spec.lifecycle.state: the quarantine is lifted by \"dev\", and \"responders\" acts in incidents"]
+        [
+            "AIWorkload chat-prod/chat spec.lifecycle.state: the quarantine is lifted by \"dev\", and \"responders\" acts in incidents"
+        ]
     );
     assert!(lifted("k.lee", &[], &json!({"user": "k.lee", "contact": "tel:1"})).is_empty());
     assert!(lifted("dev", &[], &json!({"contact": "tel:1"})).is_empty(), "nobody is named");

@@ -6,7 +6,7 @@ use super::CONTROL;
 use crate::policy::control::Mode;
 use crate::policy::decide::Enforcement;
 use crate::policy::facts::{EntryFacts, Subject};
-use crate::policy::testing::{Bench, assert_fixed, assert_lines};
+use crate::policy::testing::{Bench, assert_fixed, assert_lines, lines};
 
 fn entered(may: Option<bool>, reason: Option<&str>) -> Vec<crate::policy::Finding> {
     let bench = Bench::new("production", "internal");
@@ -63,4 +63,31 @@ fn a_terminal_that_waits_is_closed() {
     assert_fixed(&bench, &CONTROL, &pod, &json!({}));
     let notebook = Bench::new("research", "internal").workload(&json!({"type": "notebook"}));
     assert_lines(&notebook.of_pod(&CONTROL, &pod), &[]);
+}
+
+#[test]
+fn outside_office_hours_an_entry_is_told_apart() {
+    let mut bench = Bench::new("production", "internal");
+    let judged = |bench: &Bench| {
+        let entry = EntryFacts {
+            way: "exec",
+            pod: "chat-1",
+            user: "ada",
+            may: Some(true),
+            reason: Some("INC-7 is being looked into"),
+            workload: None,
+        };
+        lines(&bench.judge(&CONTROL, Subject::Entry(entry)))
+    };
+    assert_eq!(judged(&bench), [""; 0]);
+    // The clock of these tests stands on a Thursday at midnight.
+    bench.settings.parameters.insert("officeHours".to_owned(), vec!["Mon-Fri 08:00-18:00 +01:00".to_owned()]);
+    assert_eq!(
+        judged(&bench),
+        [
+            "Pod chat-prod/chat-1: user \"ada\" comes outside office hours, which are Mon-Fri 08:00-18:00 +01:00"
+        ]
+    );
+    bench.settings.parameters.insert("officeHours".to_owned(), vec!["Mon-Fri 00:00-18:00".to_owned()]);
+    assert_eq!(judged(&bench), [""; 0]);
 }

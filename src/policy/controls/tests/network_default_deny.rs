@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::CONTROL;
-use crate::policy::facts::Subject;
+use crate::policy::facts::{Closing, Network, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::testing::{Bench, assert_lines, lines, namespace, read};
 
@@ -201,4 +201,28 @@ fn the_removal_of_each_wide_rule_mends_the_policy() {
         assert!(finding.fix.unwrap().apply(&mut object));
     }
     assert_eq!(of_policy(&bench, object["spec"].clone()), [""; 0]);
+}
+
+#[test]
+fn policies_that_nothing_keeps_are_told() {
+    let closed = json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"]});
+    let mut bench = bench().policy("portcullis-default-deny", true, closed);
+    let mut judged = |ingress: Closing, egress: Closing| {
+        bench.cluster.network = Some(Network { ingress, egress });
+        lines(&bench.judge(&CONTROL, Subject::Namespace))
+    };
+    assert_eq!(judged(Closing::Closed, Closing::Closed), [""; 0]);
+    assert_eq!(
+        judged(Closing::Open, Closing::Open),
+        [
+            "Namespace chat-prod: the network plugin of this cluster does not keep network policies: ingress and egress that a policy \
+          closes was open [namespace]"
+        ]
+    );
+    assert_eq!(
+        judged(Closing::Closed, Closing::Unknown("it was not tried yet")),
+        [
+            "Namespace chat-prod: whether network policies are kept here cannot be told: it was not tried yet [unknown] [namespace]"
+        ]
+    );
 }

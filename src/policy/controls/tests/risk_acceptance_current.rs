@@ -28,7 +28,8 @@ fn register(bench: Bench, risks: &Value) -> Bench {
 #[test]
 fn a_treatment_that_is_not_kept_is_none() {
     let judged = |control: &str| {
-        let bench = register(bench(&json!({})), &json!([{"id": "R1", "level": "high", "controls": [control]}]));
+        let bench =
+            register(bench(&json!({})), &json!([{"id": "R1", "level": "high", "controls": [control]}]));
         lines(&bench.of_workload(&CONTROL))
     };
     // A public way in without authentication is declared, and the risk is said to be treated by exposure-declared.
@@ -48,8 +49,10 @@ fn sensitive_data_behind_a_public_way_in_makes_it_critical() {
     let found = lines(&register(learnt, &json!([{"id": "R1", "level": "low"}])).of_workload(&CONTROL));
     assert_eq!(
         found,
-        ["AIWorkload chat-prod/chat spec.criticality \"standard\": does not fit the public exposure \"api\" of confidential \
-          data, which AIDataset chat-prod/d holds [may arrive]"]
+        [
+            "AIWorkload chat-prod/chat spec.criticality \"standard\": does not fit the public exposure \"api\" of confidential \
+          data, which AIDataset chat-prod/d holds [may arrive]"
+        ]
     );
     let apart = register(bench(&json!({})), &json!([{"id": "R1", "level": "low"}]));
     assert!(lines(&apart.of_workload(&CONTROL)).is_empty());
@@ -57,7 +60,8 @@ fn sensitive_data_behind_a_public_way_in_makes_it_critical() {
 
 #[test]
 fn what_is_worth_much_is_guarded() {
-    let precious = bench(&json!({"value": {"business": "high"}, "source": {"kind": "pvc", "claimName": "w"}}));
+    let precious =
+        bench(&json!({"value": {"business": "high"}, "source": {"kind": "pvc", "claimName": "w"}}));
     let mut precious = register(precious, &json!([{"id": "R1", "level": "low"}]));
     let claim = crate::policy::facts::Claim { storage_class: Some("plain".to_owned()), ..Default::default() };
     precious.namespace.claims.insert("w".to_owned(), claim);
@@ -65,7 +69,9 @@ fn what_is_worth_much_is_guarded() {
     let found = lines(&precious.of_workload(&CONTROL));
     assert_eq!(
         found,
-        ["AIWorkload chat-prod/chat: AIModel \"m\" is worth much, and lies on class \"plain\", which no profile calls \
-          encrypted [may arrive]"]
+        [
+            "AIWorkload chat-prod/chat: AIModel \"m\" is worth much, and lies on class \"plain\", which no profile calls \
+          encrypted [may arrive]"
+        ]
     );
 }

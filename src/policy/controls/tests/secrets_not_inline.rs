@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::CONTROL;
+use crate::policy::facts::Text;
 use crate::policy::testing::{Bench, assert_fixed, assert_lines};
 
 fn bench() -> Bench {
@@ -156,4 +157,28 @@ fn abuse_023_undeclared_secrets_are_refused_wherever_they_are_named() {
     assert_lines(&undeclared.of_pod(&CONTROL, &pod), &[]);
     let none: Value = json!({"containers": []});
     assert_lines(&bench().of_pod(&CONTROL, &none), &[]);
+}
+
+#[test]
+fn what_the_audit_read_of_maps_is_told_of_the_pods_that_refer_to_them() {
+    let mut bench = Bench::new("production", "internal").workload(&json!({}));
+    let pod = json!({"containers": [{"name": "a", "envFrom": [{"configMapRef": {"name": "settings"}}]}]});
+    assert_lines(&bench.of_pod(&CONTROL, &pod), &[]);
+    let found = vec![("app.yaml".to_owned(), "a private key")];
+    bench.namespace.texts.insert("settings".to_owned(), Text::Read(found));
+    assert_lines(
+        &bench.of_pod(&CONTROL, &pod),
+        &[
+            "spec.containers[0].envFrom[0].configMapRef.name \"settings\": is a ConfigMap that holds a private key under \"app.yaml\" \
+           [namespace]",
+        ],
+    );
+    bench.namespace.texts.insert("settings".to_owned(), Text::Unread("forbidden".to_owned()));
+    assert_lines(
+        &bench.of_pod(&CONTROL, &pod),
+        &[
+            "spec.containers[0].envFrom[0].configMapRef.name \"settings\": is a ConfigMap that could not be read: forbidden [unknown] \
+           [namespace]",
+        ],
+    );
 }

@@ -27,8 +27,10 @@ fn data_that_a_model_learnt_from_counts() {
     assert!(judged(&json!({}), &json!([]), &json!([])).is_empty());
     assert_eq!(
         judged(&json!({}), &json!([{"dataset": "d"}]), &json!([])),
-        ["AIWorkload chat-prod/chat: ThreatModel \"tm\" assumes internal data, and there is restricted data, AIDataset \
-          chat-prod/d [may arrive]"]
+        [
+            "AIWorkload chat-prod/chat: ThreatModel \"tm\" assumes internal data, and there is restricted data, AIDataset \
+          chat-prod/d [may arrive]"
+        ]
     );
 }
 
@@ -42,7 +44,9 @@ fn each_action_has_a_worst_case() {
 
 #[test]
 fn routes_have_names_that_others_know() {
-    for route in ["AML.T0051.001", "T1078", "T1078.004", "CAPEC-94", "CWE-77", "LLM01", "LLM01:2025", "extraction"] {
+    for route in
+        ["AML.T0051.001", "T1078", "T1078.004", "CAPEC-94", "CWE-77", "LLM01", "LLM01:2025", "extraction"]
+    {
         assert!(is_known(route), "{route}");
     }
     for route in ["AML.", "AML.Tx", "T", "The back door", "capec-94", "LLM", "extraction "] {
