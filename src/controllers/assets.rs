@@ -82,7 +82,15 @@ impl Assets {
         synced: Condition,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { client, world, signatures, synced, metrics, agenda: Agenda::default(), layers: Layers::default() }
+        Self {
+            client,
+            world,
+            signatures,
+            synced,
+            metrics,
+            agenda: Agenda::default(),
+            layers: Layers::default(),
+        }
     }
 
     /// Works until it is dropped.

@@ -123,6 +123,9 @@ fn mitigations(
         cluster: facts.cluster,
         settings: facts.settings,
         composition: OnceCell::new(),
+        holders: Vec::new(),
+        requester: None,
+        may_stop: None,
     };
     for (index, id) in spec.mitigations.iter().enumerate() {
         let place = || at(&format!("mitigations[{index}]")).value(id);

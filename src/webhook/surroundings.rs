@@ -45,7 +45,8 @@ impl Judge {
         reaches: &[Reach],
     ) -> Answer {
         let via = match reaches.first() {
-            None => return Answer::allow(),
+            // People hold no identity of an AI workload.
+            None | Some(Reach::Holders(_) | Reach::Group(..)) => return Answer::allow(),
             Some(Reach::Account(..)) => Via::Account,
             Some(Reach::Namespace(_)) => Via::NamespaceGroup,
             Some(Reach::AllAccounts) => Via::AllAccounts,

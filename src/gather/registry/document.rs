@@ -7,7 +7,7 @@ use super::lookup::{self, Hints};
 use super::oci::{BUNDLE_TYPE, Manifest, object};
 use crate::policy::image::ImageRef;
 
-const MANIFEST: Kind = Kind { what: "a manifest", limit: 4 << 20, redirects: false };
+const MANIFEST: Kind = Kind { what: "a manifest", limit: 4 << 20, redirects: false, from: None };
 const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
 /// Layers that are looked at: an artifact with more is no document.
@@ -42,7 +42,7 @@ pub(super) async fn read(
 
 /// Bundles that are read of one artifact.
 const MAX_BUNDLES: usize = 16;
-const BUNDLE: Kind = Kind { what: "a bundle", limit: 1 << 20, redirects: true };
+const BUNDLE: Kind = Kind { what: "a bundle", limit: 1 << 20, redirects: true, from: None };
 
 /// The bundles that refer to `image`.
 pub(super) async fn bundles(

@@ -107,35 +107,34 @@ fn assets(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
     let mut worth = Shortfall::new(facts);
     let mut precious: Option<String> = None;
     let mut risk = Shortfall::new(facts);
-    let mut look = |about: About<'_>,
-                    value: Option<&AssetValue>,
-                    accepted: Option<&AssetRisk>,
-                    on: Stored<'_>| {
-        worth.require(value.is_some_and(|v| v.business.is_some() && v.attacker_gain.is_some()), || {
-            format!("{about} does not state its worth to the organisation and to an attacker")
-        });
-        if value.is_some_and(|v| v.business == Some(Level::High) || v.attacker_gain == Some(Level::High)) {
-            precious.get_or_insert_with(|| about.to_string());
-            let class = on.and_then(|(place, claim)| place.claims.get(claim)?.storage_class.as_deref());
-            if let Some(class) = class.filter(|class| !encrypts(facts, class)) {
-                worth.require(false, || {
+    let mut look =
+        |about: About<'_>, value: Option<&AssetValue>, accepted: Option<&AssetRisk>, on: Stored<'_>| {
+            worth.require(value.is_some_and(|v| v.business.is_some() && v.attacker_gain.is_some()), || {
+                format!("{about} does not state its worth to the organisation and to an attacker")
+            });
+            if value.is_some_and(|v| v.business == Some(Level::High) || v.attacker_gain == Some(Level::High))
+            {
+                precious.get_or_insert_with(|| about.to_string());
+                let class = on.and_then(|(place, claim)| place.claims.get(claim)?.storage_class.as_deref());
+                if let Some(class) = class.filter(|class| !encrypts(facts, class)) {
+                    worth.require(false, || {
                     format!(
                         "{about} is worth much, and lies on class {class:?}, which no profile calls encrypted"
                     )
                 });
-                worth.fix("keep it on a class of the parameter storage.encryptedClasses");
+                    worth.fix("keep it on a class of the parameter storage.encryptedClasses");
+                }
             }
-        }
-        let until = accepted.and_then(|risk| risk.review_by.as_deref());
-        let by = accepted.and_then(|risk| risk.accepted_by.as_deref());
-        risk.require(by.is_some() && until.is_some(), || {
-            format!("nobody accepted the risk of {about} until a day")
-        });
-        if let Some(text) = until {
-            let holds = dates::until(text).is_some_and(|end| end >= facts.now);
-            risk.require(holds, || format!("the risk of {about} was accepted until {text}"));
-        }
-    };
+            let until = accepted.and_then(|risk| risk.review_by.as_deref());
+            let by = accepted.and_then(|risk| risk.accepted_by.as_deref());
+            risk.require(by.is_some() && until.is_some(), || {
+                format!("nobody accepted the risk of {about} until a day")
+            });
+            if let Some(text) = until {
+                let holds = dates::until(text).is_some_and(|end| end >= facts.now);
+                risk.require(holds, || format!("the risk of {about} was accepted until {text}"));
+            }
+        };
     for model in spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
         let claim = model.spec.source.as_ref().and_then(|source| source.claim());
         let on = claim.map(|claim| (facts.namespace, claim));
