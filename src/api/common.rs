@@ -19,6 +19,8 @@ pub const LABEL_SENSITIVITY: &str = "portcullis.dev/sensitivity";
 pub const LABEL_WORKLOAD: &str = "portcullis.dev/workload";
 /// The label of a `ConfigMap` that holds prompts; only those that carry it are read.
 pub const LABEL_PROMPT: &str = "portcullis.dev/prompt";
+/// Label of a `ConfigMap` with settings of programs: its values become part of the digest that an assessment covers.
+pub const LABEL_SETTINGS: &str = "portcullis.dev/settings";
 /// The annotation of a pod that says why somebody breaks the glass to enter it.
 pub const ANNOTATION_BREAK_GLASS: &str = "portcullis.dev/break-glass";
 /// The usual label that names the manager of an object.

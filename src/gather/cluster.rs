@@ -7,7 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::Stream;
 use k8s_openapi::api::core::v1::{
-    ConfigMap, LimitRange, Namespace, PersistentVolumeClaim, ResourceQuota, Service, ServiceAccount,
+    ConfigMap, LimitRange, Namespace, PersistentVolume, PersistentVolumeClaim, ResourceQuota, Service,
+    ServiceAccount,
 };
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
@@ -60,7 +61,7 @@ impl Feed {
     /// error; what was known stays known meanwhile.
     pub fn start(&self, client: &Client) {
         // Counted before any watch can finish, so that an early one cannot declare the whole synced.
-        self.synced.waiting.store(36, Ordering::SeqCst);
+        self.synced.waiting.store(38, Ordering::SeqCst);
         // Nobody asks before the whole is synced; from then on a right that is not here does not exist.
         self.world.write().unwrap_or_else(PoisonError::into_inner).rbac.complete();
         self.metadata::<Namespace>(client, Kind::Namespace, |meta| {
@@ -83,6 +84,7 @@ impl Feed {
         self.whole::<api::AISupplier>(client, Kind::Supplier, |o| Object::Supplier(Box::new(o)));
         self.whole::<api::AIGovernance>(client, Kind::Governance, |o| Object::Governance(Box::new(o)));
         self.whole::<PersistentVolumeClaim>(client, Kind::Claim, |o| Object::Claim(Box::new(o)));
+        self.whole::<PersistentVolume>(client, Kind::Volume, |o| Object::Volume(Box::new(o)));
         self.config_maps(client);
         self.whole::<api::AIExemption>(client, Kind::Exemption, |o| Object::Exemption(Box::new(o)));
         self.whole::<api::AITrustPolicy>(client, Kind::TrustPolicy, |o| Object::TrustPolicy(Box::new(o)));
@@ -156,11 +158,16 @@ impl Feed {
         self.spawn(kind, events.default_backoff(), wrap);
     }
 
-    /// Only `ConfigMaps` with prompts, and of these only the digests are kept.
+    /// Only `ConfigMaps` with prompts or settings, and of these only the digests are kept.
     fn config_maps(&self, client: &Client) {
-        let config = watcher::Config::default().labels(api::common::LABEL_PROMPT);
-        let events = watch(Api::<ConfigMap>::all(client.clone()), config);
-        self.spawn(Kind::ConfigMap, events.default_backoff(), |o| Object::ConfigMap(Box::new(o)));
+        let labelled = |label| {
+            let config = watcher::Config::default().labels(label);
+            watch(Api::<ConfigMap>::all(client.clone()), config).default_backoff()
+        };
+        let prompts = labelled(api::common::LABEL_PROMPT);
+        self.spawn(Kind::ConfigMap, prompts, |o| Object::ConfigMap(Box::new(o)));
+        let settings = labelled(api::common::LABEL_SETTINGS);
+        self.spawn(Kind::SettingsMap, settings, |o| Object::SettingsMap(Box::new(o)));
     }
 
     /// A kind that exists only where its maker is installed; its absence is an answer too.
@@ -311,7 +318,8 @@ impl Kind {
             Self::Supplier => "aisuppliers",
             Self::Governance => "aigovernances",
             Self::Claim => "persistentvolumeclaims",
-            Self::ConfigMap => "configmaps",
+            Self::Volume => "persistentvolumes",
+            Self::ConfigMap | Self::SettingsMap => "configmaps",
             Self::Exemption => "aiexemptions",
             Self::TrustPolicy => "aitrustpolicies",
             Self::Profile => "aiprofiles",

@@ -267,15 +267,24 @@ impl Manifests {
             ("resource.k8s.io", "ResourceClaim") => return keep(world, Object::DeviceClaim, value, kind),
             ("resource.k8s.io", _) => return keep(world, Object::DeviceTemplate, value, kind),
             ("", "PersistentVolumeClaim") => return keep(world, Object::Claim, value, kind),
-            ("", "ConfigMap") if value["metadata"]["labels"][api::common::LABEL_PROMPT].is_string() => {
-                return keep(world, Object::ConfigMap, value, kind);
-            }
             ("", "ConfigMap") => {
+                let carries = |label: &str| value["metadata"]["labels"][label].is_string();
+                let (prompts, settings) =
+                    (carries(api::common::LABEL_PROMPT), carries(api::common::LABEL_SETTINGS));
                 let map: ConfigMap = typed(value, kind)?;
-                world.document(&map);
+                if prompts {
+                    world.apply(Object::ConfigMap(Box::new(map.clone())));
+                } else {
+                    world.document(&map);
+                }
+                if settings {
+                    world.apply(Object::SettingsMap(Box::new(map.clone())));
+                }
                 let found = texts::credentials(&map);
-                if found.is_empty() {
-                    self.skip(kind);
+                if prompts || found.is_empty() {
+                    if !prompts && !settings {
+                        self.skip(kind);
+                    }
                     return Ok(None);
                 }
                 Content::ConfigMap(found)

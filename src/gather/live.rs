@@ -126,13 +126,12 @@ impl Look {
     async fn config_maps(&mut self, client: &Client) {
         let gvk = GroupVersionKind::gvk("", "v1", "ConfigMap");
         let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::from_gvk(&gvk));
-        self.pages(
-            &api,
-            ("", "v1", "ConfigMap"),
-            ListParams::default().labels(api::common::LABEL_PROMPT),
-            false,
-        )
-        .await;
+        // One that carries both is listed once.
+        let others = format!("{},!{}", api::common::LABEL_SETTINGS, api::common::LABEL_PROMPT);
+        for labels in [api::common::LABEL_PROMPT, others.as_str()] {
+            let of = ListParams::default().labels(labels);
+            self.pages(&api, ("", "v1", "ConfigMap"), of, false).await;
+        }
     }
 
     async fn list(

@@ -1,6 +1,7 @@
 //! The world as far as it is known: one mutable picture, fed by watches or by files, from which facts are taken.
 
 mod kinds;
+mod matter;
 pub(crate) mod read;
 mod rights;
 
@@ -135,8 +136,13 @@ impl World {
                 let known = claim(&volume);
                 self.put(volume.metadata, |ns| &mut ns.claims, known)
             }
-            Object::ConfigMap(map) => match config_map(&map) {
+            Object::Volume(volume) => self.put_volume(&volume),
+            Object::ConfigMap(map) => match config_map(&map, api::common::LABEL_PROMPT) {
                 Some(known) => self.put(map.metadata, |ns| &mut ns.config_maps, known),
+                None => Touched::nothing(),
+            },
+            Object::SettingsMap(map) => match config_map(&map, api::common::LABEL_SETTINGS) {
+                Some(known) => self.put(map.metadata, |ns| &mut ns.settings_maps, known),
                 None => Touched::nothing(),
             },
             Object::ResourceQuota(quota) => self.put_name(&quota.metadata, |ns| &mut ns.resource_quotas),
@@ -195,6 +201,12 @@ impl World {
             Kind::DeviceTemplate => self.take_devices(namespace, "ResourceClaimTemplate", name),
             Kind::Claim => self.take(namespace, |ns| ns.claims.remove(name).is_some()),
             Kind::ConfigMap => self.take(namespace, |ns| ns.config_maps.remove(name).is_some()),
+            Kind::Volume => {
+                // Claims that were bound to it say so themselves.
+                self.cluster.kept_volumes.remove(name);
+                Touched::nothing()
+            }
+            Kind::SettingsMap => self.take(namespace, |ns| ns.settings_maps.remove(name).is_some()),
             Kind::Exemption => self.take(namespace, |ns| ns.exemptions.remove(name).is_some()),
             Kind::ServiceAccount => self.take(namespace, |ns| ns.service_accounts.remove(name).is_some()),
             Kind::NetworkPolicy => self.take(namespace, |ns| ns.network_policies.remove(name).is_some()),
@@ -381,21 +393,6 @@ impl World {
         }
         map.insert(name, value);
         Touched::namespace(&namespace)
-    }
-
-    /// A claim that was made for one pod is known by its template.
-    fn put_devices(&mut self, kind: &str, claim: &DynamicObject) -> Touched {
-        let for_pod = "resource.kubernetes.io/pod-claim-name";
-        if claim.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(for_pod)) {
-            return Touched::nothing();
-        }
-        let mut metadata = claim.metadata.clone();
-        metadata.name = metadata.name.map(|name| format!("{kind}/{name}"));
-        self.put(metadata, |ns| &mut ns.device_claims, read::device_claim(claim))
-    }
-
-    fn take_devices(&mut self, namespace: Option<&str>, kind: &str, name: &str) -> Touched {
-        self.take(namespace, |ns| ns.device_claims.remove(&format!("{kind}/{name}")).is_some())
     }
 
     /// A route stands in its own namespace and, where it leads into others, for these too.

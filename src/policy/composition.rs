@@ -7,11 +7,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::api::core::v1::PodSpec;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::containers::ContainerView;
 use super::facts::{Cluster, Namespace};
+use super::maps;
 use crate::api::workload::Guardrail;
 use crate::api::{self, AIWorkload};
 
@@ -131,12 +133,14 @@ pub fn shape(workload: &AIWorkload) -> Vec<String> {
     out.into_iter().collect()
 }
 
-/// The digest of how a pod is started: commands, arguments and environment of every container, with the names of the
-/// secrets and maps that values come from and not their values.
+/// The digest of how a pod is started: commands, arguments and environment of every container, and the values of the maps
+/// with settings that it takes in. Of Secrets and other maps it has the names and not the values.
 #[must_use]
-pub fn configuration(containers: &[ContainerView<'_>]) -> String {
+pub fn configuration(spec: &PodSpec, containers: &[ContainerView<'_>], namespace: &Namespace) -> String {
     let mut parts = Parts::new();
     parts.all("container", containers.iter().map(|c| (c.name, c.command, c.args, c.env, c.env_from)));
+    let maps = maps::settings(spec, containers, namespace);
+    parts.all("map", maps.into_iter().map(|(name, map)| (name, &map.digests)));
     format!("sha256:{}", hex::encode(Sha256::digest(parts.bytes)))
 }
 
@@ -266,6 +270,27 @@ mod tests {
         let owned =
             json!({"class": "retrieval", "sensitivity": "internal", "owners": {"owner": {"user": "a"}}});
         assert_eq!(first, of(&owned));
+    }
+
+    #[test]
+    fn the_values_of_settings_count_and_those_of_other_maps_do_not() {
+        let spec: PodSpec = crate::policy::testing::read(json!({"containers": [{"name": "c",
+            "envFrom": [{"configMapRef": {"name": "settings"}}, {"configMapRef": {"name": "other"}}]}]}));
+        let of = |maps: &[(&str, &str)]| {
+            let mut bench = Bench::new("production", "internal");
+            for (name, digest) in maps {
+                let map = crate::policy::facts::ConfigMap {
+                    digests: [("key".to_owned(), (*digest).to_owned())].into(),
+                    ..Default::default()
+                };
+                bench.namespace.settings_maps.insert((*name).to_owned(), map);
+            }
+            configuration(&spec, &crate::policy::containers::containers(&spec), &bench.namespace)
+        };
+        let none = of(&[]);
+        assert_eq!(none, of(&[("elsewhere", "1")]), "a map that the pod does not take in");
+        assert_ne!(none, of(&[("settings", "1")]));
+        assert_ne!(of(&[("settings", "1")]), of(&[("settings", "2")]));
     }
 
     #[test]

@@ -135,6 +135,8 @@ pub enum Subject<'a> {
     Entry(EntryFacts<'a>),
     /// An asset that is to be deleted.
     Deletion(Asset<'a>),
+    /// A claim of a volume that is to be deleted, by its name.
+    ClaimDeletion(&'a str),
     /// The cluster as a whole.
     Cluster,
 }

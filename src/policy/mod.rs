@@ -16,6 +16,7 @@ pub mod facts;
 pub mod fix;
 pub mod hours;
 pub mod image;
+pub mod maps;
 pub mod pod_security;
 pub mod preview;
 pub mod quantity;

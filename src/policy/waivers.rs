@@ -122,6 +122,7 @@ fn mitigations(
         namespace: facts.namespace,
         cluster: facts.cluster,
         settings: facts.settings,
+        holders: facts.holders.clone(),
         composition: OnceCell::new(),
         holders: Vec::new(),
         requester: None,

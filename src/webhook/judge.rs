@@ -86,6 +86,7 @@ impl Judge {
             ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings", "") => {
                 self.role_binding(request)
             }
+            ("", "persistentvolumeclaims", "") if request.operation == "DELETE" => self.claim_goes(request),
             // Roles and what is mounted are judged where they meet a pod.
             ("rbac.authorization.k8s.io", _, "") | ("", "serviceaccounts" | "persistentvolumeclaims", "") => {
                 Answer::allow()

@@ -107,6 +107,19 @@ impl Judge {
         }
     }
 
+    /// A claim of a volume goes: what it holds of models and data is accounted for first.
+    pub(super) fn claim_goes(&self, request: &Request<'_>) -> Answer {
+        let world = self.world();
+        let namespace = world.namespace(&request.namespace);
+        let settings = world.settings(namespace);
+        let now = (self.clock)();
+        let facts = world.facts(now, Subject::ClaimDeletion(&request.name), namespace, &settings);
+        let enforcement = Enforcement::of(namespace, &world.cluster, None, now);
+        let decision = decide(evaluate(&facts), &enforcement, None, false);
+        let kind = request.kind.kind.as_ref();
+        concluded(&format!("{kind} {}/{}", request.namespace, request.name), kind, &decision)
+    }
+
     fn opened(&self, request: &Request<'_>, way: &Way<'_>) -> Answer {
         let world = self.world();
         let namespace = world.namespace(&request.namespace);

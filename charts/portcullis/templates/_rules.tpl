@@ -15,7 +15,7 @@
   resources: {{ include "portcullis.allKinds" . }}
   verbs: [get, list, watch]
 - apiGroups: [""]
-  resources: [configmaps, limitranges, namespaces, persistentvolumeclaims, resourcequotas, serviceaccounts, services]
+  resources: [configmaps, limitranges, namespaces, persistentvolumeclaims, persistentvolumes, resourcequotas, serviceaccounts, services]
   verbs: [get, list, watch]
 - apiGroups: [networking.k8s.io]
   resources: [ingresses, networkpolicies]

@@ -120,7 +120,7 @@ and the new object, so that removing a finalizer, finalizing a namespace and col
     - {apiGroups: [networking.k8s.io], apiVersions: ["*"], operations: *written, resources: [ingresses], scope: Namespaced}
     - {apiGroups: [gateway.networking.k8s.io], apiVersions: ["*"], operations: *written, resources: [httproutes, grpcroutes, tlsroutes, tcproutes, udproutes], scope: Namespaced}
     - {apiGroups: [""], apiVersions: ["*"], operations: *written, resources: [configmaps], scope: Namespaced}
-    - {apiGroups: [""], apiVersions: ["*"], operations: [CREATE], resources: [persistentvolumeclaims], scope: Namespaced}
+    - {apiGroups: [""], apiVersions: ["*"], operations: [CREATE, DELETE], resources: [persistentvolumeclaims], scope: Namespaced}
 # our own kinds, everywhere; their status is a guard's matter
 - name: kinds.portcullis.dev
   clientConfig: {{ $clientConfig }}

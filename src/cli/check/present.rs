@@ -41,9 +41,10 @@ pub(super) fn present(manifests: &Manifests, subject: &Subject) -> Present {
         };
     }
     let mut out = Present::default();
+    let namespace = manifests.world.namespace(subject.namespace.as_deref().unwrap_or_default());
     for pod in subject.pods() {
         let all = containers(&pod.spec);
-        out.config_digests.insert(composition::configuration(&all));
+        out.config_digests.insert(composition::configuration(&pod.spec, &all, namespace));
         let references = images(&all, &pod.spec);
         out.image_digests.extend(
             references

@@ -141,8 +141,9 @@ impl Auditor {
                         .map_or_else(|| "NonCompliant".to_owned(), crate::policy::Control::reason),
                     note: Some(words::cut(
                         format!(
-                            "{turned}: [{id}] {}",
-                            row.and_then(|r| r.message.clone()).unwrap_or_default()
+                            "{turned}: [{id}] {}{}",
+                            row.and_then(|r| r.message.clone()).unwrap_or_default(),
+                            takes_over(workload)
                         ),
                         1000,
                     )),
@@ -258,4 +259,13 @@ impl Auditor {
             .collect()
             .await
     }
+}
+
+/// What is declared to take over, as the end of a sentence; nothing where nothing is.
+fn takes_over(workload: &AIWorkload) -> String {
+    let failover = workload.spec.recovery.as_ref().and_then(|recovery| recovery.failover.as_ref());
+    failover.map_or_else(String::new, |failover| {
+        let name = failover.ref_.as_deref().unwrap_or(failover.kind.as_str());
+        format!("; declared to take over: {name}")
+    })
 }

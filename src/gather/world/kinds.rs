@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{
-    ConfigMap, LimitRange, Namespace as CoreNamespace, PersistentVolumeClaim, ResourceQuota, Service,
-    ServiceAccount,
+    ConfigMap, LimitRange, Namespace as CoreNamespace, PersistentVolume, PersistentVolumeClaim,
+    ResourceQuota, Service, ServiceAccount,
 };
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
@@ -72,8 +72,12 @@ pub enum Object {
     DeviceTemplate(Box<DynamicObject>),
     /// A claim of a volume.
     Claim(Box<PersistentVolumeClaim>),
+    /// A volume.
+    Volume(Box<PersistentVolume>),
     /// A `ConfigMap` with prompts.
     ConfigMap(Box<ConfigMap>),
+    /// A `ConfigMap` with settings.
+    SettingsMap(Box<ConfigMap>),
     /// A `ResourceQuota`.
     ResourceQuota(Box<ResourceQuota>),
     /// A `LimitRange`.
@@ -147,8 +151,12 @@ pub enum Kind {
     DeviceTemplate,
     /// `PersistentVolumeClaim`.
     Claim,
-    /// `ConfigMap`.
+    /// `PersistentVolume`.
+    Volume,
+    /// `ConfigMap` with prompts.
     ConfigMap,
+    /// `ConfigMap` with settings.
+    SettingsMap,
     /// `ResourceQuota`.
     ResourceQuota,
     /// `LimitRange`.

@@ -110,9 +110,9 @@ pub(super) fn device_claim(claim: &DynamicObject) -> facts::DeviceClaim {
 /// Requests of a claim that are kept: the API server takes no more.
 const MOST_REQUESTS: usize = 32;
 
-/// What is kept of a `ConfigMap` with prompts, or nothing where it does not carry their label.
-pub(super) fn config_map(map: &ConfigMap) -> Option<facts::ConfigMap> {
-    map.metadata.labels.as_ref()?.get(api::common::LABEL_PROMPT)?;
+/// What is kept of a `ConfigMap` with prompts or settings, or nothing where it does not carry their label.
+pub(super) fn config_map(map: &ConfigMap, label: &str) -> Option<facts::ConfigMap> {
+    map.metadata.labels.as_ref()?.get(label)?;
     Some(facts::ConfigMap { immutable: map.immutable == Some(true), digests: digests(map) })
 }
 

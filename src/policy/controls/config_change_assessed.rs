@@ -1,10 +1,14 @@
 //! `config-change-assessed`: the settings in force are covered by a risk assessment.
 
+use crate::api::Environment;
+use crate::api::common::LABEL_SETTINGS;
 use crate::api::workload::Setting;
 use crate::policy::composition;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Question, Shortfall, unnamed};
-use crate::policy::facts::{Facts, Place};
+use crate::policy::facts::{Facts, Place, PodFacts};
+use crate::policy::fix::Fix;
+use crate::policy::maps;
 
 /// Arguments, environment and settings as they are were assessed.
 pub(super) const CONTROL: Control = Control {
@@ -17,11 +21,8 @@ pub(super) const CONTROL: Control = Control {
     why: "one changed flag can undo every other safeguard, and nobody looks twice at a flag",
     remedy: "assess the new settings, record ConfigChangeAssessment for their digest, or go back to the \
         secure default",
-    gaps: &[Gap {
-        provisions: &["CoP-3.1.1", "CoP-8.1.2", "NCSC-P5.2"],
-        missing: "values of mounted ConfigMaps and of envFrom are not part of the digest, because they are not watched",
-    }],
-    limits: &[],
+    gaps: &[],
+    limits: &["values of Secrets are never read, so a change of one is not seen"],
     check: Check::Rule(check),
 };
 
@@ -46,7 +47,8 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
 
     // Only pods have arguments and environment.
     let Some(pod) = facts.pod() else { return };
-    let present = composition::configuration(&pod.containers);
+    unread(facts, pod, report);
+    let present = composition::configuration(pod.spec, &pod.containers, facts.namespace);
     let mut short = Shortfall::new(facts);
     short.hint("configDigests", vec![present.clone()]);
     if let Some(assessment) =
@@ -63,4 +65,28 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         }
     }
     short.tell(report, place(), &["CoP-3.1.1", "CoP-8.1.2"]);
+}
+
+/// In production every map that a pod takes values from is one whose values are known: as a prompt, or as settings.
+fn unread(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    let namespace = facts.namespace;
+    if namespace.environment() != Some(Environment::Production) {
+        return;
+    }
+    for (name, path) in maps::named(pod.spec, &pod.containers) {
+        if namespace.config_maps.contains_key(name) || namespace.settings_maps.contains_key(name) {
+            continue;
+        }
+        report
+            .unknown(
+                pod.at(path).value(name),
+                format!("is a ConfigMap without the label {LABEL_SETTINGS}, so its values are not looked at"),
+            )
+            .under(&["CoP-3.1.1", "CoP-8.1.2"])
+            .fix(Fix::Command(format!(
+                "kubectl label configmap {name} -n {} {LABEL_SETTINGS}=",
+                namespace.name
+            )))
+            .may_arrive();
+    }
 }

@@ -3,7 +3,7 @@
 
 use crate::api;
 use crate::api::workload::LifecycleState;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Answer, Question, ask, words};
 use crate::policy::facts::{Asset, Facts, Place, Subject};
 use crate::policy::fix::Fix;
@@ -19,13 +19,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["NCSC-V4.2", "CfV-SCOPE", "FC-13", "ETSI-5"],
     why: "what a retired system leaves behind is guarded by nobody",
     remedy: "record DisposalRecord or TransferRecord for every copy, then delete the asset",
-    gaps: &[Gap {
-        provisions: &["FC-13"],
-        missing: "volumes and Secrets of an asset are not held back themselves, nor are reclaim policies of volumes read",
-    }],
+    gaps: &[],
     limits: &[
         "copies that nobody declared, and what a model remembers of its data, are not seen",
         "that an identity or a key outside the cluster is really gone is taken from its record",
+        "a Secret may go at any time, because what it opens is safer without it",
     ],
     check: Check::Rule(check),
 };
@@ -34,6 +32,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
         // A namespace that ends takes everything with it; holding one asset back would hold back all of it.
         Subject::Deletion(asset) if !facts.namespace.terminating => deleted(facts, *asset, report),
+        Subject::ClaimDeletion(claim) if !facts.namespace.terminating => claim_goes(facts, claim, report),
         Subject::Workload(workload) => {
             let state = workload.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
             if state == Some(LifecycleState::Disposed) {
@@ -88,12 +87,16 @@ fn copies<'a>(facts: &Facts<'a>, asset: Asset<'a>) -> Vec<&'a str> {
 
 /// The copies that no record covers.
 fn uncovered<'a>(facts: &Facts<'a>, asset: Asset<'a>) -> Vec<&'a str> {
+    unrecorded(facts, asset, copies(facts, asset))
+}
+
+/// Those of `left` that no record about the asset covers.
+fn unrecorded<'a, 'l>(facts: &Facts<'a>, asset: Asset<'a>, mut left: Vec<&'l str>) -> Vec<&'l str> {
     let about = match asset {
         Asset::Model(model) => About::Model(model),
         Asset::Dataset(dataset) => About::Dataset(dataset),
         Asset::Prompt(prompt) => About::Prompt(prompt),
     };
-    let mut left = copies(facts, asset);
     for type_ in ["DisposalRecord", "TransferRecord"] {
         if left.is_empty() {
             break;
@@ -123,6 +126,44 @@ fn deleted(facts: &Facts<'_>, asset: Asset<'_>, report: &mut Report<'_>) {
              {name:?} with its digest, a document, and facts {{copies: [{}]}}",
             left.join(", ")
         )));
+}
+
+/// A claim that holds an asset goes once a record covers it, and with it the volume, where that outlives its claim.
+fn claim_goes(facts: &Facts<'_>, claim: &str, report: &mut Report<'_>) {
+    let namespace = facts.namespace;
+    let models = namespace.models.values().map(|model| Asset::Model(model));
+    let datasets = namespace.datasets.values().map(|dataset| Asset::Dataset(dataset));
+    let holds = |asset: &Asset<'_>| {
+        let at = match asset {
+            Asset::Model(model) => model.spec.source.as_ref().and_then(|s| s.claim_name.as_deref()),
+            Asset::Dataset(dataset) => dataset.spec.source.as_ref().and_then(|s| s.claim_name.as_deref()),
+            Asset::Prompt(_) => None,
+        };
+        at == Some(claim)
+    };
+    let volume = namespace.claims.get(claim).and_then(|known| known.volume.as_deref());
+    let kept = volume.filter(|name| facts.cluster.kept_volumes.contains(*name));
+    let volume = kept.map(|name| format!("PersistentVolume/{name}"));
+    for asset in models.chain(datasets).filter(holds) {
+        let wanted: Vec<&str> = [claim].into_iter().chain(volume.as_deref()).collect();
+        let left = unrecorded(facts, asset, wanted);
+        if left.is_empty() {
+            continue;
+        }
+        let (kind, name) = asset.named();
+        let stays = volume.as_ref().map_or("", |_| ", whose volume stays with all that is on it");
+        report
+            .violated(
+                Place::object(format!("PersistentVolumeClaim {}/{claim}", namespace.name)),
+                format!("may not go: it holds {kind} {name:?}{stays}, and no record covers {}", left.join(", ")),
+            )
+            .under(&["FC-13"])
+            .fix(Fix::Text(format!(
+                "erase or hand over what is on it, and record an AIEvidence of type DisposalRecord or TransferRecord about \
+                 {kind} {name:?} with its digest, a document, and facts {{copies: [{}]}}",
+                left.join(", ")
+            )));
+    }
 }
 
 /// A workload is disposed of once nothing of it is left, or every rest is accounted for.

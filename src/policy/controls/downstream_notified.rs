@@ -8,11 +8,11 @@ use crate::api::common::Audience;
 use crate::api::evidence::Visibility;
 use crate::api::workload::Role;
 use crate::api::{AIEvidence, AIWorkload, Environment};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data::Data;
 use crate::policy::dates;
 use crate::policy::evidence::{About, Answer, Question, Shortfall, ask, end_users, entries, unnamed, words};
-use crate::policy::facts::{Facts, Place};
+use crate::policy::facts::{Facts, Place, PodFacts};
 use crate::policy::preview;
 
 /// Open threats and changes reach those whom they concern.
@@ -25,11 +25,11 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-3.3", "CoP-9.4", "CoP-11.2", "CoP-11.4", "NCSC-G1", "FC-10"],
     why: "people downstream can only guard against what they were told",
     remedy: "record UpdateNotice, ResidualThreatNotice or FindingsShared with the audience that is affected",
-    gaps: &[Gap {
-        provisions: &["CoP-11.2"],
-        missing: "that a change of images alone has a notice is not judged",
-    }],
-    limits: &["that a notice reached those whom it names is taken from it"],
+    gaps: &[],
+    limits: &[
+        "that a notice reached those whom it names is taken from it",
+        "that a change of images closes a hole is seen where both images have a VulnerabilityReport",
+    ],
     check: Check::Rule(check),
 };
 
@@ -112,6 +112,67 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     if facts.namespace.environment() == Some(Environment::Production) && preview::changed(facts, workload) {
         changed(facts, workload, report);
     }
+    if let Some(pod) = facts.governed_pod() {
+        closed(facts, workload, pod, report);
+    }
+}
+
+/// Holes that the images before had, and these have not: whoever runs or uses them elsewhere is told.
+fn closed(facts: &Facts<'_>, workload: &AIWorkload, pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    let Some(good) = workload.status.as_ref().and_then(|status| status.known_good.as_ref()) else { return };
+    if facts.namespace.environment() != Some(Environment::Production)
+        || preview::outside(workload).next().is_none()
+    {
+        return;
+    }
+    let digest = |reference: &str| reference.rsplit_once('@').map(|(_, digest)| digest.to_owned());
+    let present: Vec<String> = pod.images().filter_map(|image| digest(image.reference)).collect();
+    let former: Vec<String> = good.parts.iter().filter_map(|part| digest(part)).collect();
+    let gone: Vec<&String> = former.iter().filter(|one| !present.contains(one)).collect();
+    let new = present.iter().any(|one| !former.contains(one));
+    if gone.is_empty() || !new {
+        return;
+    }
+    let holes = |digests: &[&String]| -> Vec<&str> {
+        let reports = facts.namespace.evidence.values().filter(|evidence| {
+            let subject = &evidence.spec.subject;
+            evidence.spec.type_ == "VulnerabilityReport"
+                && subject.digest.as_ref().is_some_and(|digest| digests.contains(&digest))
+        });
+        reports
+            .flat_map(|report| entries(report, "findings"))
+            .filter(|hole| {
+                let severity = hole.get("severity").and_then(Value::as_str).unwrap_or_default();
+                severity.eq_ignore_ascii_case("critical") || severity.eq_ignore_ascii_case("high")
+            })
+            .filter_map(|hole| hole.get("id")?.as_str())
+            .collect()
+    };
+    let now = holes(&present.iter().collect::<Vec<_>>());
+    let told = |id: &str| {
+        facts.namespace.evidence.values().any(|notice| {
+            notice.spec.type_ == "UpdateNotice"
+                && notice.spec.subject.kind == "AIWorkload"
+                && Some(&notice.spec.subject.name) == workload.metadata.name.as_ref()
+                && words(notice, "ids").contains(&id)
+        })
+    };
+    let mut left: Vec<&str> = holes(&gone).into_iter().filter(|id| !now.contains(id) && !told(id)).collect();
+    left.sort_unstable();
+    left.dedup();
+    if left.is_empty() {
+        return;
+    }
+    let mut short = Shortfall::new(facts);
+    short.require(false, || {
+        format!("closes {}, and no notice tells operators and users of it", Shortfall::list(&left))
+    });
+    short.fix(format!(
+        "record an AIEvidence of type UpdateNotice about the workload with facts {{kind: security, ids: [{}], audience: \
+         [operators, users]}}",
+        left.join(", ")
+    ));
+    short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-11.2"]);
 }
 
 /// What was found of data that lives elsewhere reaches those who use it here.
@@ -192,3 +253,7 @@ fn changed(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
     }
     short.tell(report, place(), &["CoP-11.4"]);
 }
+
+#[cfg(test)]
+#[path = "tests/downstream_notified.rs"]
+mod tests;

@@ -33,6 +33,8 @@ pub struct Cluster {
     pub network: Option<Network>,
     /// The datasets that Secrets open, as namespace and name, by the namespace and the name of the Secret.
     pub opened_by: BTreeMap<(String, String), BTreeSet<(String, String)>>,
+    /// Volumes whose content stays when their claim goes, by name.
+    pub kept_volumes: BTreeSet<String>,
     /// Whether this cluster has the kind of alert rules.
     pub has_alert_rules: bool,
     /// Drift of the webhook configuration and other faults of the enforcement itself, as sentences.
@@ -110,6 +112,8 @@ pub struct Namespace {
     pub documents: BTreeMap<String, BTreeMap<String, String>>,
     /// What was found in other `ConfigMaps` that pods refer to, where they were read.
     pub texts: BTreeMap<String, Text>,
+    /// `ConfigMaps` that carry the label of settings, by name.
+    pub settings_maps: BTreeMap<String, ConfigMap>,
     /// ServiceAccounts by name.
     pub service_accounts: BTreeMap<String, ServiceAccount>,
     /// NetworkPolicies by name.
@@ -215,7 +219,7 @@ pub struct DeviceRequest {
     pub admin: bool,
 }
 
-/// What is known of a `ConfigMap` that holds prompts. Its text is not kept.
+/// What is known of a `ConfigMap` that holds prompts or settings. Its text is not kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigMap {
     /// Whether the API server refuses every change of it.

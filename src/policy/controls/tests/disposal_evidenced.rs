@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::CONTROL;
 use crate::policy::facts::{Asset, Subject};
-use crate::policy::testing::{Bench, assert_lines};
+use crate::policy::testing::{Bench, DIGEST, assert_lines, lines};
 
 fn bench() -> Bench {
     Bench::new("production", "internal")
@@ -56,4 +56,28 @@ fn what_went_with_its_namespace_is_told_of() {
             "AIDataset gone/d: went with its namespace: may not go: no record says what became of its copies at c",
         ],
     );
+}
+
+#[test]
+fn a_claim_goes_once_what_it_holds_is_accounted_for() {
+    let source = json!({"kind": "pvc", "claimName": "weights", "path": "m"});
+    let mut bench = Bench::new("production", "internal")
+        .workload(&json!({}))
+        .model("m", &json!({"version": "1", "digest": DIGEST, "source": source}));
+    let goes = |bench: &Bench, claim: &str| lines(&bench.judge(&CONTROL, Subject::ClaimDeletion(claim)));
+    assert!(goes(&bench, "other").is_empty());
+    let found = goes(&bench, "weights");
+    assert!(found.len() == 1 && found[0].contains("no record covers weights"), "{found:?}");
+    let record = json!({"type": "DisposalRecord", "issuedAt": "2025-12-01", "ref": "https://x.example/r", "digest": DIGEST,
+        "subject": {"kind": "AIModel", "name": "m", "digest": DIGEST}, "facts": {"copies": ["weights"]}});
+    bench = bench.evidence("gone", &record);
+    assert!(goes(&bench, "weights").is_empty());
+    // A volume that outlives its claim keeps what is on it.
+    let claim = crate::policy::facts::Claim { volume: Some("pv-1".to_owned()), ..Default::default() };
+    bench.namespace.claims.insert("weights".to_owned(), claim);
+    bench.cluster.kept_volumes.insert("pv-1".to_owned());
+    let found = goes(&bench, "weights");
+    assert!(found.len() == 1 && found[0].contains("no record covers PersistentVolume/pv-1"), "{found:?}");
+    bench.namespace.terminating = true;
+    assert!(goes(&bench, "weights").is_empty());
 }

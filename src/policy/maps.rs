@@ -1,0 +1,62 @@
+//! The ConfigMaps that a pod takes values from: mounted, or as variables.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{PodSpec, Volume};
+
+use super::containers::ContainerView;
+use super::facts::{ConfigMap, Namespace};
+
+/// Maps that the platform publishes in each namespace, which hold certificates and no settings.
+const PUBLISHED: [&str; 2] = ["kube-root-ca.crt", "openshift-service-ca.crt"];
+
+/// The names of the ConfigMaps, each with the first path inside the pod that names it.
+#[must_use]
+pub fn named<'a>(spec: &'a PodSpec, containers: &[ContainerView<'a>]) -> BTreeMap<&'a str, String> {
+    let mut out = BTreeMap::new();
+    let mut add = |name: &'a str, path: &dyn Fn() -> String| {
+        if !PUBLISHED.contains(&name) {
+            out.entry(name).or_insert_with(path);
+        }
+    };
+    for (index, volume) in spec.volumes.iter().flatten().enumerate() {
+        for name in of_volume(volume) {
+            add(name, &|| format!("spec.volumes[{index}]"));
+        }
+    }
+    for container in containers {
+        for (index, variable) in container.env.iter().enumerate() {
+            let from = variable.value_from.as_ref().and_then(|from| from.config_map_key_ref.as_ref());
+            if let Some(map) = from {
+                add(&map.name, &|| container.path(&format!("env[{index}].valueFrom.configMapKeyRef.name")));
+            }
+        }
+        for (index, source) in container.env_from.iter().enumerate() {
+            if let Some(map) = &source.config_map_ref {
+                add(&map.name, &|| container.path(&format!("envFrom[{index}].configMapRef.name")));
+            }
+        }
+    }
+    out
+}
+
+fn of_volume(volume: &Volume) -> impl Iterator<Item = &str> {
+    let projected = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+    let projected = projected.filter_map(|source| source.config_map.as_ref());
+    let direct = volume.config_map.iter().map(|map| map.name.as_str());
+    direct.chain(projected.map(|map| map.name.as_str()))
+}
+
+/// Those with settings whose values are known, by name.
+#[must_use]
+pub fn settings<'a>(
+    spec: &'a PodSpec,
+    containers: &[ContainerView<'a>],
+    namespace: &'a Namespace,
+) -> BTreeMap<&'a str, &'a ConfigMap> {
+    if namespace.settings_maps.is_empty() {
+        return BTreeMap::new();
+    }
+    let names = named(spec, containers).into_keys();
+    names.filter_map(|name| Some((name, namespace.settings_maps.get(name)?))).collect()
+}
