@@ -57,6 +57,9 @@ pub(super) struct Arguments {
     /// Namespace that uses it
     #[arg(long)]
     namespace: String,
+    /// It is data, which nobody loads: formats of files do not count
+    #[arg(long)]
+    data: bool,
     /// When its training ended, for rules that ask how soon it was signed
     #[arg(long, value_name = "DATE", value_parser = date)]
     made: Option<Timestamp>,
@@ -116,7 +119,7 @@ fn in_cluster(arguments: &Arguments, progress: &Progress) -> Result<Account, Str
         namespace: Some(&arguments.namespace),
         made: arguments.made,
         digest: Some(&arguments.digest),
-        refuses_code: true,
+        refuses_code: !arguments.data,
     };
     verify(&model, progress)
 }

@@ -1,4 +1,4 @@
-//! Models on volumes: a Job of ours for each that is due, and what its pod found in the model's status. Models in
+//! Models and datasets on volumes: a Job of ours for each that is due, and what its pod found in the status. Models in
 //! registries: whether they are signed and what their layers hold, in the same place.
 //!
 //! One Job a model, a few in the cluster. A Job is named after what it verifies, so that a changed digest, claim, image
@@ -7,7 +7,6 @@
 mod layers;
 pub mod plan;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -20,13 +19,13 @@ use serde_json::json;
 
 use self::layers::Layers;
 use self::plan::{Outcome, Running, Step};
-use crate::api::AIModel;
 use crate::api::common::Verification;
+use crate::api::{AIDataset, AIModel};
 use crate::gather::ahead::Agenda;
 use crate::gather::model_jobs;
 use crate::gather::signatures::Signatures;
 use crate::gather::world::World;
-use crate::models::job::{self, Answer, LABEL_VERIFIES};
+use crate::models::job::{self, Answer, LABEL_VERIFIES, Stored};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::probes::Condition;
 
@@ -44,7 +43,7 @@ enum AssetError {
     Delete(String, #[source] kube::Error),
     #[error("the pods of Job {0:?} could not be listed")]
     Pods(String, #[source] kube::Error),
-    #[error("the status of AIModel {0:?} could not be written")]
+    #[error("the status of {0} could not be written")]
     Status(String, #[source] kube::Error),
 }
 
@@ -122,7 +121,7 @@ impl Assets {
             let Some(told) = plan::of_signature(&declared.model, &signature, contents, now) else {
                 continue;
             };
-            if let Err(error) = self.tell(&declared.model, &told).await {
+            if let Err(error) = self.tell(&declared.model.as_ref().into(), &told).await {
                 first_error.get_or_insert(error);
             }
         }
@@ -162,29 +161,31 @@ impl Assets {
             Step::Tell(model, verification) => self.tell(&model, &verification).await,
             Step::Read(model, job) => {
                 let outcome = self.read(&model, &job).await?;
-                self.tell(&model, &plan::verification(&model, &outcome, now)).await?;
+                self.tell(&model, &plan::verification(model.as_ref(), &outcome, now)).await?;
                 tracing::info!(
-                    model = name_of(&model),
-                    namespace = model.metadata.namespace.as_deref().unwrap_or_default(),
+                    kind = model.kind(),
+                    name = model.name,
+                    namespace = model.namespace,
                     outcome = ?outcome,
-                    "a model on a volume was verified"
+                    "what lies on a volume was verified"
                 );
                 self.delete(&job).await
             }
         }
     }
 
-    async fn start(&self, model: &AIModel, job: Job) -> Result<(), AssetError> {
+    async fn start(&self, model: &Stored, job: Job) -> Result<(), AssetError> {
         let name = job.metadata.name.clone().unwrap_or_default();
-        let namespace = model.metadata.namespace.as_deref().unwrap_or_default();
+        let namespace = model.namespace.as_str();
         let api: Api<Job> = Api::namespaced(self.client.clone(), namespace);
         match api.create(&PostParams::default(), &job).await {
             Ok(_) => {
                 tracing::info!(
                     namespace,
-                    model = name_of(model),
+                    kind = model.kind(),
+                    name = model.name,
                     job = name,
-                    "verifying a model on a volume"
+                    "verifying what lies on a volume"
                 );
                 Ok(())
             }
@@ -208,7 +209,7 @@ impl Assets {
     }
 
     /// What the pod of a finished Job left behind.
-    async fn read(&self, model: &AIModel, job: &Running) -> Result<Outcome, AssetError> {
+    async fn read(&self, model: &Stored, job: &Running) -> Result<Outcome, AssetError> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &job.namespace);
         let of = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", job.name));
         let pods = api.list(&of).await.map_err(|error| AssetError::Pods(job.name.clone(), error))?.items;
@@ -232,29 +233,29 @@ impl Assets {
         })
     }
 
-    async fn tell(&self, model: &AIModel, verification: &Verification) -> Result<(), AssetError> {
-        let former = model.status.as_ref().and_then(|status| status.verification.as_ref());
-        if former == Some(verification) {
+    async fn tell(&self, of: &Stored, verification: &Verification) -> Result<(), AssetError> {
+        if of.known.as_ref() == Some(verification) {
             return Ok(());
         }
-        let namespace = model.metadata.namespace.as_deref().unwrap_or_default();
-        let kind = ApiResource::erase::<AIModel>(&());
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind);
+        let kind = if of.is_data {
+            ApiResource::erase::<AIDataset>(&())
+        } else {
+            ApiResource::erase::<AIModel>(&())
+        };
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &of.namespace, &kind);
         let patch = json!({
-            "apiVersion": AIModel::api_version(&()), "kind": AIModel::kind(&()),
-            "metadata": {"name": name_of(model)}, "status": {"verification": verification},
+            "apiVersion": AIModel::api_version(&()), "kind": of.kind(),
+            "metadata": {"name": of.name}, "status": {"verification": verification},
         });
         let parameters = PatchParams::apply(VERIFIER).force();
-        match api.patch_status(name_of(model), &parameters, &Patch::Apply(&patch)).await {
+        match api.patch_status(&of.name, &parameters, &Patch::Apply(&patch)).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            Err(error) => Err(AssetError::Status(format!("{namespace}/{}", name_of(model)), error)),
+            Err(error) => {
+                Err(AssetError::Status(format!("{} {}/{}", of.kind(), of.namespace, of.name), error))
+            }
         }
     }
-}
-
-fn name_of(model: &AIModel) -> &str {
-    model.metadata.name.as_deref().unwrap_or_default()
 }
 
 /// What one pod says, once its only container has ended.
@@ -272,6 +273,3 @@ fn answer(pod: &Pod) -> Option<Outcome> {
         )),
     })
 }
-
-/// Models by namespace and name.
-type Models<'a> = BTreeMap<(&'a str, &'a str), &'a Arc<AIModel>>;

@@ -69,8 +69,16 @@ pub fn spec(policy: &AITrustPolicy, roots: &TrustRoots) -> PolicySpec {
 pub fn for_volumes<'a>(
     policies: impl Iterator<Item = &'a AITrustPolicy>,
     digest: &str,
+    is_data: bool,
 ) -> Result<String, String> {
-    let mut reduced: Vec<AITrustPolicy> = policies.map(|policy| reduce(policy, digest)).collect();
+    let policies: Vec<&AITrustPolicy> = policies.collect();
+    let of_data =
+        |policy: &&AITrustPolicy| policy.spec.rules.iter().any(|r| is_about(r, api::Artifact::Dataset));
+    // Where no rule is about datasets, those about models speak for them too.
+    let artifact =
+        if is_data && policies.iter().any(of_data) { api::Artifact::Dataset } else { api::Artifact::Model };
+    let mut reduced: Vec<AITrustPolicy> =
+        policies.into_iter().map(|policy| reduce(policy, digest, artifact)).collect();
     reduced.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
     let text = serde_json::to_string(&reduced)
         .map_err(|error| format!("the trust policies cannot be written: {error}"))?;
@@ -83,12 +91,18 @@ pub fn for_volumes<'a>(
     Ok(text)
 }
 
-fn reduce(policy: &AITrustPolicy, digest: &str) -> AITrustPolicy {
+/// Whether a rule is about files of a kind that no repository holds.
+fn is_about(rule: &api::TrustRule, artifact: api::Artifact) -> bool {
+    rule.match_.artifact == artifact && rule.match_.repositories.is_empty()
+}
+
+fn reduce(policy: &AITrustPolicy, digest: &str, artifact: api::Artifact) -> AITrustPolicy {
     let of = &policy.spec;
-    let about = |rule: &&api::TrustRule| {
-        rule.match_.artifact == api::Artifact::Model && rule.match_.repositories.is_empty()
-    };
-    let rules: Vec<_> = of.rules.iter().filter(about).cloned().collect();
+    let mut rules: Vec<_> = of.rules.iter().filter(|rule| is_about(rule, artifact)).cloned().collect();
+    // A verifier knows files on a volume, whatever they are for.
+    for rule in &mut rules {
+        rule.match_.artifact = api::Artifact::Model;
+    }
     let named =
         |authority: &&api::Authority| rules.iter().any(|rule| rule.authorities.contains(&authority.name));
     let counts = |revoked: &&api::Revocation| match revoked.kind {

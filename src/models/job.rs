@@ -1,4 +1,4 @@
-//! The Job that reads a model's files where they are: built from the AIModel alone, so that whoever meets its pod can
+//! The Job that reads the files of a model or dataset where they are: built from the object alone, so that whoever meets its pod can
 //! build it again and compare; and the short answer that its pod leaves behind.
 
 use std::collections::BTreeMap;
@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::api::AIModel;
-use crate::api::common::{LABEL_MANAGED_BY, MANAGER, VerificationState};
+use crate::api::common::{LABEL_MANAGED_BY, MANAGER, Verification, VerificationState};
+use crate::api::dataset::DatasetSourceKind;
+use crate::api::{AIDataset, AIModel};
 
 /// The label of a Job of ours that names what it verifies, by a hash.
 pub const LABEL_VERIFIES: &str = "portcullis.dev/verifies";
@@ -80,27 +81,110 @@ pub struct Settings {
     pub trust: String,
 }
 
-/// The pod that verifies a model, or nothing where there is nothing on a volume to verify.
+/// What lies on a volume, as far as a verifier has to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Whether it is data to learn from, which nobody loads as a model.
+    pub is_data: bool,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: Option<String>,
+    /// The claim with its files, where it is on one.
+    pub claim: Option<String>,
+    /// Where they lie on the claim.
+    pub path: Option<String>,
+    /// The digest that they have to have.
+    pub digest: Option<String>,
+    /// Where the signature is, if not beside the files.
+    pub signature: Option<String>,
+    /// When it was made.
+    pub made: Option<String>,
+    /// How often it is read again.
+    pub every: Option<String>,
+    /// What is known of it.
+    pub known: Option<Verification>,
+}
+
+impl Stored {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        if self.is_data { "AIDataset" } else { "AIModel" }
+    }
+}
+
+impl From<&Self> for Stored {
+    fn from(stored: &Self) -> Self {
+        stored.clone()
+    }
+}
+
+impl From<&AIModel> for Stored {
+    fn from(model: &AIModel) -> Self {
+        let (spec, meta) = (&model.spec, &model.metadata);
+        let source = spec.source.as_ref();
+        Self {
+            is_data: false,
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+            uid: meta.uid.clone(),
+            claim: source.and_then(|source| source.claim()).map(str::to_owned),
+            path: source.and_then(|source| source.path.clone()),
+            digest: spec.digest.clone(),
+            signature: spec.signature.as_ref().and_then(|signature| signature.ref_.clone()),
+            made: spec.trained_at.clone(),
+            every: spec.verification.as_ref().and_then(|plan| plan.every.clone()),
+            known: model.status.as_ref().and_then(|status| status.verification.clone()),
+        }
+    }
+}
+
+impl From<&AIDataset> for Stored {
+    fn from(dataset: &AIDataset) -> Self {
+        let (spec, meta) = (&dataset.spec, &dataset.metadata);
+        let source = spec.source.as_ref().filter(|source| source.kind == DatasetSourceKind::Pvc);
+        Self {
+            is_data: true,
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+            uid: meta.uid.clone(),
+            claim: source.and_then(|source| source.claim_name.clone()),
+            path: source.and_then(|source| source.path.clone()),
+            digest: spec.digest.clone(),
+            signature: spec.signature.as_ref().and_then(|signature| signature.ref_.clone()),
+            made: None,
+            every: None,
+            known: dataset.status.as_ref().and_then(|status| status.verification.clone()),
+        }
+    }
+}
+
+/// The pod that verifies a model or dataset, or nothing where there is nothing on a volume to verify.
 #[must_use]
-pub fn build(model: &AIModel, settings: &Settings) -> Option<PodSpec> {
-    let namespace = model.metadata.namespace.as_deref()?;
-    let source = model.spec.source.as_ref()?;
-    let (claim, digest) = (source.claim()?, model.spec.digest.as_deref()?);
+pub fn build(of: impl Into<Stored>, settings: &Settings) -> Option<PodSpec> {
+    let stored = of.into();
+    let namespace = (!stored.namespace.is_empty()).then_some(&stored.namespace)?;
+    let (claim, digest) = (stored.claim.as_deref()?, stored.digest.as_deref()?);
     let mut arguments = vec!["verify-model".to_owned(), format!("--digest={digest}")];
     arguments.push(format!("--namespace={namespace}"));
     arguments.push(format!("--root={ROOT}"));
-    if let Some(made) = model.spec.trained_at.as_deref() {
+    if stored.is_data {
+        arguments.push("--data".to_owned());
+    }
+    if let Some(made) = stored.made.as_deref() {
         arguments.push(format!("--made={made}"));
     }
-    if let Some(path) = source.path.as_deref() {
+    if let Some(path) = stored.path.as_deref() {
         arguments.push(format!("--path={path}"));
     }
     let mut volumes = vec![json!({
         "name": "model", "persistentVolumeClaim": {"claimName": claim, "readOnly": true},
     })];
     let mut mounts = vec![json!({"name": "model", "mountPath": ROOT, "readOnly": true})];
-    let reference = model.spec.signature.as_ref().and_then(|signature| signature.ref_.as_deref());
-    if let Some((name, key)) = reference.and_then(config_map) {
+    if let Some((name, key)) = stored.signature.as_deref().and_then(config_map) {
         arguments.push(format!("--signature={SIGNATURE}/model.sig"));
         volumes.push(json!({
             "name": "signature",
@@ -158,14 +242,14 @@ fn config_map(reference: &str) -> Option<(&str, &str)> {
     (plain(name) && plain(key)).then_some((name, key))
 }
 
-/// Whether a pod is exactly the one that would be built for the model. Who created it, and whom it names as its owner,
+/// Whether a pod is exactly the one that would be built for the model or dataset. Who created it, and whom it names as its owner,
 /// proves nothing and is not asked.
 ///
 /// Left out of the comparison: what the API server adds without giving the pod anything (its priority, the pull secrets
 /// of the service account, the older name of that account) and the node.
 #[must_use]
-pub fn is_ours(pod: &PodSpec, model: &AIModel, settings: &Settings) -> bool {
-    let Some(wanted) = build(model, settings) else { return false };
+pub fn is_ours(pod: &PodSpec, of: impl Into<Stored>, settings: &Settings) -> bool {
+    let Some(wanted) = build(of, settings) else { return false };
     normal(pod) == normal(&wanted)
 }
 
@@ -186,29 +270,32 @@ fn normal(spec: &PodSpec) -> PodSpec {
 
 /// A hash of what is to be verified and how; another answer is needed when it changes.
 #[must_use]
-pub fn task(model: &AIModel, pod: &PodSpec) -> String {
+pub fn task(of: impl Into<Stored>, pod: &PodSpec) -> String {
     let mut hasher = Sha256::new();
-    hasher.update(model.metadata.uid.as_deref().unwrap_or_default());
+    hasher.update(of.into().uid.as_deref().unwrap_or_default());
     hasher.update(serde_json::to_vec(pod).unwrap_or_default());
     hex::encode(hasher.finalize()).chars().take(24).collect()
 }
 
 /// The Job around the pod. Its name is that of the task, so that there is never a second one.
 #[must_use]
-pub fn job(model: &AIModel, pod: &PodSpec) -> Option<Job> {
-    let (name, uid) = (model.metadata.name.as_deref()?, model.metadata.uid.as_deref()?);
-    let task = task(model, pod);
+pub fn job(of: impl Into<Stored>, pod: &PodSpec) -> Option<Job> {
+    let stored = of.into();
+    let (name, uid) = (stored.name.as_str(), stored.uid.as_deref()?);
+    let task = task(&stored, pod);
+    let kind = stored.kind();
+    let about = if stored.is_data { "portcullis.dev/dataset" } else { "portcullis.dev/model" };
     let labels = BTreeMap::from([(LABEL_VERIFIES, task.as_str()), (LABEL_MANAGED_BY, MANAGER)]);
     serde_json::from_value(json!({
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": format!("portcullis-verify-{task}"),
-            "namespace": model.metadata.namespace,
+            "namespace": stored.namespace,
             "labels": labels,
-            "annotations": {"portcullis.dev/model": name},
+            "annotations": {about: name},
             "ownerReferences": [{
-                "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIModel", "name": name, "uid": uid,
+                "apiVersion": "portcullis.dev/v1alpha1", "kind": kind, "name": name, "uid": uid,
                 "controller": true, "blockOwnerDeletion": false,
             }],
         },

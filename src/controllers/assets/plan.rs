@@ -1,4 +1,4 @@
-//! Which models are due, which Jobs are to be read and which have become useless; and the status that an answer makes.
+//! Which models and datasets are due, which Jobs are to be read and which have become useless; and the status that an answer makes.
 //! Pure.
 
 use jiff::{SignedDuration, Timestamp};
@@ -6,15 +6,14 @@ use k8s_openapi::api::batch::v1::Job;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Models;
 use crate::api::AIModel;
 use crate::api::common::{SeenFormat, Verification, VerificationState};
 use crate::gather::model_jobs;
 use crate::gather::registry::Contents;
 use crate::gather::world::World;
-use crate::models::job::{self, Answer, LABEL_VERIFIES};
+use crate::models::job::{self, Answer, LABEL_VERIFIES, Stored};
 use crate::policy::dates;
-use crate::policy::facts::Signature;
+use crate::policy::facts::{Namespace, Signature};
 use crate::render::words;
 
 /// Verifiers that run in the cluster at the same time: each reads as fast as its disk gives.
@@ -86,14 +85,14 @@ impl Running {
 /// What is to be done.
 #[derive(Debug)]
 pub enum Step {
-    /// Create this Job for this model.
-    Start(Arc<AIModel>, Box<Job>),
+    /// Create this Job for this model or dataset.
+    Start(Arc<Stored>, Box<Job>),
     /// Read what the pod of a Job found, write it down and delete the Job.
-    Read(Arc<AIModel>, Running),
+    Read(Arc<Stored>, Running),
     /// Delete a Job whose answer nobody needs any more.
     Delete(Running),
     /// Write a status without a Job.
-    Tell(Arc<AIModel>, Box<Verification>),
+    Tell(Arc<Stored>, Box<Verification>),
 }
 
 /// What came of a Job.
@@ -109,46 +108,37 @@ pub enum Outcome {
 #[must_use]
 pub fn plan(world: &World, running: &[Running], now: Timestamp) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut wanted: Vec<(&Arc<AIModel>, String, Job)> = Vec::new();
-    let models: Models<'_> = world
-        .cluster
-        .namespaces
-        .iter()
-        .flat_map(|(namespace, known)| {
-            known.models.iter().map(move |(name, model)| ((namespace.as_str(), name.as_str()), model))
-        })
-        .collect();
-    for model in models.into_values() {
-        let settings = match model_jobs::settings(world, model) {
+    let mut wanted: Vec<(Arc<Stored>, String, Job)> = Vec::new();
+    for stored in on_volumes(world) {
+        let settings = match model_jobs::settings(world, stored.as_ref()) {
             Ok(settings) => settings,
             Err(why) => {
-                if is_on_volume(model) && is_due(model, now) {
-                    let told = verification(model, &Outcome::Unknown(why), now);
-                    steps.push(Step::Tell(Arc::clone(model), Box::new(told)));
+                if is_due(&stored, now) {
+                    let told = verification(stored.as_ref(), &Outcome::Unknown(why), now);
+                    steps.push(Step::Tell(stored, Box::new(told)));
                 }
                 continue;
             }
         };
-        let Some(pod) = job::build(model, &settings) else { continue };
-        if let Some(job) = job::job(model, &pod) {
-            wanted.push((model, job::task(model, &pod), job));
+        let Some(pod) = job::build(stored.as_ref(), &settings) else { continue };
+        if let Some(job) = job::job(stored.as_ref(), &pod) {
+            let task = job::task(stored.as_ref(), &pod);
+            wanted.push((stored, task, job));
         }
     }
     let mut busy = 0;
     for job in running {
         let model = wanted
             .iter()
-            .find(|(model, task, _)| {
-                *task == job.task && model.metadata.namespace.as_deref() == Some(&job.namespace)
-            })
-            .map(|(model, ..)| *model);
+            .find(|(model, task, _)| *task == job.task && model.namespace == job.namespace)
+            .map(|(model, ..)| model);
         match model {
             None => steps.push(Step::Delete(job.clone())),
             Some(model) if job.ended.is_some() => steps.push(Step::Read(Arc::clone(model), job.clone())),
             Some(model) if job.waits_since.is_some_and(|since| now.duration_since(since) > START) => {
                 let why = "its pod did not start within ten minutes: is the volume held by another node, and can the \
                            verifier's image be pulled in this namespace?";
-                let told = verification(model, &Outcome::Unknown(why.to_owned()), now);
+                let told = verification(model.as_ref(), &Outcome::Unknown(why.to_owned()), now);
                 steps.push(Step::Tell(Arc::clone(model), Box::new(told)));
                 steps.push(Step::Delete(job.clone()));
             }
@@ -158,40 +148,44 @@ pub fn plan(world: &World, running: &[Running], now: Timestamp) -> Vec<Step> {
     // Whoever waited longest goes first; what was never verified before everything else.
     wanted.sort_by_key(|(model, ..)| verified_at(model));
     for (model, task, job) in wanted {
-        let has_one = running.iter().any(|running| {
-            running.task == task && model.metadata.namespace.as_deref() == Some(&running.namespace)
-        });
-        if has_one || !is_due(model, now) {
+        let has_one =
+            running.iter().any(|running| running.task == task && model.namespace == running.namespace);
+        if has_one || !is_due(&model, now) {
             continue;
         }
         if busy >= AT_ONCE {
             break;
         }
         busy += 1;
-        steps.push(Step::Start(Arc::clone(model), Box::new(job)));
+        steps.push(Step::Start(model, Box::new(job)));
     }
     steps
 }
 
-fn is_on_volume(model: &AIModel) -> bool {
-    let source = model.spec.source.as_ref();
-    source.is_some_and(|source| source.claim().is_some())
+/// What lies on volumes, in the order of namespaces and names.
+fn on_volumes(world: &World) -> impl Iterator<Item = Arc<Stored>> {
+    let of = |home: &Namespace| {
+        let models = home.models.values().map(|model| Stored::from(model.as_ref()));
+        let data = home.datasets.values().map(|dataset| Stored::from(dataset.as_ref()));
+        models.chain(data).filter(|stored| stored.claim.is_some()).map(Arc::new).collect::<Vec<_>>()
+    };
+    world.cluster.namespaces.values().flat_map(move |home| of(home))
 }
 
-fn former(model: &AIModel) -> Option<&Verification> {
-    let known = model.status.as_ref()?.verification.as_ref()?;
-    (known.digest == model.spec.digest).then_some(known)
+/// What is known of the present digest.
+fn former(stored: &Stored) -> Option<&Verification> {
+    stored.known.as_ref().filter(|known| known.digest == stored.digest)
 }
 
-fn verified_at(model: &AIModel) -> Option<Timestamp> {
-    dates::from(former(model)?.bytes_verified_at.as_deref()?)
+fn verified_at(stored: &Stored) -> Option<Timestamp> {
+    dates::from(former(stored)?.bytes_verified_at.as_deref()?)
 }
 
-/// Whether a model's bytes are to be read: never read for this digest, or too long ago.
-fn is_due(model: &AIModel, now: Timestamp) -> bool {
-    let (Some(known), Some(at)) = (former(model), verified_at(model)) else { return true };
-    let plan = model.spec.verification.as_ref().and_then(|plan| plan.every.as_deref());
-    let every = plan.and_then(dates::duration).map_or(EVERY, |every| every.max(AT_LEAST));
+/// Whether the bytes are to be read: never read for this digest, or too long ago.
+fn is_due(stored: &Stored, now: Timestamp) -> bool {
+    let (Some(known), Some(at)) = (former(stored), verified_at(stored)) else { return true };
+    let every = stored.every.as_deref().and_then(dates::duration);
+    let every = every.map_or(EVERY, |every| every.max(AT_LEAST));
     let every =
         if known.bytes_verified == Some(VerificationState::Unknown) { every.min(AGAIN) } else { every };
     now.duration_since(at) >= every
@@ -199,16 +193,17 @@ fn is_due(model: &AIModel, now: Timestamp) -> bool {
 
 /// The status that an answer makes. What is not known stays unknown, and a digest that nobody asked about proves nothing.
 #[must_use]
-pub fn verification(model: &AIModel, outcome: &Outcome, now: Timestamp) -> Verification {
+pub fn verification(of: impl Into<Stored>, outcome: &Outcome, now: Timestamp) -> Verification {
+    let stored = of.into();
     let at = now.round(jiff::Unit::Second).unwrap_or(now).to_string();
-    let digest = model.spec.digest.clone();
+    let digest = stored.digest.clone();
     let unknown = |why: &str| Verification {
         digest: digest.clone(),
         bytes_verified: Some(VerificationState::Unknown),
         bytes_verified_at: Some(at.clone()),
         message: Some(words::cut(why.to_owned(), 1000)),
         // A look that failed does not undo what an earlier one proved about the signature of the same digest.
-        ..former(model).cloned().unwrap_or_default()
+        ..former(&stored).cloned().unwrap_or_default()
     };
     match outcome {
         Outcome::Unknown(why) => unknown(why),
@@ -222,7 +217,8 @@ pub fn verification(model: &AIModel, outcome: &Outcome, now: Timestamp) -> Verif
             authority: answer.authorities.first().cloned(),
             bytes_verified: Some(answer.bytes),
             bytes_verified_at: Some(at),
-            formats_verified: Some(answer.formats),
+            // Nobody loads data, so nothing is said of what loading it runs.
+            formats_verified: (!stored.is_data).then_some(answer.formats),
             formats_seen: seen(&answer.seen),
             message: (!answer.message.is_empty()).then(|| words::cut(answer.message.clone(), 1000)),
         },
@@ -267,7 +263,8 @@ fn of_contents(
 /// Whether anything is said about the formats of this digest.
 #[must_use]
 pub fn is_looked_at(model: &AIModel) -> bool {
-    former(model).is_some_and(|known| known.formats_verified.is_some() || !known.formats_seen.is_empty())
+    former(&model.into())
+        .is_some_and(|known| known.formats_verified.is_some() || !known.formats_seen.is_empty())
 }
 
 /// The status of a model in a registry whose signature was looked up; nothing while nobody has looked. What was seen of its
@@ -289,7 +286,8 @@ pub fn of_signature(
         }
         Signature::Unknown(why) => (VerificationState::Unknown, None, Some(why)),
     };
-    let (formats_verified, formats_seen, said) = match (contents, former(model)) {
+    let stored = Stored::from(model);
+    let (formats_verified, formats_seen, said) = match (contents, former(&stored)) {
         (Some(contents), _) => of_contents(contents),
         (None, Some(known)) => {
             let message = known.message.as_deref().unwrap_or_default();

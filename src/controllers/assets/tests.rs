@@ -45,7 +45,7 @@ fn verified(at: &str) -> serde_json::Value {
 
 /// Steps in short.
 fn steps(world: &World, running: &[Running]) -> Vec<String> {
-    let name = |model: &AIModel| model.metadata.name.clone().unwrap_or_default();
+    let name = |model: &job::Stored| model.name.clone();
     plan(world, running, now())
         .into_iter()
         .map(|step| match step {
@@ -62,7 +62,7 @@ fn steps(world: &World, running: &[Running]) -> Vec<String> {
 /// The Job that would be started for a model.
 fn running(world: &World, name: &str, ended: Option<&str>) -> Running {
     let started = plan(world, &[], now()).into_iter().find_map(|step| match step {
-        Step::Start(model, job) if model.metadata.name.as_deref() == Some(name) => Some(job),
+        Step::Start(model, job) if model.name == name => Some(job),
         _ => None,
     });
     let mut job = *started.expect("the model is due");
@@ -154,7 +154,7 @@ fn only_the_pod_that_would_be_built_is_the_verifier() {
     assert!(!model_jobs::is_verifier(&world, "other", &pod), "the model is of another namespace");
     pod.containers[0].command = Some(vec!["sh".to_owned()]);
     assert!(!model_jobs::is_verifier(&world, "chat", &pod));
-    assert_eq!(model.metadata.name.as_deref(), Some("m"));
+    assert_eq!(model.name, "m");
 }
 
 #[test]
@@ -246,4 +246,41 @@ fn what_was_seen_in_the_layers_is_said_beside_the_signature_and_kept() {
     assert!(message.starts_with("formats: \"a.bin\" can run code when it is loaded: "), "{message}");
     let (state, message, _) = of(&fresh, Some(&Err("registry \"r\" cannot be reached".to_owned())));
     assert_eq!((state, message.as_str()), (None, "formats: not seen: registry \"r\" cannot be reached"));
+}
+
+#[test]
+fn a_dataset_on_a_claim_is_read_by_the_same_job_and_its_formats_do_not_count() {
+    let dataset: crate::api::AIDataset = serde_json::from_value(json!({
+        "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIDataset",
+        "metadata": {"name": "d", "namespace": "chat", "uid": "uid-d"},
+        "spec": {"digest": digest("d"), "source": {"kind": "pvc", "claimName": "data", "path": "v1"},
+                 "signature": {"kind": "oms", "ref": "configmap://sig/d.sig"}},
+    }))
+    .unwrap();
+    let mut world = world([]);
+    world.apply(Object::Dataset(Box::new(dataset.clone())));
+    assert_eq!(steps(&world, &[]), ["start d"]);
+    let Some(Step::Start(stored, job)) = plan(&world, &[], now()).into_iter().next() else {
+        panic!("the dataset is due")
+    };
+    let owner = &job.metadata.owner_references.as_ref().unwrap()[0];
+    assert_eq!((owner.kind.as_str(), owner.name.as_str(), stored.kind()), ("AIDataset", "d", "AIDataset"));
+    let pod = job.spec.unwrap().template.spec.unwrap();
+    assert!(model_jobs::is_verifier(&world, "chat", &pod));
+    let arguments = pod.containers[0].args.clone().unwrap();
+    assert!(
+        arguments.contains(&"--data".to_owned()) && arguments.contains(&"--path=v1".to_owned()),
+        "{arguments:?}"
+    );
+    let answer = Answer {
+        digest: digest("d"),
+        signature: VerificationState::Verified,
+        authorities: vec!["acme".to_owned()],
+        bytes: VerificationState::Verified,
+        formats: VerificationState::Unknown,
+        seen: BTreeMap::new(),
+        message: String::new(),
+    };
+    let told = verification(&dataset, &Outcome::Answered(answer), now());
+    assert_eq!((told.bytes_verified, told.formats_verified), (Some(VerificationState::Verified), None));
 }

@@ -20,16 +20,10 @@ pub(super) const CONTROL: Control = Control {
     why: "whoever can change one training sample unnoticed can teach the model something",
     remedy: "seal the dataset by spec.digest with a signature, mount it read-only, and write to it from \
         dataPreparation workloads alone",
-    gaps: &[
-        Gap {
-            provisions: &["CoP-5.2", "NCSC-P2.3", "ETSI-2"],
-            missing: "the bytes of datasets are not hashed again; a failed verification in the status counts",
-        },
-        Gap {
-            provisions: &["CoP-5.2", "NCSC-P2.3", "ETSI-2"],
-            missing: "the signature of a dataset counts as stated until the operator verified it",
-        },
-    ],
+    gaps: &[Gap {
+        provisions: &["CoP-5.2"],
+        missing: "until the operator has read a dataset on its claim, its digest and signature count as stated",
+    }],
     limits: &[],
     check: Check::Rule(check),
 };
@@ -167,10 +161,25 @@ fn verified(facts: &Facts<'_>, dataset: &api::AIDataset, report: &mut Report<'_>
     if found.digest.is_none() || found.digest != dataset.spec.digest {
         return;
     }
-    for (state, what) in [
-        (found.bytes_verified, "is not the digest of what is stored"),
-        (found.signature_verified, "is not signed as it has to be"),
+    for (state, what, open) in [
+        (
+            found.bytes_verified,
+            "is not the digest of what is stored",
+            "is not known to be that of what is stored",
+        ),
+        (found.signature_verified, "is not signed as it has to be", "is not known to be signed"),
     ] {
+        if matches!(state, Some(VerificationState::Unknown | VerificationState::Pending)) {
+            let why = found.message.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            let digest = dataset.spec.digest.as_deref().unwrap_or_default();
+            report
+                .unknown(Place::field(named(dataset), "spec.digest").value(digest), format!("{open}{why}"))
+                .under(&["ETSI-2"])
+                .fix(Fix::Text(
+                    "wait for the next look of the operator, or mend what keeps it away".to_owned(),
+                ))
+                .may_arrive();
+        }
         if state == Some(VerificationState::Failed) {
             let why = found.message.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
             let digest = dataset.spec.digest.as_deref().unwrap_or_default();
