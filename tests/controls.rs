@@ -60,6 +60,7 @@ const PERSON: &[(&str, &str)] = &[
     ("dataset-boundary/deny-use", "OPEN"),
     ("dataset-integrity/deny-no-digest", "OPEN"),
     ("dataset-integrity/deny-not-signed", "OPEN"),
+    ("dataset-integrity/deny-other-bytes", "somebody has to restore what was sealed"),
     ("dataset-integrity/deny-server-writes", "OPEN"),
     ("declared-workloads-only/deny-claim-not-registered", "OPEN"),
     ("declared-workloads-only/deny-label-not-selected", "OPEN"),

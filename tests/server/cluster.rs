@@ -126,7 +126,8 @@ impl Cluster {
             self.apply(object).await?;
         }
         // What the operator would have found out is written beside the rest.
-        if object["kind"] == "AIModel" && object["status"].is_object() {
+        let known = object["kind"] == "AIModel" || object["kind"] == "AIDataset";
+        if known && object["status"].is_object() {
             self.apply_at(object, "/status").await?;
         }
         if object["kind"] == "CustomResourceDefinition" {
