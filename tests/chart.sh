@@ -89,7 +89,7 @@ holds 'not the status of our kinds' 'resources("kinds.portcullis.dev") == ["*"]'
 holds 'the ConfigMap has the list' '(one("ConfigMap"; "portcullis-webhooks").data["webhooks.yaml"] | contains("pods.portcullis.dev") and contains("rbac.portcullis.dev") and (contains("caBundle") | not))'
 holds 'and the controller mounts it' 'pod("portcullis-controller") | .containers[0].volumeMounts == [{mountPath: "/etc/portcullis", name: "webhooks", readOnly: true}] and .volumes == [{configMap: {name: "portcullis-webhooks"}, name: "webhooks"}]'
 
-holds 'six guards with their bindings, all refusing' '([every("ValidatingAdmissionPolicy")[].metadata.name] | length == 6) and ([every("ValidatingAdmissionPolicyBinding")[].spec.policyName] | sort) == ([every("ValidatingAdmissionPolicy")[].metadata.name] | sort)
+holds 'seven guards with their bindings, all refusing' '([every("ValidatingAdmissionPolicy")[].metadata.name] | length == 7) and ([every("ValidatingAdmissionPolicyBinding")[].spec.policyName] | sort) == ([every("ValidatingAdmissionPolicy")[].metadata.name] | sort)
   and (every("ValidatingAdmissionPolicyBinding") | all(.spec.validationActions == ["Deny", "Audit"])) and (every("ValidatingAdmissionPolicy") | all(.spec.failurePolicy == "Fail"))'
 holds 'words for every refusal' '[every("ValidatingAdmissionPolicy")[].spec.validations[].messageExpression] | all(contains("why: ") and contains("fix: "))'
 

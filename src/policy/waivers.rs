@@ -124,7 +124,6 @@ fn mitigations(
         settings: facts.settings,
         holders: facts.holders.clone(),
         composition: OnceCell::new(),
-        holders: Vec::new(),
         requester: None,
         may_stop: None,
     };
