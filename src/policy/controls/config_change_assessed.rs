@@ -1,8 +1,10 @@
 //! `config-change-assessed`: the settings in force are covered by a risk assessment.
 
-use crate::api::Environment;
+use std::sync::Arc;
+
 use crate::api::common::LABEL_SETTINGS;
 use crate::api::workload::Setting;
+use crate::api::{AIPrompt, Environment};
 use crate::policy::composition;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Question, Shortfall, unnamed};
@@ -74,7 +76,14 @@ fn unread(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
         return;
     }
     for (name, path) in maps::named(pod.spec, &pod.containers) {
-        if namespace.config_maps.contains_key(name) || namespace.settings_maps.contains_key(name) {
+        // What an AIPrompt names is prompt-integrity's.
+        let source = |prompt: &Arc<AIPrompt>| {
+            prompt.spec.source.as_ref().and_then(|source| source.name.as_deref()) == Some(name)
+        };
+        if namespace.config_maps.contains_key(name)
+            || namespace.settings_maps.contains_key(name)
+            || namespace.prompts.values().any(source)
+        {
             continue;
         }
         report
