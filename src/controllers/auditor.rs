@@ -419,8 +419,7 @@ impl Auditor {
             let stones = noted.iter().filter_map(|note| note.tombstone.clone());
             row.tombstones = trail::tombstones(&former.row.tombstones, stones.take(trail::NOTES));
             row.history = trail::of_namespace(former.row.history.as_ref(), &chain, namespace, &noted, now);
-            let message = format!("governed since {since}");
-            row.conditions = vec![Said::new(GOVERNED, true, "Labelled", message).condition(&[], None, since)];
+            row.conditions = vec![governed(since)];
             (
                 Kept {
                     texts,
@@ -436,6 +435,12 @@ impl Auditor {
         self.write_statuses(name, statuses, pulse, written).await;
         self.write_row(name, kept, former.row, uid, written).await
     }
+}
+
+/// Since when a namespace is governed.
+fn governed(since: Timestamp) -> Condition {
+    let message = format!("governed since {since}");
+    Said::new(GOVERNED, true, "Labelled", message).condition(&[], None, since)
 }
 
 /// Since when a workload is what it is, and whether it could be tried before.
