@@ -157,7 +157,9 @@ fn bulletins<'a>(
         });
         let affected = words(notice, "affectedDigests");
         short.require(!affected.is_empty(), || format!("{name} names no facts.affectedDigests"));
-        if let Some(digest) = affected.iter().find(|digest| running.contains(digest)) {
+        // Where there is no fix yet, it runs on, and those whom it concerns are told.
+        let fixed = kind == "securityFix";
+        if let Some(digest) = affected.iter().find(|digest| fixed && running.contains(digest)) {
             short.require(false, || format!("{name} tells of a weakness in {digest}, which runs here"));
             short.fix("replace what the bulletin names by what it says is not affected");
         }
