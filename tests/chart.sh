@@ -97,7 +97,7 @@ holds 'no wildcard in any role' '[rules[] | .verbs[], .resources[], .apiGroups[]
 holds 'no way around RBAC' '[rules[] | .verbs[]] | any(. == "escalate" or . == "bind" or . == "impersonate") | not'
 holds 'Secrets by name, read nowhere else' '[rules[] | select((.resources | index("secrets")) and (.resourceNames == null))] == [{apiGroups: [""], resources: ["secrets"], verbs: ["create"]}]'
 holds 'no ClusterRole holds Secrets' '[every("ClusterRole")[].rules[] | select(.resources | index("secrets"))] == []'
-holds 'the webhook writes Events and asks, no more' '[one("ClusterRole"; "portcullis-webhook").rules[] | select(.verbs - ["get", "list", "watch"] != []) | .resources[]] == ["events", "subjectaccessreviews"]'
+holds 'the webhook writes Events and asks, no more' '[one("ClusterRole"; "portcullis-webhook").rules[] | select(.verbs - ["get", "list", "watch"] != []) | .resources[]] == ["events", "subjectaccessreviews", "aicompliances/status"]'
 holds 'no user role holds a status' '[every("ClusterRole")[] | select(.metadata.name | IN("portcullis-webhook", "portcullis-controller") | not) | .rules[].resources[] | select(contains("/status"))] == []'
 holds 'what is aggregated' '[every("ClusterRole")[] | select([.metadata.labels | keys[] | select(startswith("rbac.authorization.k8s.io/aggregate"))] != []).metadata.name] == ["portcullis-view", "portcullis-edit"]'
 holds 'the verb of each role that is not aggregated' '[one("ClusterRole"; "portcullis-approver", "portcullis-classifier", "portcullis-trust-admin", "portcullis-break-glass").rules[].verbs[]] | contains(["approve", "classify", "trust", "guard"])'
