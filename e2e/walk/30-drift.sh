@@ -14,3 +14,13 @@ expect "a deleted configuration comes back" "ca=LS0t" eventually_says "ca=LS0t" 
 PATIENCE=10
 expect "and refuses again" "declared-workloads-only" eventually_says "declared-workloads-only" undeclared
 unset PATIENCE
+# A guard that goes is told of, not put back: an uninstall has to be able to end.
+guard=validatingadmissionpolicybinding/portcullis-status-guard kept=$(mktemp)
+kubectl get "$guard" -o json | jq 'del(.metadata.uid, .metadata.resourceVersion, .metadata.generation, .metadata.creationTimestamp)' >"$kept"
+kubectl delete "$guard" >/dev/null
+PATIENCE=40
+expect "a guard that is gone shows on the row of the cluster" 'is missing' eventually_says 'ValidatingAdmissionPolicyBinding/portcullis-status-guard: ' told
+kubectl create -f "$kept" >/dev/null
+gone() { if told | grep -q 'portcullis-status-guard'; then echo still; else echo "no word of it"; fi; }
+expect "and once it is back, no more" 'no word of it' eventually_says 'no word of it' gone
+unset PATIENCE

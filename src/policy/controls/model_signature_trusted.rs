@@ -123,9 +123,9 @@ fn unseen(facts: &Facts<'_>, object: &str, model: &api::AIModel, report: &mut Re
     let spec = &model.spec;
     // What states no signature or no digest is spoken of already; and a model by itself harms nobody.
     let (Some(source), Some(digest)) = (spec.source.as_ref(), spec.digest.as_deref()) else { return };
-    let stated =
-        spec.signature.is_some() || matches!(source.kind, ModelSourceKind::Oci | ModelSourceKind::Image);
-    if facts.pod().is_none() || !stated {
+    // An artifact of a registry that this pod does not mount is looked up for the pods that do.
+    let elsewhere = matches!(source.kind, ModelSourceKind::Oci | ModelSourceKind::Image);
+    if facts.pod().is_none() || spec.signature.is_none() || elsewhere {
         return;
     }
     let fetched =

@@ -16,7 +16,9 @@ pub(super) const CONTROL: Control = Control {
     why: "a process that is taken over should find no rights, no writable program files and no way to the node",
     remedy: "set the pod's and the containers' securityContext as Pod Security level restricted asks",
     gaps: &[],
-    limits: &[],
+    limits: &[
+        "what lies behind a claim is for those who may write PersistentVolumes: one of them may be a path of a node",
+    ],
     check: Check::Rule(check),
 };
 
