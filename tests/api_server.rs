@@ -158,6 +158,7 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
         }],
         blocked: Some(blocked.clone()),
         composition_digest: Some(digest.clone()),
+        lineage: None,
         residue: vec!["Secret/chat".to_owned()],
         history: Some(history.clone()),
         known_good: Some(KnownGood {

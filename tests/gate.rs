@@ -25,6 +25,7 @@ use portcullis::controllers::auditor::Auditor;
 use portcullis::controllers::certificates::{
     AUTHORITY_SECRET, Certificates, LiveBundles, Outputs, SERVING_SECRET, observe,
 };
+use portcullis::controllers::guards::GuardFaults;
 use portcullis::controllers::leader::{self, Leadership};
 use portcullis::controllers::trail::{Export, Target};
 use portcullis::controllers::wake::Lookout;
@@ -322,6 +323,8 @@ async fn shows(gate: &Gate) -> Result<()> {
         metrics: Arc::new(Metrics::default()),
         trail: Arc::new(Export::new(Target::Nowhere)),
         observations: Arc::default(),
+        guards: watch::Sender::new(GuardFaults::default()).subscribe(),
+        retrieved: Arc::default(),
     };
     let auditing = tokio::spawn(auditor.run());
     let rows: Api<AICompliance> = Api::all(gate.client.clone());

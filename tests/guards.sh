@@ -215,9 +215,9 @@ refused 'an administrator may not change it' 'kubernetes-admin may not update it
 allowed 'an administrator may delete it' kubectl delete rolebinding chat -n team-a
 allowed 'the tokens controller writes into ServiceAccounts' sh -c 'kubectl get serviceaccount chat -n team-a -o json | jq ".secrets = [{name: \"legacy\"}]" | kubectl replace --as system:kube-controller-manager -f -'
 allowed 'a token for it' kubectl create token chat -n team-a
-owner=$(kubectl create configmap owner -n team-a -o json | jq -c '{apiVersion, kind, name: .metadata.name, uid: .metadata.uid}')
+owner=$(kubectl create secret generic owner -n team-a -o json | jq -c '{apiVersion, kind, name: .metadata.name, uid: .metadata.uid}')
 allowed 'an owner' controller patch serviceaccount chat -n team-a --type=merge -p "{\"metadata\":{\"ownerReferences\":[$owner]}}"
-kubectl delete configmap owner -n team-a >/dev/null
+kubectl delete secret owner -n team-a >/dev/null
 eventually 'the garbage collector collects it' not kubectl get serviceaccount chat -n team-a
 
 section 'what the accounts may do'
