@@ -3,11 +3,13 @@
 mod change;
 
 use k8s_openapi::api::core::v1::Volume;
+use serde_json::json;
 
-use super::facts::{Facts, Namespace, PodFacts};
+use super::facts::{Facts, Namespace, Place, PodFacts};
+use super::fix::Fix;
 use super::image::ImageRef;
 use crate::api::common::Sensitivity;
-use crate::api::dataset::{AIDataset, DatasetSourceKind};
+use crate::api::dataset::{AIDataset, DatasetClass, DatasetSourceKind};
 use crate::api::{AIModel, AIWorkload};
 
 pub use change::reclassified;
@@ -54,6 +56,29 @@ impl<'a> Data<'a> {
         let namespace = workload.metadata.namespace.as_deref();
         let mut consumers = self.dataset.spec.consumers.iter();
         consumers.any(|c| Some(c.workload.as_str()) == name && Some(c.namespace.as_str()) == namespace)
+    }
+
+    /// The entry for it in the declaration of a workload that only reads it.
+    #[must_use]
+    pub fn declare(&self, workload: &AIWorkload) -> Fix {
+        let looked_up = self.dataset.spec.class == Some(DatasetClass::Retrieval);
+        let mut entry = json!({"name": self.name, "use": if looked_up { "retrieval" } else { "PURPOSE" }, "access": "read"});
+        if workload.metadata.namespace.as_deref() != Some(&self.namespace.name) {
+            entry["namespace"] = json!(self.namespace.name);
+        }
+        let next = workload.spec.datasets.len();
+        Fix::set_at(&Place::field(Facts::name_of(workload), format!("spec.datasets[{next}]")), "", entry)
+    }
+
+    /// The entry for a workload in its list of consumers.
+    #[must_use]
+    pub fn list(&self, workload: &AIWorkload) -> Fix {
+        let consumer = json!({
+            "namespace": workload.metadata.namespace.as_deref().unwrap_or_default(),
+            "workload": workload.metadata.name.as_deref().unwrap_or_default(),
+        });
+        let next = self.dataset.spec.consumers.len();
+        Fix::set_at(&Place::field(self.object(), format!("spec.consumers[{next}]")), "", consumer)
     }
 
     /// Whether both are one and the same.

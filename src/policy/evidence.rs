@@ -17,6 +17,7 @@
 mod cross;
 mod document;
 mod kinds;
+mod record;
 mod shortfall;
 mod subject;
 mod written;
@@ -35,7 +36,7 @@ use crate::api::AIEvidence;
 use crate::api::common::Party;
 use crate::api::evidence::{EvidenceResult, StatementState};
 
-pub use cross::{end_users, fails, trained};
+pub use cross::{end_users, enrol, fails, trained};
 pub use document::{Reference, reference};
 pub use kinds::{KINDS, Kind, kind};
 pub use shortfall::Shortfall;
@@ -60,6 +61,9 @@ pub struct Question<'a> {
     pub by: By<'a>,
     /// Keys that have to be among its facts.
     pub facts: &'static [&'static str],
+    /// Keys that the evidence to fill in shows too, because another demand on the same proof asks for them; `spec.evaluator`
+    /// and `spec.expiresAt` are no facts.
+    pub shown: &'static [&'static str],
     /// Whether it has to name its document by ref and digest.
     pub document: bool,
     /// Oldest age in days, where it differs from that of the type.
@@ -88,6 +92,7 @@ impl<'a> Question<'a> {
             passed: false,
             by: By::Anybody,
             facts: &[],
+            shown: &[],
             document: true,
             days: None,
         }
@@ -118,6 +123,13 @@ impl<'a> Question<'a> {
     #[must_use]
     pub const fn with(mut self, facts: &'static [&'static str]) -> Self {
         self.facts = facts;
+        self
+    }
+
+    /// The evidence to fill in shows these keys too.
+    #[must_use]
+    pub const fn showing(mut self, facts: &'static [&'static str]) -> Self {
+        self.shown = facts;
         self
     }
 
@@ -207,7 +219,7 @@ impl Answer<'_> {
 #[must_use]
 pub fn ask<'a>(facts: &Facts<'a>, question: &Question<'a>) -> Answer<'a> {
     let mut best: Answer<'a> = Answer::Missing;
-    let mut issued: Option<Timestamp> = None;
+    let mut issued: (Option<Timestamp>, Option<Timestamp>) = (None, None);
     let places = match question.about.places(facts) {
         Ok(places) => places,
         Err(why) => return Answer::Nowhere(why),
@@ -219,7 +231,9 @@ pub fn ask<'a>(facts: &Facts<'a>, question: &Question<'a>) -> Answer<'a> {
                 continue;
             }
             let answer = weigh(facts, question, evidence, place);
-            let at = dates::from(&spec.issued_at);
+            // Of two of one day the one that was recorded later is the newer.
+            let recorded = evidence.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            let at = (dates::from(&spec.issued_at), recorded);
             if answer.rank() > best.rank() || (answer.rank() == best.rank() && at > issued) {
                 best = answer;
                 issued = at;

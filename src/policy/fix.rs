@@ -122,11 +122,14 @@ impl Edit {
             let Some(next) = descend(at, step, self.value.is_some()) else { return self.value.is_none() };
             at = next;
         }
+        if at.is_null() && self.value.is_some() {
+            *at = match last {
+                Step::Key(_) => Value::Object(serde_json::Map::new()),
+                Step::Index(_) => Value::Array(Vec::new()),
+            };
+        }
         match (last, &self.value) {
             (Step::Key(key), Some(value)) => {
-                if at.is_null() {
-                    *at = Value::Object(serde_json::Map::new());
-                }
                 at.as_object_mut().map(|map| map.insert((*key).to_owned(), value.clone())).is_some()
             }
             (Step::Key(key), None) => at.as_object_mut().map(|map| map.remove(*key)).is_some(),
@@ -251,6 +254,8 @@ mod tests {
             json!({"spec": {"containers": [{"name": "a", "securityContext": {"runAsNonRoot": true}}]},
                    "metadata": {"labels": {"portcullis.dev/environment": "research"}}})
         );
+        assert!(Fix::set("spec.volumes[0]", json!({"name": "v"})).apply(&mut object));
+        assert_eq!(object["spec"]["volumes"], json!([{"name": "v"}]));
         assert!(!Fix::set("spec.containers[7].x", 1).apply(&mut object));
         assert!(!Fix::set_at(&Place::field("AIWorkload a/b", "spec.x"), "", 1).apply(&mut object));
     }

@@ -24,6 +24,7 @@ pub mod rights;
 pub mod selector;
 pub mod servers;
 pub mod signing;
+pub mod skeleton;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod texts;

@@ -7,6 +7,8 @@ use k8s_openapi::api::core::v1::{
     Volume,
 };
 
+use serde_json::json;
+
 use super::containers::ContainerView;
 use super::control::Report;
 use super::facts::PodFacts;
@@ -83,11 +85,17 @@ fn volumes(pod: &PodFacts<'_>, report: &mut Report<'_>) {
                     pod.at(format!("spec.volumes[{index}]")).value(&volume.name),
                     format!("is a {kind} volume, which gives the pod parts of the node or storage outside the cluster's control"),
                 )
-                .fix(Fix::Text(
-                    "use a persistentVolumeClaim, configMap, secret, projected, downwardAPI, emptyDir, ephemeral, csi or \
-                     image volume"
-                        .to_owned(),
-                ));
+                .fix(
+                    Fix::set_at(
+                        &pod.at(format!("spec.volumes[{index}]")),
+                        "",
+                        json!({"name": volume.name, "emptyDir": {}}),
+                    )
+                    .after(
+                        "use a persistentVolumeClaim, configMap, secret, projected, downwardAPI, emptyDir, ephemeral, csi \
+                         or image volume, such as this empty one",
+                    ),
+                );
         }
     }
 }

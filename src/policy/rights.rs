@@ -197,7 +197,7 @@ pub fn tell<'r>(
         Place::object(format!("Namespace {}", facts.namespace.name)),
         format!("who may {what} is not listed under {list} of an AIProfile: {names}"),
     );
-    finding.of_namespace().fix(Fix::Text(format!(
+    finding.of_namespace().fix(Fix::Command(format!(
         "`{delete}` where that is not needed, and list who needs it in spec.parameters[{list:?}] of an AIProfile, joined by \
          commas: {}",
         first.who

@@ -1,6 +1,8 @@
 //! `action-scope-declared`: an agent declares each action with target, verb and fail-safe, and can do no
 //! more.
 
+use serde_json::{Value, json};
+
 use crate::api;
 use crate::api::workload::{AgentAction, FailSafeKind, WorkloadType};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
@@ -25,6 +27,14 @@ pub(super) const CONTROL: Control = Control {
 
 /// Verbs that change nothing.
 const READING: [&str; 3] = ["get", "list", "watch"];
+
+/// Stands for the object that keeps an action safe.
+const PROVIDER: &str = "KIND/NAME";
+
+/// The safest way to keep an action within bounds.
+fn safe() -> Value {
+    json!({"kind": "humanApproval", "ref": PROVIDER})
+}
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     if !matches!(facts.subject, Subject::Pod(_) | Subject::Workload(_)) {
@@ -61,14 +71,17 @@ fn guarded(
             report
                 .violated(
                     at(workload, format!("spec.actions[{index}].failSafe")),
-                    format!("is missing, so nothing but the model bounds {:?} on {:?}", action.verb, action.target),
+                    format!(
+                        "is missing, so nothing but the model bounds {:?} on {:?}",
+                        action.verb, action.target
+                    ),
                 )
                 .under(&["CoP-2.5-n2", "ETSI-3"])
-                .fix(Fix::Text(
-                    "name what keeps the action safe: kind humanApproval, reversible, limit or dryRun, with ref to the object \
-                     that does it"
-                        .to_owned(),
-                ))
+                .fix(
+                    Fix::set_at(&at(workload, format!("spec.actions[{index}]")), "failSafe", safe()).after(
+                        "let a person or something that is no model keep the action safe, and name it",
+                    ),
+                )
                 .in_declaration(facts);
         }
         return;
@@ -83,7 +96,7 @@ fn guarded(
                     format!("is missing, so nothing is named that provides {:?}", safe.kind.as_str()),
                 )
                 .under(&["CoP-2.5-n2"])
-                .fix(Fix::Text("name the object that provides it, such as Service/approve".to_owned()))
+                .fix(Fix::set_at(&place(), "", PROVIDER).after("name the object that provides it"))
                 .in_declaration(facts);
         }
         Some((name, Some(("Service", service)))) if !facts.namespace.services.contains_key(service) => {
@@ -123,7 +136,10 @@ fn reachable(
                 "is no name in spec.services or spec.externalApis and no resource of spec.identity.permissions",
             )
             .under(&["CoP-2.5"])
-            .fix(Fix::Text("declare the way to it under one of these, or take the action out".to_owned()))
+            .fix(
+                Fix::remove_at(&at(workload, format!("spec.actions[{index}]")))
+                    .after("declare the way to it under one of these, or take the action out"),
+            )
             .in_declaration(facts);
     }
 }
@@ -143,6 +159,11 @@ fn beyond(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
         .map(|(i, api)| (format!("spec.externalApis[{i}].name"), &api.name));
     let services =
         spec.services.iter().enumerate().map(|(i, s)| (format!("spec.services[{i}].name"), &s.name));
+    let add = |target: &str, verb: &str, next: usize| {
+        let action = json!({"target": target, "verb": verb, "failSafe": safe()});
+        Fix::set_at(&at(workload, format!("spec.actions[{next}]")), "", action)
+    };
+    let mut next = spec.actions.len();
     for (path, name) in apis.chain(services).filter(|(_, name)| !acted(name) && !logs(name)) {
         report
             .violated(
@@ -150,10 +171,9 @@ fn beyond(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
                 "is within reach of the agent, and no entry of spec.actions says for what",
             )
             .under(&["CoP-2.5"])
-            .fix(Fix::Text(format!(
-                "add {{target: {name}, verb: VERB, failSafe: {{kind: KIND}}}} to spec.actions"
-            )))
+            .fix(add(name, "VERB", next).after("say for what, or take the way to it out"))
             .in_declaration(facts);
+        next += 1;
     }
     for (index, permission) in spec.identity.iter().flat_map(|identity| &identity.permissions).enumerate() {
         for verb in permission.verbs.iter().filter(|verb| !READING.contains(&verb.as_str())) {
@@ -167,10 +187,9 @@ fn beyond(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
                         format!("lets the agent {verb} {resource}, and no entry of spec.actions says so"),
                     )
                     .under(&["CoP-2.5"])
-                    .fix(Fix::Text(format!(
-                        "add {{target: {resource}, verb: {verb}, failSafe: {{kind: KIND}}}} to spec.actions, or take the right away"
-                    )))
+                    .fix(add(resource, verb, next).after("take the right away, or say for what"))
                     .in_declaration(facts);
+                next += 1;
             }
         }
     }

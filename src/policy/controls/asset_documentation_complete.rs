@@ -2,6 +2,7 @@
 //! time.
 
 use jiff::SignedDuration;
+use serde_json::{Value, json};
 
 use crate::api::common::Retention;
 use crate::api::dataset::DataCard;
@@ -90,11 +91,28 @@ fn lacking(
     }
     let mut short = Shortfall::new(facts);
     short.require(false, || format!("does not state {}", empty.join(", ")));
-    short.fix(format!(
-        "fill in {}",
-        empty.iter().map(|name| format!("spec.{name}")).collect::<Vec<_>>().join(", ")
-    ));
+    short.fix("describe the asset as it is");
+    for name in empty {
+        short.set(about.object(), format!("spec.{name}"), blank(name));
+    }
     short.tell(report, place(about), provisions);
+}
+
+/// What stands for the value of a field that people fill in.
+fn blank(field: &str) -> Value {
+    match field {
+        "trainedOn" => json!([{"dataset": "DATASET"}]),
+        "card.dataSources" => json!(["DATA-SOURCE"]),
+        "card.limitations" => json!(["LIMITATION"]),
+        "card.guardrails" => json!(["GUARDRAIL"]),
+        "card.failureModes" => json!(["FAILURE-MODE"]),
+        "card.complexityNotes" => json!(["NOTE"]),
+        "retention.until" => json!("LAST-DAY"),
+        "reviewEvery" => json!("P180D"),
+        "lastReviewedAt" => json!("YYYY-MM-DD"),
+        "sensitivity" => json!("SENSITIVITY"),
+        _ => json!("TEXT"),
+    }
 }
 
 fn of_model(facts: &Facts<'_>, model: &AIModel, report: &mut Report<'_>) {
@@ -233,16 +251,28 @@ fn review(
     let mut short = Shortfall::new(facts);
     match (dates::duration(every), dates::until(last)) {
         (Some(length), Some(at)) => {
-            short.require(length <= most, || {
-                format!("states reviewEvery {every}, which is more than {} days", most.as_hours() / 24)
-            });
-            short.require(facts.now.duration_since(at) <= length.min(most), || {
-                format!("was last reviewed on {last}, and its review is due every {every}")
-            });
+            let days = most.as_hours() / 24;
+            if length > most {
+                short
+                    .require(false, || format!("states reviewEvery {every}, which is more than {days} days"));
+                short.set(about.object(), "spec.reviewEvery", format!("P{days}D"));
+            }
+            if facts.now.duration_since(at) > length.min(most) {
+                short.require(false, || {
+                    format!("was last reviewed on {last}, and its review is due every {every}")
+                });
+                short.fix("review it");
+                short.set(about.object(), "spec.lastReviewedAt", "YYYY-MM-DD");
+            }
         }
-        (None, _) => short.require(false, || format!("states reviewEvery {every:?}, which is no duration")),
-        (_, None) => short.require(false, || format!("states lastReviewedAt {last:?}, which is no date")),
+        (None, _) => {
+            short.require(false, || format!("states reviewEvery {every:?}, which is no duration"));
+            short.set(about.object(), "spec.reviewEvery", "P180D");
+        }
+        (_, None) => {
+            short.require(false, || format!("states lastReviewedAt {last:?}, which is no date"));
+            short.set(about.object(), "spec.lastReviewedAt", "YYYY-MM-DD");
+        }
     }
-    short.fix("review it and set spec.lastReviewedAt");
     short.tell(report, place(about), &["CoP-8.1.1", "NCSC-D4.1"]);
 }

@@ -10,7 +10,7 @@ use crate::api::model::Origin;
 use crate::api::workload::{Role, WorkloadType};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
-use crate::policy::evidence::{About, EVER, Question, Shortfall, all, kind, trained, unnamed, words};
+use crate::policy::evidence::{About, EVER, Question, Shortfall, all, enrol, kind, trained, unnamed, words};
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
 
@@ -50,6 +50,8 @@ pub(super) const CONTROL: Control = Control {
 const REVIEW_DAYS: i64 = 183;
 /// What makes machine learning particular, as `facts.topics` names it.
 const PARTICULAR: [&str; 3] = ["data-dependencies", "layered-architecture", "configuration-complexity"];
+/// What training in safe code has to treat today.
+const ASSISTED: &str = "ai-assisted-code-security";
 
 /// Courses of those who make and change models and prompts, and the provisions that ask for each.
 const COURSES: [(&str, &[&str]); 2] =
@@ -72,61 +74,84 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         audience.push("contractors");
     }
     short.hint("audience", audience.iter().map(|role| (*role).to_owned()).collect());
-    let programme = Question::of("AwarenessProgramme", about).with(&["audience", "contentReviewedAt"]);
-    let programme = short.ask(programme);
-    if let Some(programme) = programme {
-        let name = Shortfall::name(programme);
-        let owner = programme.spec.owner.as_ref();
+    let programme = Question::of("AwarenessProgramme", about)
+        .with(&["audience", "contentReviewedAt"])
+        .showing(&["deliveredWithin", "spec.owner"]);
+    short.hint("deliveredWithin", vec!["HOW-IT-IS-TAUGHT".to_owned()]);
+    let held = short.ask(programme.clone());
+    if let Some(held) = held {
+        let name = Shortfall::name(held);
+        let owner = held.spec.owner.as_ref();
         let kept = owner.is_some_and(|party| party.user.is_some() || party.group.is_some());
-        short.require(kept, || format!("spec.owner of {name} names no user or group who keeps it"));
-        let left = unnamed(programme, "audience", &audience);
-        short.require(left.is_empty(), || format!("{name} does not reach {}", Shortfall::list(&left)));
-        let reviewed = words(programme, "contentReviewedAt").first().copied().unwrap_or_default();
+        if !kept {
+            short.require(false, || format!("spec.owner of {name} names no user or group who keeps it"));
+            short.renew(programme.clone(), held, []);
+        }
+        let left = unnamed(held, "audience", &audience);
+        if !left.is_empty() {
+            short.require(false, || format!("{name} does not reach {}", Shortfall::list(&left)));
+            short.renew(programme.clone(), held, [Shortfall::also(held, "audience", &left)]);
+        }
+        let reviewed = words(held, "contentReviewedAt").first().copied().unwrap_or_default();
         let days = facts.settings.days("awarenessProgramme.reviewEvery", REVIEW_DAYS).min(REVIEW_DAYS);
         let fresh =
             dates::from(reviewed).is_some_and(|at| facts.now.duration_since(at).as_hours() <= days * 24);
-        short.require(fresh, || {
-            format!("the content of {name} was reviewed on {reviewed:?}, and that counts for {days} days")
-        });
+        if !fresh {
+            short.require(false, || {
+                format!("the content of {name} was reviewed on {reviewed:?}, and that counts for {days} days")
+            });
+            short.fix("review what is taught");
+            short.renew(programme.clone(), held, [("contentReviewedAt", Vec::new())]);
+        }
     }
     let developer = workload.spec.roles.contains(&Role::Developer);
+    let coding = Question::of("SecureCodingTraining", about).with(&["topics"]);
     let mut topics = None;
     if developer {
-        topics = short.ask(Question::of("SecureCodingTraining", about).with(&["topics"]));
+        topics = short.ask(coding.clone());
+        short.hint_of("SecureCodingTraining", "topics", vec![ASSISTED.to_owned()]);
         short.hint("topics", PARTICULAR.iter().map(|topic| (*topic).to_owned()).collect());
-        if let Some(course) = short.ask(Question::of("MLCharacteristicsTraining", about).with(&["topics"])) {
+        let particular = Question::of("MLCharacteristicsTraining", about).with(&["topics"]);
+        if let Some(course) = short.ask(particular.clone()) {
             let left = unnamed(course, "topics", &PARTICULAR);
-            short.require(left.is_empty(), || {
-                format!("{} lacks topic {}", Shortfall::name(course), Shortfall::list(&left))
-            });
+            if !left.is_empty() {
+                short.require(false, || {
+                    format!("{} lacks topic {}", Shortfall::name(course), Shortfall::list(&left))
+                });
+                short.renew(particular, course, [Shortfall::also(course, "topics", &left)]);
+            }
         }
     }
     short.tell(report, place(), &["CoP-1.1", "CoP-1.1.1", "CoP-1.3", "CoP-1.4", "FC-1"]);
 
-    if let Some(programme) = programme {
+    if let Some(held) = held {
         let mut short = Shortfall::new(facts);
-        let told = words(programme, "deliveredWithin").first().copied().unwrap_or_default();
-        short.require(matches!(told, "standalone" | "infosecTraining"), || {
-            format!("{} does not say in facts.deliveredWithin how it is taught", Shortfall::name(programme))
-        });
-        short.fix("set facts.deliveredWithin: standalone or infosecTraining");
+        let told = words(held, "deliveredWithin").first().copied().unwrap_or_default();
+        if !matches!(told, "standalone" | "infosecTraining") {
+            short.require(false, || {
+                format!("{} does not say in facts.deliveredWithin how it is taught", Shortfall::name(held))
+            });
+            short.fix("say whether it is taught as standalone or as infosecTraining");
+            short.renew(programme, held, [("deliveredWithin", vec!["HOW-IT-IS-TAUGHT".to_owned()])]);
+        }
         short.tell(report, place(), &["CoP-1.1.2"]);
     }
 
     let mut short = Shortfall::new(facts);
-    if developer && let Some(bulletin) = short.ask(Question::of("ThreatBulletin", about).with(&["channels"]))
-    {
+    let question = Question::of("ThreatBulletin", about).with(&["channels"]);
+    if developer && let Some(bulletin) = short.ask(question.clone()) {
         let channels: BTreeSet<&str> = words(bulletin, "channels").into_iter().collect();
-        short.require(channels.len() > 1, || {
-            format!("{} went out by one channel only", Shortfall::name(bulletin))
-        });
+        if channels.len() < 2 {
+            short.require(false, || format!("{} went out by one channel only", Shortfall::name(bulletin)));
+            short.renew(question, bulletin, [Shortfall::also(bulletin, "channels", &["OTHER-CHANNEL"])]);
+        }
         rhythm(facts, about, &mut short);
     }
-    if let Some(course) = topics {
-        let left = unnamed(course, "topics", &["ai-assisted-code-security"]);
-        short.require(left.is_empty(), || {
-            format!("{} lacks topic ai-assisted-code-security", Shortfall::name(course))
-        });
+    if let Some(course) = topics
+        && !unnamed(course, "topics", &[ASSISTED]).is_empty()
+    {
+        short.require(false, || format!("{} lacks topic {ASSISTED}", Shortfall::name(course)));
+        short.renew(coding, course, [Shortfall::also(course, "topics", &[ASSISTED])]);
     }
     let accountable = &workload.spec.owners.accountable;
     let (user, group) = (accountable.user.as_deref(), accountable.group.as_deref());
@@ -137,7 +162,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                 "the LeadershipBriefing of {who:?}, who is accountable, is not on the roster or has ended"
             )
         });
-        short.fix(format!("brief {who} and add the entry to spec.training.roster of the AIGovernance"));
+        enrol(&mut short, organisation, "LeadershipBriefing", user, group);
     }
     short.tell(report, place(), &["CoP-1.2", "CoP-1.2.1", "CoP-1.3.1", "NCSC-D1.1"]);
 }

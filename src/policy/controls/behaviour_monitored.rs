@@ -1,6 +1,8 @@
 //! `behaviour-monitored`: alerts for drift, sudden change, intrusion and extraction exist, and logs are
 //! analysed regularly.
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::common::Audience;
 use crate::api::workload::{AlertKind, WorkloadType};
@@ -64,13 +66,16 @@ fn alerts(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
         ("intrusion", has(AlertKind::Intrusion), &["NCSC-O1.2"]),
         ("extraction", !outside || has(AlertKind::Extraction) || has(AlertKind::Abuse), &["NCSC-P2.2"]),
     ];
-    for (kind, _, provisions) in wanted.into_iter().filter(|(_, there, _)| !there) {
+    let next = declared.map_or(0, |behaviour| behaviour.alerts.len());
+    for (index, (kind, _, provisions)) in wanted.into_iter().filter(|(_, there, _)| !there).enumerate() {
+        let place = at(workload, "behaviour.alerts");
         report
-            .violated(at(workload, "behaviour.alerts"), format!("names no alert of kind {kind}, so nobody would be told"))
+            .violated(place.clone(), format!("names no alert of kind {kind}, so nobody would be told"))
             .under(provisions)
-            .fix(Fix::Text(format!(
-                "write the alert as a PrometheusRule, and add {{name: ALERT, kind: {kind}}} to spec.monitoring.behaviour.alerts"
-            )))
+            .fix(
+                Fix::set_at(&place, &format!("[{}]", next + index), json!({"name": "ALERT", "kind": kind}))
+                    .after("write the alert as a PrometheusRule, and name it"),
+            )
             .in_declaration(facts);
     }
 }
@@ -148,7 +153,10 @@ fn detector(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'
                 ),
             )
             .under(&["CoP-12.3-n1"])
-            .fix(Fix::Text("add the container, or correct spec.monitoring.anomaly.container".to_owned()))
+            .fix(
+                Fix::set_at(&at(workload, "anomaly.container"), "", "CONTAINER")
+                    .after(format!("add the container {name:?} to the pod, or name the one that does it")),
+            )
             .may_arrive();
     }
     if let Some(alert) = anomaly.alert.as_deref()

@@ -1,8 +1,11 @@
 //! `capability-minimised`: capabilities that the system does not use are switched off or accepted as a
 //! risk.
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::workload::{CapabilityDisabled, Consent, ModelUse};
+use crate::policy::containers::Role;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Answer, Question, ask, words};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
@@ -54,20 +57,24 @@ fn offered<'a>(
     let has = &model.spec.capabilities;
     for (number, capability) in used.capabilities_used.iter().enumerate() {
         if !has.is_empty() && !has.contains(&capability.name) {
+            let path = format!("spec.models[{index}].capabilitiesUsed[{number}]");
             report
                 .violated(
-                    at(workload, format!("spec.models[{index}].capabilitiesUsed[{number}].name"))
-                        .value(&capability.name),
+                    at(workload, format!("{path}.name")).value(&capability.name),
                     format!("is nothing that AIModel {:?} says it can do: {}", used.name, has.join(", ")),
                 )
                 .under(&["CoP-3.1.3"])
-                .fix(Fix::Text("use a name of the model's spec.capabilities".to_owned()))
+                .fix(
+                    Fix::remove_at(&at(workload, path))
+                        .after("write a name that the model has, or take it out"),
+                )
                 .in_declaration(facts);
         }
     }
     // A declaration that names none of what it uses has not begun to say what it leaves unused.
     let unused = has.iter().filter(|name| !used.capabilities_used.iter().any(|used| used.name == **name));
     let mut accepted: Option<Vec<&str>> = None;
+    let mut next = used.capabilities_disabled_by.len();
     for name in unused {
         if let Some(number) = used.capabilities_disabled_by.iter().position(|disabled| disabled.name == *name)
         {
@@ -93,11 +100,19 @@ fn offered<'a>(
                         format!("does not name {name:?}, which AIModel {:?} can do and the workload does not use", used.name),
                     )
                     .under(&["CoP-3.1.3"])
-                    .fix(Fix::Text(format!(
-                        "turn it off and add {{name: {name}, arg: ARGUMENT}} to spec.models[{index}].capabilitiesDisabledBy, or \
-                         name it in facts.capabilities of an AIEvidence of type RiskAcceptance for the digest of the model"
-                    )))
+                    .fix(
+                        Fix::set_at(
+                            &at(workload, format!("spec.models[{index}].capabilitiesDisabledBy")),
+                            &format!("[{next}]"),
+                            json!({"name": name, "arg": "ARGUMENT"}),
+                        )
+                        .after(
+                            "name it in facts.capabilities of an AIEvidence of type RiskAcceptance for the digest of the \
+                             model, or turn it off by an argument",
+                        ),
+                    )
                     .in_declaration(facts);
+            next += 1;
         }
     }
 }
@@ -142,11 +157,28 @@ fn switched(
             ),
         )
         .under(&["CoP-3.1.3"])
-        .fix(Fix::Text(format!(
-            "add it to the container that serves the model, or correct \
-             spec.models[{model}].capabilitiesDisabledBy[{number}].{field}"
-        )))
-        .may_arrive();
+        .may_arrive()
+        .fix(switch(
+            pod,
+            field,
+            wanted,
+            &format!("spec.models[{model}].capabilitiesDisabledBy[{number}].{field}"),
+        ));
+}
+
+/// Turns a capability off in the first container, which need not be the right one.
+fn switch(pod: &PodFacts<'_>, field: &str, wanted: &str, declared: &str) -> Fix {
+    let words = format!("correct {declared}, or let the container that serves the model have it");
+    let Some(container) = pod.containers.iter().find(|container| container.role == Role::Main) else {
+        return Fix::Text(words);
+    };
+    let (list, value) = match wanted.split_once('=').filter(|_| field == "env") {
+        Some((name, value)) => {
+            (format!("env[{}]", container.env.len()), json!({"name": name, "value": value}))
+        }
+        None => (format!("args[{}]", container.args.len()), json!(wanted)),
+    };
+    Fix::set_at(&pod.at(container.path(&list)), "", value).after(words)
 }
 
 /// What is risky is off until a user turns it on.
@@ -167,15 +199,20 @@ fn risky(
             continue;
         }
         let field = if capability.consent == Some(Consent::OptIn) { "settingRef" } else { "consent" };
+        let path = format!("spec.models[{index}].capabilitiesUsed[{number}]");
+        let mut edits = Fix::set_at(&at(workload, format!("{path}.consent")), "", "optIn").edits().to_vec();
+        if capability.setting_ref.is_none() {
+            edits.extend_from_slice(
+                Fix::set_at(&at(workload, format!("{path}.settingRef")), "", "SETTING").edits(),
+            );
+        }
         report
             .violated(
-                at(workload, format!("spec.models[{index}].capabilitiesUsed[{number}].{field}")),
+                at(workload, format!("{path}.{field}")),
                 format!("does not let users of {:?} choose it knowingly", capability.name),
             )
             .under(&["NCSC-D3.16"])
-            .fix(Fix::Text(
-                "set consent to optIn, and settingRef to the setting by which users turn it on".to_owned(),
-            ))
+            .fix(Fix::Advice("let it stay off until a user turns it on".to_owned(), edits))
             .in_declaration(facts);
     }
 }

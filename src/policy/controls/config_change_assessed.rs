@@ -32,9 +32,10 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let Some(workload) = facts.ai_workload() else { return };
     let place = || Place::object(Facts::name_of(workload));
     let about = About::Workload(workload);
-    let departs = |setting: &&Setting| setting.value != setting.secure_default;
+    let departs = |setting: &Setting| setting.value != setting.secure_default;
     let mut short = Shortfall::new(facts);
-    for setting in workload.spec.settings.iter().filter(departs) {
+    for (index, setting) in workload.spec.settings.iter().enumerate().filter(|(_, setting)| departs(setting))
+    {
         let named = setting.assessment_ref.as_deref();
         let assessed = named.and_then(|name| facts.namespace.evidence.get(name));
         if assessed.is_none_or(|evidence| evidence.spec.type_ != "ConfigChangeAssessment") {
@@ -42,7 +43,12 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                 "setting {:?} is {:?} instead of its secure default {:?}, and assessmentRef names no ConfigChangeAssessment",
                 setting.name, setting.value, setting.secure_default
             ));
-            short.fix("restore the secure default, or assess the departure and name it in assessmentRef");
+            short.fix("assess the departure and name it in assessmentRef, or restore the secure default");
+            short.set(
+                about.object(),
+                format!("spec.settings[{index}].value"),
+                setting.secure_default.as_str(),
+            );
         }
     }
     short.tell(report, place(), &["NCSC-P5.2"]);
@@ -53,17 +59,15 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let present = composition::configuration(pod.spec, &pod.containers, facts.namespace);
     let mut short = Shortfall::new(facts);
     short.hint("configDigests", vec![present.clone()]);
-    if let Some(assessment) =
-        short.ask(Question::of("ConfigChangeAssessment", about).with(&["configDigests"]))
-    {
+    let question = Question::of("ConfigChangeAssessment", about).with(&["configDigests"]);
+    if let Some(assessment) = short.ask(question.clone()) {
         let left = unnamed(assessment, "configDigests", &[present.as_str()]);
         if !left.is_empty() {
             short.require(false, || {
                 format!("{} does not cover configuration {present}", Shortfall::name(assessment))
             });
-            short.fix(format!(
-                "assess arguments and environment, and record {present} among facts.configDigests"
-            ));
+            short.fix("assess arguments and environment");
+            short.renew(question, assessment, [Shortfall::also(assessment, "configDigests", &left)]);
         }
     }
     short.tell(report, place(), &["CoP-3.1.1", "CoP-8.1.2"]);

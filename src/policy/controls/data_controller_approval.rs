@@ -1,6 +1,8 @@
 //! `data-controller-approval`: whoever controls the data took part, approved the use and had the privacy
 //! impact assessed.
 
+use serde_json::json;
+
 use crate::api::dataset::PersonalData;
 use crate::api::workload::DatasetUse;
 use crate::api::{AIDataset, AIWorkload};
@@ -50,18 +52,23 @@ fn of_dataset<'a>(
     let mut short = Shortfall::new(facts);
     if dataset.spec.controllers.is_empty() {
         short.require(false, || format!("{about} names no controllers who could approve its use"));
-        short.fix("name the people who decide on the data in spec.controllers of the AIDataset");
+        short.fix("name who decides on the data");
+        short.set(about.object(), "spec.controllers", json!([{"user": "USER"}]));
     } else {
         short.hint("datasets", vec![used.name.clone()]);
         let review = Question::of("DataControllerReview", About::Workload(workload))
             .by(By::OneOf(&dataset.spec.controllers))
             .with(&["datasets"])
             .undocumented();
-        if let Some(review) = short.ask(review) {
-            let left = unnamed(review, "datasets", &[used.name.as_str()]);
-            short.require(left.is_empty(), || {
-                format!("{} does not approve the use of {about}", Shortfall::name(review))
-            });
+        if let Some(held) = short.ask(review.clone()) {
+            let left = unnamed(held, "datasets", &[used.name.as_str()]);
+            if !left.is_empty() {
+                short.require(false, || {
+                    format!("{} does not approve the use of {about}", Shortfall::name(held))
+                });
+                short.fix("ask a controller of the dataset");
+                short.renew(review, held, [Shortfall::also(held, "datasets", &left)]);
+            }
         }
     }
     short.tell(report, place(), &["CoP-2.1.1", "CoP-2.4"]);
@@ -103,7 +110,8 @@ fn of_dataset<'a>(
     let mut short = Shortfall::new(facts);
     if dataset.spec.lawful_basis.as_deref().is_none_or(str::is_empty) {
         short.require(false, || format!("{about} tells of persons and states no lawful basis"));
-        short.fix("let a controller of the data set spec.lawfulBasis of the AIDataset");
+        short.fix("let a controller of the dataset state it");
+        short.set(about.object(), "spec.lawfulBasis", "LAWFUL-BASIS");
     }
     if let Some(organisation) = facts.governance(workload) {
         short.ask(Question::of("LegalObligations", About::Organisation(organisation)));

@@ -10,6 +10,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data::{self, Data, Lineage, Mounted};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
+use crate::policy::skeleton;
 
 /// Who mounts a dataset is listed, and what is made of it stays as sensitive as it is.
 pub(super) const CONTROL: Control = Control {
@@ -162,12 +163,7 @@ fn not_declared(
             ),
         )
         .under(&["NCSC-V2.6"])
-        .fix(Fix::Text(format!(
-            "add {{name: {}, namespace: {}}} to spec.datasets of {}, or remove it from the pod",
-            data.name,
-            data.namespace.name,
-            Facts::name_of(workload)
-        )))
+        .fix(data.declare(workload).after("take it out of the pod, or declare the dataset"))
         .may_arrive();
 }
 
@@ -180,11 +176,7 @@ fn unlisted(facts: &Facts<'_>, workload: &api::AIWorkload, data: &Data<'_>, repo
             format!("does not list workload {name:?} of namespace {:?}", facts.namespace.name),
         )
         .under(&["CoP-5.4"])
-        .fix(Fix::Text(format!(
-            "let a controller of the data add {{namespace: {}, workload: {name}}} to spec.consumers of {}, or stop using it",
-            facts.namespace.name,
-            data.object()
-        )))
+        .fix(data.list(workload).after("stop using it, or let a controller of the data list the workload"))
         .may_arrive();
 }
 
@@ -201,7 +193,10 @@ fn declared(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'
                     format!("no AIDataset of namespace {namespace:?} has this name"),
                 )
                 .under(&["NCSC-V2.6"])
-                .fix(Fix::Text(format!("apply an AIDataset {:?} in namespace {namespace:?}", used.name)))
+                .fix(Fix::Record(
+                    format!("apply an AIDataset {:?} in namespace {namespace:?}", used.name),
+                    skeleton::dataset(namespace, &used.name, workload),
+                ))
                 .may_arrive();
             continue;
         };
@@ -346,11 +341,13 @@ fn permitted(
             None => (place, "is not set, and only some uses are what"),
         };
         report
-            .violated(place, format!("{what} {} permits: {}", called(data, model), spec.permitted_uses.join(", ")))
+            .violated(
+                place.clone(),
+                format!("{what} {} permits: {}", called(data, model), spec.permitted_uses.join(", ")),
+            )
             .under(&["CoP-2.4"])
-            .fix(Fix::Text(
-                "set spec.purpose.useCategory to one of these, or ask the controller of the data to permit the use"
-                    .to_owned(),
+            .fix(Fix::set_at(&place, "", spec.permitted_uses[0].as_str()).after(
+                "ask the controller of the data to permit the use, or where it is one of these, say so",
             ))
             .in_declaration(facts);
     }
@@ -363,16 +360,17 @@ fn permitted(
             continue;
         }
         let allowed: Vec<&str> = spec.permitted_audiences.iter().map(|a| a.as_str()).collect();
+        let lower = spec.permitted_audiences.iter().filter(|allowed| **allowed < audience).max();
+        let words = "ask the controller of the data to permit it, use other data, or lower the audience";
+        let place = at(workload, format!("spec.exposure[{index}].audience"));
+        let lowered = lower.map(|lower| Fix::set_at(&place, "", lower.as_str()).after(words));
         report
             .violated(
-                at(workload, format!("spec.exposure[{index}].audience")).value(audience.as_str()),
+                place.value(audience.as_str()),
                 format!("is wider than {} permits: {}", called(data, model), allowed.join(", ")),
             )
             .under(&["CoP-2.4"])
-            .fix(Fix::Text(
-                "lower the audience, use other data, or ask the controller of the data to permit it"
-                    .to_owned(),
-            ))
+            .fix(lowered.unwrap_or_else(|| Fix::Text(words.to_owned())))
             .in_declaration(facts);
     }
 }
@@ -395,10 +393,10 @@ fn outputs(
             report
                 .violated(place(), format!("is less than what went in: {} is {wanted}", called(data, model)))
                 .under(&["NCSC-V2.7"])
-                .fix(Fix::Text(format!(
-                    "set the sensitivity to {wanted}, or name in downgradedBy the container or object of the output guardrail \
-                     of kind nonAI that takes it out"
-                )))
+                .fix(Fix::set_at(&place(), "", wanted.as_str()).after(
+                    "name in downgradedBy the container or object of the output guardrail of kind nonAI that takes it \
+                     out, or say how sensitive it is",
+                ))
                 .in_declaration(facts);
         }
         if let Some(most) =

@@ -1,5 +1,7 @@
 //! `dataset-integrity`: what a model learns from is what was sealed, and nobody writes to it on the way.
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::common::VerificationState;
 use crate::api::dataset::DatasetSourceKind;
@@ -72,9 +74,14 @@ fn writers(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_
                     format!("lets a workload of type {:?} change dataset {:?}", kind.as_str(), used.name),
                 )
                 .under(&["ETSI-2"])
-                .fix(Fix::Text(
-                    "set access to read, or write from a workload of type dataPreparation".to_owned(),
-                ))
+                .fix(
+                    Fix::set_at(
+                        &Place::field(Facts::name_of(workload), format!("spec.datasets[{index}].access")),
+                        "",
+                        "read",
+                    )
+                    .after("write from a workload of type dataPreparation, and only read here"),
+                )
                 .in_declaration(facts);
         }
     }
@@ -105,7 +112,10 @@ fn uses(facts: &Facts<'_>, workload: &api::AIWorkload, used: &DatasetUse, report
         report
             .violated(Place::field(&object, "spec.digest"), "is not set, so the data may change unseen")
             .under(&["CoP-5.2"])
-            .fix(Fix::Text("seal the data and set spec.digest to the digest of its manifest".to_owned()))
+            .fix(
+                Fix::set_at(&Place::field(&object, "spec.digest"), "", "sha256:DIGEST-OF-THE-MANIFEST")
+                    .after("seal the data, and write the digest of its manifest"),
+            )
             .in_declaration(facts);
         return;
     }
@@ -116,7 +126,14 @@ fn uses(facts: &Facts<'_>, workload: &api::AIWorkload, used: &DatasetUse, report
                 "is missing, so nobody answers for the sealed data",
             )
             .under(&["NCSC-P2.3"])
-            .fix(Fix::Text("sign the manifest and set spec.signature.kind and spec.signature.ref".to_owned()))
+            .fix(
+                Fix::set_at(
+                    &Place::field(&object, "spec.signature"),
+                    "",
+                    json!({"kind": "oms", "ref": "configmap://NAME/KEY"}),
+                )
+                .after("sign the manifest with a key of the AITrustPolicy, and name what was made"),
+            )
             .in_declaration(facts);
     }
     let learns = matches!(workload.spec.type_, WorkloadType::Training | WorkloadType::FineTuning)

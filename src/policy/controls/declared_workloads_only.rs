@@ -1,5 +1,7 @@
 //! `declared-workloads-only`: nothing runs in a governed namespace that nobody has declared.
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::model::ModelSource;
 use crate::api::workload::{LifecycleState, SinkKind};
@@ -9,6 +11,7 @@ use crate::policy::facts::{Facts, Matched, Place, PodFacts, Stage, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::image::ImageRef;
 use crate::policy::selector::{self, Overlap};
+use crate::policy::skeleton;
 
 /// Every pod belongs to one AIWorkload, and what it mounts is registered.
 pub(super) const CONTROL: Control = Control {
@@ -59,11 +62,7 @@ fn belongs(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
                     pod.at("metadata.labels").value(labels.join(",")),
                     format!("no AIWorkload of namespace {:?} selects this pod", facts.namespace.name),
                 )
-                .fix(Fix::Text(format!(
-                    "apply an AIWorkload in namespace {:?} whose spec.selector.matchLabels are among these labels \
-                     (type: supporting if this is no AI)",
-                    facts.namespace.name
-                )))
+                .fix(declare(&facts.namespace.name, pod))
                 .may_arrive();
         }
         Matched::Many(names) => {
@@ -77,6 +76,18 @@ fn belongs(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
                 ));
         }
     }
+}
+
+/// A declaration to fill in; without labels there is nothing that one could select.
+fn declare(namespace: &str, pod: &PodFacts<'_>) -> Fix {
+    let words = format!(
+        "apply an AIWorkload in namespace {namespace:?} whose spec.selector.matchLabels are among these labels (type: \
+         supporting if this is no AI)"
+    );
+    if pod.labels.is_empty() {
+        return Fix::Text(words);
+    }
+    Fix::Record(words, skeleton::workload(namespace, pod.labels))
 }
 
 /// New pods come only while the workload is active; those that run stay for whoever looks into it.
@@ -140,10 +151,12 @@ fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
             None => {
                 report
                     .violated(place(), "no AIModel of this namespace has this artifact as its source")
-                    .fix(Fix::Text(
-                        "apply an AIModel with spec.source.kind oci and this reference, and name it in \
-                         AIWorkload spec.models"
-                            .to_owned(),
+                    .fix(Fix::Record(
+                        format!(
+                            "register it as an AIModel, and name it in spec.models of {}",
+                            Facts::name_of(workload)
+                        ),
+                        skeleton::model(&facts.namespace.name, "MODEL", Some(image.reference)),
                     ))
                     .may_arrive();
             }
@@ -157,10 +170,14 @@ fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
                             Facts::name_of(workload)
                         ),
                     )
-                    .fix(Fix::Text(format!(
-                        "add {{name: {name}}} to spec.models of {}",
-                        Facts::name_of(workload)
-                    )))
+                    .fix(Fix::set_at(
+                        &Place::field(
+                            Facts::name_of(workload),
+                            format!("spec.models[{}]", workload.spec.models.len()),
+                        ),
+                        "",
+                        json!({"name": name}),
+                    ))
                     .may_arrive();
             }
         }

@@ -2,6 +2,8 @@
 
 use k8s_openapi::api::core::v1::{Volume, VolumeProjection};
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::workload::CLOUD_ANNOTATIONS;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
@@ -74,8 +76,10 @@ fn account(
                     Place::object(format!("ServiceAccount {}/{expected}", facts.namespace.name)),
                     format!("was not made for {}, so others may hold it too", Facts::name_of(workload)),
                 )
-                .fix(Fix::Text(format!(
-                    "delete ServiceAccount {expected:?} and let the operator generate it, or set spec.manage: Observe"
+                .fix(Fix::Command(format!(
+                    "`kubectl delete serviceaccount {expected} -n {}`, and the operator generates its own; what else \
+                     used it needs one of another name",
+                    facts.namespace.name
                 )))
                 .may_arrive();
         }
@@ -97,6 +101,8 @@ fn cloud(facts: &Facts<'_>, workload: &api::AIWorkload, account: &ServiceAccount
         let namespace = &facts.namespace.name;
         let provider =
             CLOUD_ANNOTATIONS.iter().find(|(_, known)| known == key).map_or("NAME", |known| known.0);
+        let identity = workload.spec.identity.as_ref();
+        let next = identity.map_or(0, |identity| identity.cloud_identities.len());
         report
             .violated(
                 Place::field(
@@ -107,10 +113,16 @@ fn cloud(facts: &Facts<'_>, workload: &api::AIWorkload, account: &ServiceAccount
                 format!("takes an identity at a cloud provider that {} does not declare", Facts::name_of(workload)),
             )
             .under(&["CoP-2.5-n1"])
-            .fix(Fix::Text(format!(
-                "add {{provider: {provider}, principal: {value:?}}} to spec.identity.cloudIdentities, or: kubectl annotate \
-                 serviceaccount {name} -n {namespace} {key}-"
-            )))
+            .fix(
+                Fix::set_at(
+                    &Place::field(Facts::name_of(workload), format!("spec.identity.cloudIdentities[{next}]")),
+                    "",
+                    json!({"provider": provider, "principal": value}),
+                )
+                .after(format!(
+                    "take it away with `kubectl annotate serviceaccount {name} -n {namespace} {key}-`, or declare it"
+                )),
+            )
             .may_arrive();
     }
 }
@@ -199,9 +211,10 @@ fn projected(
                 pod.at(path).value(audience),
                 "mounts a token that spec.identity.token does not declare",
             )
-            .fix(Fix::Text(
-                "remove the volume, or declare audience and ttlSeconds in spec.identity.token".to_owned(),
-            ));
+            .fix(
+                Fix::remove_at(&pod.at(path.strip_suffix(".serviceAccountToken").unwrap_or(path)))
+                    .after("declare audience and ttlSeconds in spec.identity.token, or do without the token"),
+            );
         return;
     };
     // Without an audience the token is for the API server, in the declaration as in the pod.

@@ -2,6 +2,7 @@
 //! safely.
 
 use jiff::SignedDuration;
+use serde_json::json;
 
 use crate::api::common::Audience;
 use crate::api::governance::Disclosure;
@@ -48,8 +49,11 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     short.require(policy.contact.is_some(), || {
         format!("spec.disclosure of {about} names no contact for reports")
     });
-    if !short.is_empty() {
-        short.fix("set policyURL and contact in spec.disclosure of the AIGovernance");
+    if !published {
+        short.set(about.object(), "spec.disclosure.policyURL", "https://POLICY");
+    }
+    if policy.contact.is_none() {
+        short.set(about.object(), "spec.disclosure.contact", "mailto:CONTACT");
     }
     short.ask(Question::of("DisclosurePolicy", about));
     if workload.spec.roles.contains(&Role::Developer) {
@@ -60,7 +64,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                     "spec.disclosure.escalation of {about} names no channel by which others at risk are told"
                 )
             });
-            short.fix("name the channels in spec.disclosure.escalation of the AIGovernance");
+            short.set(about.object(), "spec.disclosure.escalation.channels", json!(["CHANNEL"]));
         }
     }
     short.tell(report, place(), &["CoP-6.3", "CoP-11.2.1"]);
@@ -68,7 +72,11 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let mut short = Shortfall::new(facts);
     if organisation.spec.communities.is_empty() {
         short.require(false, || format!("{about} names no community in which it shares what it learns"));
-        short.fix("name one in spec.communities of the AIGovernance");
+        short.set(
+            about.object(),
+            "spec.communities",
+            json!([{"name": "COMMUNITY", "confirmedAt": "YYYY-MM-DD"}]),
+        );
     } else {
         let year = SignedDuration::from_hours(365 * 24);
         let fresh = organisation.spec.communities.iter().any(|community| {
@@ -80,7 +88,8 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             short.require(false, || {
                 format!("{about} did not confirm within the year that it takes part in one")
             });
-            short.fix("set confirmedAt in spec.communities of the AIGovernance");
+            short.fix("ask one whether it still takes part");
+            short.set(about.object(), "spec.communities[0].confirmedAt", "YYYY-MM-DD");
         }
     }
     if workload.spec.exposure.iter().any(|e| e.audience >= Some(Audience::Partner)) {
@@ -90,7 +99,12 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         short.require(!policy.scope.is_empty(), || {
             format!("spec.disclosure.scope of {about} names no system that may be examined")
         });
-        short.fix("set safeHarbour and scope in spec.disclosure of the AIGovernance");
+        if policy.safe_harbour != Some(true) {
+            short.set(about.object(), "spec.disclosure.safeHarbour", true);
+        }
+        if policy.scope.is_empty() {
+            short.set(about.object(), "spec.disclosure.scope", json!(["SYSTEM"]));
+        }
     }
     short.tell(report, place(), &["NCSC-O4.1", "NCSC-O4.2"]);
     in_scope(facts, workload, policy).tell(report, place(), &["NCSC-O4.2"]);

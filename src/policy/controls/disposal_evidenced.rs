@@ -218,12 +218,13 @@ fn left_behind(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Repor
             format!("is not true yet, left behind are {}", left.join(", ")),
         )
         .under(&["ETSI-5", "CfV-SCOPE"])
-        .fix(Fix::Text(
-            "stay in state Retiring; erase or hand over each, record it as AIEvidence of type DisposalRecord or TransferRecord, \
-             and delete what is no asset; Secrets, cloud identities and keys for outside programs stand in facts.copies of a record about \
-             the workload"
-                .to_owned(),
-        ))
+        .fix(
+            Fix::set_at(&Place::field(Facts::name_of(workload), "spec.lifecycle.state"), "", "Retiring").after(
+                "erase or hand over each, record it as AIEvidence of type DisposalRecord or TransferRecord, and delete what \
+                 is no asset; Secrets, cloud identities and keys for outside programs stand in facts.copies of a record about \
+                 the workload; until then",
+            ),
+        )
         .in_declaration(facts);
 }
 

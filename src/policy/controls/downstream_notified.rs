@@ -52,15 +52,21 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             short.hint("threatIds", open.iter().map(|id| (*id).to_owned()).collect());
             short.hint("audience", audience.iter().map(|who| (*who).to_owned()).collect());
             let notice = Question::of("ResidualThreatNotice", about).with(&["threatIds", "audience"]);
-            if let Some(notice) = short.ask(notice) {
-                let name = Shortfall::name(notice);
-                let left = unnamed(notice, "threatIds", &open);
-                short.require(left.is_empty(), || {
-                    format!("{name} leaves out the open threats {}", Shortfall::list(&left))
-                });
-                let left = unnamed(notice, "audience", &audience);
-                short
-                    .require(left.is_empty(), || format!("{name} does not reach {}", Shortfall::list(&left)));
+            if let Some(held) = short.ask(notice.clone()) {
+                let name = Shortfall::name(held);
+                let left = unnamed(held, "threatIds", &open);
+                if !left.is_empty() {
+                    short.require(false, || {
+                        format!("{name} leaves out the open threats {}", Shortfall::list(&left))
+                    });
+                    short.renew(notice.clone(), held, [Shortfall::also(held, "threatIds", &left)]);
+                }
+                let left = unnamed(held, "audience", &audience);
+                if !left.is_empty() {
+                    short.require(false, || format!("{name} does not reach {}", Shortfall::list(&left)));
+                    short.fix("tell them");
+                    short.renew(notice, held, [Shortfall::also(held, "audience", &left)]);
+                }
             }
         }
     }
@@ -70,9 +76,12 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let affected = workload.spec.purpose.as_ref().map(|p| p.affected_entities.as_slice()).unwrap_or_default();
     if !affected.is_empty() {
         let mut told: Vec<&str> = Vec::new();
+        let mut held = None;
         for type_ in ["UserGuidance", "UpdateNotice", "IncidentSupportTerms"] {
-            if let Answer::Held(notice) = ask(facts, &Question::of(type_, about)) {
+            let question = Question::of(type_, about);
+            if let Answer::Held(notice) = ask(facts, &question) {
                 told.extend(words(notice, "audience"));
+                held = held.or(Some((question, notice)));
             }
         }
         let left: Vec<&str> =
@@ -84,18 +93,22 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                     Shortfall::list(&left)
                 )
             });
-            short.fix("name them in facts.audience of UserGuidance, UpdateNotice or IncidentSupportTerms");
+            short.fix("let UserGuidance, an UpdateNotice or IncidentSupportTerms reach them");
+            if let Some((question, notice)) = held {
+                short.renew(question, notice, [Shortfall::also(notice, "audience", &left)]);
+            }
         }
     }
     short.tell(report, place(), &["FC-10"]);
 
     let mut short = Shortfall::new(facts);
-    for exposure in workload.spec.exposure.iter().filter(|e| e.audience >= Some(Audience::Partner)) {
-        if exposure.api_version.is_none() {
+    for (index, exposure) in workload.spec.exposure.iter().enumerate() {
+        if exposure.audience >= Some(Audience::Partner) && exposure.api_version.is_none() {
             short.require(false, || {
                 format!("exposure {:?} has no apiVersion, so others cannot tell a change", exposure.name)
             });
-            short.fix("set apiVersion of the exposure, and carry it in its address");
+            short.fix("carry the version in the address");
+            short.set(about.object(), format!("spec.exposure[{index}].apiVersion"), "v1");
         }
     }
     if workload.spec.roles.contains(&Role::Developer)

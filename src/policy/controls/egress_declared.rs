@@ -8,6 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::network_default_deny::{kept, wide_peer_of_egress};
+use serde_json::json;
+
 use crate::api;
 use crate::api::common::Sensitivity;
 use crate::api::workload::{ExternalApi, ServiceUse, SinkKind, WorkloadType};
@@ -141,11 +143,17 @@ fn called(
             format!("is no host among spec.externalApis of {}", Facts::name_of(workload)),
         )
         .under(&["CoP-2.3"])
-        .fix(Fix::Text(format!(
-            "add {{name: NAME, host: {host}, port: 443, supplierRef: SUPPLIER, dataClasses: [CLASS]}} to spec.externalApis of \
-             {}, or remove the address",
-            Facts::name_of(workload)
-        )))
+        .fix(
+            Fix::set_at(
+                &Place::field(
+                    Facts::name_of(workload),
+                    format!("spec.externalApis[{}]", workload.spec.external_apis.len()),
+                ),
+                "",
+                json!({"name": "NAME", "host": host, "port": 443, "supplierRef": "SUPPLIER", "dataClasses": ["SENSITIVITY"]}),
+            )
+            .after("remove the address, or declare who answers there and which data it gets"),
+        )
         .may_arrive();
 }
 
@@ -292,17 +300,26 @@ fn apis(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) 
             let path = format!("spec.externalApis[{index}].cidrs[{number}]");
             let Ok(net) = cidr.parse::<IpNet>() else {
                 report
-                    .violated(at(path).value(cidr), "is no range of addresses, so nothing is opened for it")
+                    .violated(
+                        at(path.clone()).value(cidr),
+                        "is no range of addresses, so nothing is opened for it",
+                    )
                     .under(&["CoP-2.3"])
-                    .fix(Fix::Text("write an address and a prefix, such as 192.0.2.0/24".to_owned()))
+                    .fix(
+                        Fix::set_at(&at(path), "", "ADDRESS-RANGE")
+                            .after("write an address and a prefix, such as 192.0.2.0/24"),
+                    )
                     .in_declaration(facts);
                 continue;
             };
             if wide(&net) {
                 report
-                    .violated(at(path).value(cidr), "opens more than one in 64 of all addresses")
+                    .violated(at(path.clone()).value(cidr), "opens more than one in 64 of all addresses")
                     .under(&["CoP-2.3"])
-                    .fix(Fix::Text(format!("name only the ranges that {} answers from", api.host)))
+                    .fix(
+                        Fix::set_at(&at(path), "", "ADDRESS-RANGE")
+                            .after(format!("name only the ranges that {} answers from", api.host)),
+                    )
                     .in_declaration(facts);
             }
         }

@@ -79,24 +79,28 @@ fn of_exemption(facts: &Facts<'_>, subject: &ExemptionFacts<'_>, report: &mut Re
 
 fn controls(spec: &AIExemptionSpec, at: &dyn Fn(&str) -> Place, report: &mut Report<'_>) {
     for (index, id) in spec.controls.iter().enumerate() {
-        let place = at(&format!("controls[{index}]")).value(id);
+        let entry = at(&format!("controls[{index}]"));
+        let place = entry.clone().value(id);
         if id == CONTROL.id {
-            report
-                .violated(place, "cannot be waived: it is what makes other waivers count")
-                .fix(Fix::Text("take it out of spec.controls".to_owned()));
+            let way = if spec.controls.len() > 1 {
+                Fix::remove_at(&entry)
+            } else {
+                Fix::set_at(&entry, "", "CONTROL").after("ask for another control, or for none")
+            };
+            report.violated(place, "cannot be waived: it is what makes other waivers count").fix(way);
         } else if !exists(id) {
-            report.violated(place, "is no control").fix(Fix::Command("portcullis explain".to_owned()));
+            report.violated(place, "is no control").fix(name_one(&entry));
         }
     }
     for (index, id) in spec.mitigations.iter().enumerate().filter(|(_, id)| !exists(id)) {
-        report
-            .violated(at(&format!("mitigations[{index}]")).value(id), "is no control")
-            .fix(Fix::Command("portcullis explain".to_owned()));
+        let entry = at(&format!("mitigations[{index}]"));
+        report.violated(entry.clone().value(id), "is no control").fix(name_one(&entry));
     }
     if spec.reason.trim().is_empty() {
-        report
-            .violated(at("reason"), "is empty")
-            .fix(Fix::Text("say why the workload cannot keep the control now".to_owned()));
+        report.violated(at("reason"), "is empty").fix(
+            Fix::set_at(&at("reason"), "", "REASON")
+                .after("say why the workload cannot keep the control now"),
+        );
     }
     let Some(id) = spec.controls.iter().find(|id| JUSTIFIED.contains(&id.as_str())) else { return };
     if spec.justification_ref.is_none() {
@@ -106,9 +110,10 @@ fn controls(spec: &AIExemptionSpec, at: &dyn Fn(&str) -> Place, report: &mut Rep
                 format!("is missing, and a waiver of {id} has to be justified to others"),
             )
             .under(&["CoP-7.2.1"])
-            .fix(Fix::Text(
-                "name the AIEvidence of type ComponentJustification in spec.justificationRef".to_owned(),
-            ));
+            .fix(
+                Fix::set_at(&at("justificationRef"), "", "EVIDENCE")
+                    .after("name the AIEvidence of type ComponentJustification"),
+            );
     }
     if spec.mitigations.is_empty() {
         report
@@ -117,7 +122,10 @@ fn controls(spec: &AIExemptionSpec, at: &dyn Fn(&str) -> Place, report: &mut Rep
                 format!("is empty, and a waiver of {id} needs something that lowers the risk"),
             )
             .under(&["CoP-7.2.1"])
-            .fix(Fix::Text("name the controls that lower the risk meanwhile in spec.mitigations".to_owned()));
+            .fix(
+                Fix::set_at(&at("mitigations"), "[0]", "CONTROL")
+                    .after("name the controls that lower the risk meanwhile"),
+            );
     }
 }
 
@@ -130,7 +138,7 @@ fn ends(
 ) {
     let text = &exemption.spec.expires_at;
     let place = at("expiresAt").value(text);
-    let fix = || Fix::Text("choose a day at most 90 days away".to_owned());
+    let fix = || Fix::set_at(&at("expiresAt"), "", "DAY-AT-MOST-90-DAYS-AWAY");
     let Some(until) = dates::until(text) else {
         report.violated(place, "is no date").fix(fix());
         return;
@@ -228,6 +236,17 @@ fn approved(
     }
 }
 
+/// The name of a control in place of something else.
+fn name_one(place: &Place) -> Fix {
+    Fix::set_at(place, "", "CONTROL").after("write the name of a control (`portcullis explain` lists them)")
+}
+
+/// The way out of a profile's entry that names no control.
+fn no_effect(profile: &str, id: &str) -> Fix {
+    Fix::remove_at(&Place::field(profile, format!("spec.controls[{id:?}]")))
+        .after("write the name of a control (`portcullis explain` lists them), or take the entry out")
+}
+
 fn of_profile(profile: &api::AIProfile, report: &mut Report<'_>) {
     let object = format!("AIProfile {}", profile.metadata.name.as_deref().unwrap_or_default());
     for id in profile.spec.controls.keys().filter(|id| !exists(id)) {
@@ -236,7 +255,7 @@ fn of_profile(profile: &api::AIProfile, report: &mut Report<'_>) {
                 Place::field(&object, format!("spec.controls[{id:?}]")),
                 "is no control, so it changes nothing",
             )
-            .fix(Fix::Text("write the name of a control; `portcullis explain` lists them".to_owned()));
+            .fix(no_effect(&object, id));
     }
     let Some(version) = profile.spec.catalogue_version.filter(|version| *version != CATALOGUE) else {
         return;
@@ -248,7 +267,10 @@ fn of_profile(profile: &api::AIProfile, report: &mut Report<'_>) {
             format!("is {what} than the catalogue of this version, which is {CATALOGUE}"),
         )
         .under(&["CfV-REVIEW"])
-        .fix(Fix::Text(format!("look at what changed, and set spec.catalogueVersion to {CATALOGUE}")));
+        .fix(
+            Fix::set_at(&Place::field(&object, "spec.catalogueVersion"), "", CATALOGUE)
+                .after("look at what changed"),
+        );
 }
 
 fn of_trust(policy: &api::AITrustPolicy, problems: &[String], report: &mut Report<'_>) {
@@ -293,7 +315,7 @@ fn of_trust(policy: &api::AITrustPolicy, problems: &[String], report: &mut Repor
                         rule.authorities.len()
                     ),
                 )
-                .fix(Fix::Text("name more authorities, or ask for fewer signatures".to_owned()));
+                .fix(Fix::Text("name as many authorities as signatures are asked for".to_owned()));
         }
     }
 }
@@ -307,6 +329,7 @@ fn of_namespace(facts: &Facts<'_>, report: &mut Report<'_>) {
                 Place::field(format!("AIProfile {profile}"), format!("spec.controls[{id:?}]")),
                 "is no control, so it changes nothing",
             )
+            .fix(no_effect(&format!("AIProfile {profile}"), id))
             .of_namespace();
     }
     for late in &facts.namespace.overdue {

@@ -8,7 +8,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Answer, Question, Shortfall, ask};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
-use crate::policy::rights;
+use crate::policy::{rights, skeleton};
 
 /// What runs, and what it refers to, fits the environment of its namespace.
 pub(super) const CONTROL: Control = Control {
@@ -92,6 +92,7 @@ fn prohibited(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report
         Some((_, Some(prompt))) => &prompt.spec.prohibited_uses[..],
         None => &[],
     };
+    let mut added = 0;
     for (index, prohibited) in uses.iter().enumerate() {
         if prohibited.not_checked_because.is_some() || stops.contains(&prohibited.use_) {
             continue;
@@ -102,17 +103,28 @@ fn prohibited(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report
         };
         report
             .violated(
-                Place::field(&name, format!("spec.purpose.prohibitedUses[{index}].use")).value(&prohibited.use_),
+                Place::field(&name, format!("spec.purpose.prohibitedUses[{index}].use"))
+                    .value(&prohibited.use_),
                 what,
             )
             .under(&["NCSC-P5.3"])
-            .fix(Fix::Text(format!(
-                "let the guard's rules stop it and add {:?} to spec.prohibitedUses of their AIPrompt, or say in \
-                 notCheckedBecause why no guard can tell it",
-                prohibited.use_
-            )))
+            .fix(stop(facts, &name, index, rules.map(|rules| (rules, stops.len() + added)), &prohibited.use_))
             .in_declaration(facts);
+        added += 1;
     }
+}
+
+/// Lets the rules of the guard, with the place of the next one, stop a use; where there are none, why is said instead.
+fn stop(facts: &Facts<'_>, workload: &str, index: usize, rules: Option<(&str, usize)>, use_: &str) -> Fix {
+    if let Some((rules, next)) = rules {
+        let object = format!("AIPrompt {}/{rules}", facts.namespace.name);
+        return Fix::set_at(&Place::field(object, format!("spec.prohibitedUses[{next}]")), "", use_)
+            .after("say in notCheckedBecause why no guard can tell it, or let the guard's rules stop it");
+    }
+    let place = Place::field(workload, format!("spec.purpose.prohibitedUses[{index}].notCheckedBecause"));
+    Fix::set_at(&place, "", "REASON").after(format!(
+        "name rules in spec.guardrails.input.policyRef that stop {use_:?}, or say why no guard can tell it"
+    ))
 }
 
 /// Who tries things out in research does not change what users rely on, unless somebody decided so.
@@ -157,15 +169,17 @@ fn fits(facts: &Facts<'_>, workload: &api::AIWorkload, environment: Environment,
     }
     for (index, exposure) in workload.spec.exposure.iter().enumerate() {
         if let Some(audience @ (Audience::Partner | Audience::Public)) = exposure.audience {
+            let place = Place::field(&name, format!("spec.exposure[{index}].audience"));
             report
                 .violated(
-                    Place::field(&name, format!("spec.exposure[{index}].audience")).value(audience.as_str()),
+                    place.clone().value(audience.as_str()),
                     format!("offers {environment} to people outside the organisation"),
                 )
                 .under(&["CoP-6.2.2"])
-                .fix(Fix::Text(
-                    "set audience to internal or none, or promote the workload to production".to_owned(),
-                ))
+                .fix(
+                    Fix::set_at(&place, "", "internal")
+                        .after("promote the workload to production, or keep people outside out"),
+                )
                 .in_declaration(facts);
         }
     }
@@ -181,7 +195,10 @@ fn models(facts: &Facts<'_>, workload: &api::AIWorkload, environment: Environmen
                         .value(&used.name),
                     format!("no AIModel of namespace {namespace:?} has this name"),
                 )
-                .fix(Fix::Text(format!("apply an AIModel {:?} in namespace {namespace:?}", used.name)))
+                .fix(Fix::Record(
+                    format!("apply an AIModel {:?} in namespace {namespace:?}", used.name),
+                    skeleton::model(namespace, &used.name, None),
+                ))
                 .may_arrive();
             continue;
         };
@@ -207,15 +224,15 @@ fn released(
         }
         None => (place, "is not set, and production runs released models only"),
     };
-    report
-        .violated(place, what)
-        .under(&["CoP-6.2.2"])
-        .fix(Fix::Text(
-            "evaluate the model and set its spec.stage to released, use another model, or run the workload in a research \
-             or staging namespace"
-                .to_owned(),
-        ))
-        .may_arrive();
+    let fix = if model.spec.stage == Some(Stage::Retired) {
+        Fix::Text("use another model".to_owned())
+    } else {
+        Fix::set_at(&place, "", "released").after(
+            "use another model, run the workload in a research or staging namespace, or release this one once it was \
+             evaluated",
+        )
+    };
+    report.violated(place, what).under(&["CoP-6.2.2"]).fix(fix).may_arrive();
 }
 
 /// The owner of a model decides where and for what it may run.
@@ -235,7 +252,14 @@ fn permitted(
                 format!("does not name namespace {:?}", facts.namespace.name),
             )
             .under(&["NCSC-P5.3"])
-            .fix(Fix::Text("ask the model's owner to add the namespace, or use another model".to_owned()))
+            .fix(
+                Fix::set_at(
+                    &Place::field(&object, format!("spec.allowedNamespaces[{}]", namespaces.len())),
+                    "",
+                    facts.namespace.name.as_str(),
+                )
+                .after("use another model, or let the model's owner allow it here"),
+            )
             .may_arrive();
     }
     let uses = &model.spec.allowed_uses;
@@ -249,12 +273,12 @@ fn permitted(
         None => (place, "is not set, and only some uses are what"),
     };
     report
-        .violated(place, format!("{what} the owner of {object} allows: {}", uses.join(", ")))
+        .violated(place.clone(), format!("{what} the owner of {object} allows: {}", uses.join(", ")))
         .under(&["NCSC-P5.3"])
-        .fix(Fix::Text(
-            "set spec.purpose.useCategory to one of these, or ask the model's owner to allow the use"
-                .to_owned(),
-        ))
+        .fix(
+            Fix::set_at(&place, "", uses[0].as_str())
+                .after("ask the model's owner to allow the use, or where it is one of these, say so"),
+        )
         .in_declaration(facts);
 }
 
@@ -281,9 +305,10 @@ fn datasets(
                     format!("brings data of dataset {:?} into production that belongs elsewhere", dataset.name),
                 )
                 .under(&["CoP-6.2.1"])
-                .fix(Fix::Text(
-                    "take the dataset out of the declaration, or use a dataset made for retrieval or operation".to_owned(),
-                ))
+                .fix(
+                    Fix::remove_at(&Place::field(Facts::name_of(workload), format!("spec.datasets[{index}]")))
+                        .after("use a dataset made for retrieval or operation, and take this one out, of the pod too"),
+                )
                 .in_declaration(facts);
         }
     }
@@ -343,8 +368,8 @@ fn references(
                         ),
                     )
                     .under(&["CoP-6.2"])
-                    .fix(Fix::Text(format!(
-                        "refer to a namespace of environment {environment}, or to the step before it"
+                    .fix(Fix::set_at(&place(), "", "NAMESPACE").after(format!(
+                        "refer to a namespace of environment {environment}, or of the step before it"
                     )))
                     .in_declaration(facts);
                 continue;

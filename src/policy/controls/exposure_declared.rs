@@ -1,5 +1,7 @@
 //! `exposure-declared`: every Service, Ingress and route to the workload matches a declared exposure.
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::common::Audience;
 use crate::api::workload::{Authentication, Exposure, Tls, WorkloadType};
@@ -94,7 +96,7 @@ struct Led {
 fn of_ingress(facts: &Facts<'_>, name: &str, ingress: &Ingress) -> Led {
     let clear = (!ingress.tls).then(|| {
         let what = "does not cover every host, so callers can come in the clear".to_owned();
-        ("spec.tls", what, "add spec.tls with every host and the Secret of its certificate")
+        ("spec.tls", what, "name every host and the Secret of its certificate")
     });
     Led { object: format!("Ingress {}/{name}", facts.namespace.name), clear }
 }
@@ -142,9 +144,10 @@ fn declared(
                 format!("lets callers of audience {audience} in without proof of who they are"),
             )
             .under(&["CoP-4.6", "CoP-6.1"])
-            .fix(Fix::Text(
-                "let callers sign in, and set authn to oidc, mtls, apiKey or serviceAccount".to_owned(),
-            ))
+            .fix(
+                Fix::set_at(&at(workload, index, "authn"), "", "oidc")
+                    .after("let callers sign in (by oidc, mtls, apiKey or serviceAccount)"),
+            )
             .in_declaration(facts);
     }
     if matches!(exposure.tls, None | Some(Tls::Plain)) {
@@ -154,7 +157,7 @@ fn declared(
                 format!("lets others read along what callers of audience {audience} send and get"),
             )
             .under(&["CoP-4.6"])
-            .fix(Fix::Text("serve TLS, and set tls to server or mutual".to_owned()))
+            .fix(Fix::set_at(&at(workload, index, "tls"), "", "server").after("serve TLS"))
             .in_declaration(facts);
     }
 }
@@ -216,11 +219,17 @@ fn led_to(
             report
                 .violated(place, what)
                 .under(&["CoP-6.1"])
-                .fix(Fix::Text(format!(
-                    "add {{name: NAME, service: {name}, port: {target}, audience: AUDIENCE}} to spec.exposure of {owner}, or: \
-                     kubectl delete service {name} -n {}",
-                    facts.namespace.name
-                )))
+                .fix(
+                    Fix::set_at(
+                        &Place::field(owner, format!("spec.exposure[{}]", workload.spec.exposure.len())),
+                        "",
+                        json!({"name": "NAME", "service": name, "port": target, "audience": "AUDIENCE"}),
+                    )
+                    .after(format!(
+                        "close the way with `kubectl delete service {name} -n {}`, or declare it",
+                        facts.namespace.name
+                    )),
+                )
                 .may_arrive();
             continue;
         };
@@ -239,7 +248,15 @@ fn led_to(
                 report
                     .violated(Place::field(&way.object, *path), what.as_str())
                     .under(&["CoP-4.6"])
-                    .fix(Fix::Text((*fix).to_owned()))
+                    .fix(match *path {
+                        "spec.tls" => Fix::set_at(
+                            &Place::field(&way.object, "spec.tls"),
+                            "",
+                            json!([{"hosts": ["HOST"], "secretName": "SECRET"}]),
+                        )
+                        .after(*fix),
+                        _ => Fix::Text((*fix).to_owned()),
+                    })
                     .may_arrive();
             }
         }
@@ -261,9 +278,11 @@ fn outward(
             report
                 .violated(at(workload, index, "authn"), format!("asks nobody who he is, though {why}"))
                 .under(&["CoP-6.1"])
-                .fix(Fix::Text(
-                    "let callers sign in, and say how in authn, or keep the Service inside".to_owned(),
-                ))
+                .fix(
+                    Fix::set_at(&at(workload, index, "authn"), "", "oidc").after(
+                        "keep the Service inside, or let callers sign in (by oidc, mtls, apiKey or serviceAccount)",
+                    ),
+                )
                 .in_declaration(facts);
         }
         audience => {

@@ -35,7 +35,12 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match failover {
         None => {
             short.require(false, || "spec.recovery.failover names nothing that takes over".to_owned());
-            short.fix("set spec.recovery.failover with a kind, a ref and a trigger");
+            short.fix("decide who or what takes over, and when");
+            short.set(
+                Facts::name_of(workload),
+                "spec.recovery.failover",
+                json!({"kind": "manual", "ref": "WHO-OR-WHAT", "trigger": "manual"}),
+            );
         }
         Some(failover) if failover.kind == FailoverKind::AlternateWorkload => {
             let name = failover.ref_.as_deref().unwrap_or_default();

@@ -41,7 +41,8 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     }
     for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
         let question = Question::of("FunctionalValidation", About::Model(model)).bound().passed();
-        let Some(validation) = short.ask(question.with(&["metrics", "intendedUse"])) else { continue };
+        let question = question.with(&["metrics", "intendedUse"]);
+        let Some(validation) = short.ask(question.clone()) else { continue };
         let name = Shortfall::name(validation);
         for missed in missed(validation) {
             short.require(false, || format!("{name} says pass, and {missed}"));
@@ -54,6 +55,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                 format!("{name} was made for another intended use than spec.purpose.intendedUse")
             });
             short.fix("validate for the use as it is intended now");
+            short.renew(question, validation, [("intendedUse", vec![format!("{use_:?}")])]);
         }
     }
     short.tell(report, place(), &["CoP-9.2"]);

@@ -1,9 +1,11 @@
 //! `human-oversight-designed`: a trained human group can judge, approve and stop the system.
 
+use serde_json::json;
+
 use crate::api::AIWorkload;
 use crate::api::workload::{FailSafeKind, KillSwitch, OversightMode, WorkloadType};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
-use crate::policy::evidence::{About, Answer, Question, Shortfall, ask, trained, words};
+use crate::policy::evidence::{About, Answer, Question, Shortfall, ask, enrol, trained, words};
 use crate::policy::facts::{Facts, Place};
 
 /// People can judge what it does, and stop it.
@@ -21,6 +23,9 @@ pub(super) const CONTROL: Control = Control {
     check: Check::Rule(check),
 };
 
+/// Stands for how people can judge results.
+const EXPLAINED: &str = "HOW-PEOPLE-JUDGE-RESULTS";
+
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let Some(workload) = facts.ai_workload() else { return };
     let spec = &workload.spec;
@@ -28,12 +33,26 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let mut short = Shortfall::new(facts);
     let Some(oversight) = &spec.oversight else {
         short.require(false, || "is not set: nobody can judge and stop the workload".to_owned());
-        short.fix("set spec.oversight with a mode, the group in charge and killSwitch: quarantine");
+        short.fix("put people in charge who can judge and stop it");
+        let oversight = json!({"mode": "review", "group": "GROUP", "killSwitch": "quarantine", "outputsExplained": EXPLAINED});
+        short.set(Facts::name_of(workload), "spec.oversight", oversight);
         short.tell(report, place(), &["FC-4"]);
         return;
     };
     if oversight.mode != OversightMode::Nobody {
         let group = oversight.group.as_deref().is_some_and(|group| !group.trim().is_empty());
+        let mut set = |field: &str, value: &str| {
+            short.set(Facts::name_of(workload), format!("spec.oversight.{field}"), value);
+        };
+        if !group {
+            set("group", "GROUP");
+        }
+        if oversight.kill_switch.is_none() {
+            set("killSwitch", "quarantine");
+        }
+        if oversight.outputs_explained.is_none() {
+            set("outputsExplained", EXPLAINED);
+        }
         short.require(group, || {
             format!("mode {:?} names no group of people in charge", oversight.mode.as_str())
         });
@@ -47,6 +66,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     // What an agent changes in other systems needs a person, or a stop that is not the model itself.
     if spec.type_ == WorkloadType::Agent && oversight.mode != OversightMode::Approve {
         // That an action names nothing at all is told by action-scope-declared.
+        let mut alone = false;
         for action in &spec.actions {
             if action.fail_safe.as_ref().is_some_and(|safe| safe.kind == FailSafeKind::Reversible) {
                 short.require(false, || {
@@ -57,12 +77,13 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                         action.target
                     )
                 });
-                short.fix("set mode: approve, or a failSafe of kind humanApproval or limit for the action");
+                alone = true;
             }
         }
-    }
-    if !short.is_empty() {
-        short.fix("complete spec.oversight");
+        if alone {
+            short.fix("give each action a failSafe of kind humanApproval or limit, or let people approve all of them");
+            short.set(Facts::name_of(workload), "spec.oversight.mode", "approve");
+        }
     }
     switch(facts, workload, &mut short);
     short.tell(report, place(), &["FC-4"]);
@@ -75,7 +96,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         short.require(false, || {
             format!("relies on group {group:?}, whose OversightTraining is not on the roster or has ended")
         });
-        short.fix(format!("train {group} and add it to spec.training.roster of the AIGovernance"));
+        enrol(&mut short, organisation, "OversightTraining", None, Some(group));
     }
     short.tell(report, place(), &["CoP-4.1-n1", "CoP-2.5-n2"]);
 }

@@ -27,12 +27,18 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         let place = || pod.at(image.path()).value(image.reference);
         match ImageRef::parse(image.reference) {
             Err(error) => {
-                report.violated(place(), format!("is no image reference: {error}"));
+                report.violated(place(), format!("is no image reference: {error}")).fix(Fix::Text(
+                    "write REPOSITORY@sha256:DIGEST; `crane digest REPOSITORY:TAG` prints the digest"
+                        .to_owned(),
+                ));
             }
             Ok(parsed) => match parsed.digest() {
                 Some(digest) if digest.starts_with("sha256:") => {}
                 Some(_) => {
-                    report.violated(place(), "names a digest that is not sha256");
+                    report.violated(place(), "names a digest that is not sha256").fix(Fix::Text(format!(
+                        "write {0}@sha256:DIGEST; `crane digest {0}:TAG` prints the digest",
+                        parsed.name()
+                    )));
                 }
                 None => {
                     let what =

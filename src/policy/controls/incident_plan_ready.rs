@@ -1,13 +1,13 @@
 //! `incident-plan-ready`: an exercised incident plan with contact, scenarios and support for users
 //! exists.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::AIWorkload;
 use crate::api::common::Audience;
 use crate::api::workload::LifecycleState;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
-use crate::policy::evidence::{About, Question, Shortfall, end_users, trained, unnamed, words};
+use crate::policy::evidence::{About, Question, Shortfall, end_users, enrol, trained, unnamed, words};
 use crate::policy::facts::{Facts, Place};
 use crate::policy::fix::Fix;
 
@@ -45,15 +45,26 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         short.require(false, || {
             "spec.owners.incident names nobody with a contact who acts in an incident".to_owned()
         });
-        short.fix("set spec.owners.incident with a group and a contact");
+        short.fix("name who acts, and how they are reached");
+        if incident.is_none() {
+            short.set(
+                about.object(),
+                "spec.owners.incident",
+                json!({"group": "GROUP", "contact": "mailto:CONTACT"}),
+            );
+        } else {
+            short.set(about.object(), "spec.owners.incident.contact", "mailto:CONTACT");
+        }
     }
     let mut scenarios = SCENARIOS.to_vec();
     if !workload.spec.models.is_empty() {
         scenarios.push("prompt-injection");
     }
     short.hint("scenarios", scenarios.iter().map(|name| (*name).to_owned()).collect());
-    let plan = Question::of("IncidentPlan", about).with(&["scenarios"]);
-    let plan = short.ask_either(plan, organisation);
+    short.hint("sections", vec!["user-support".to_owned()]);
+    let question = Question::of("IncidentPlan", about).with(&["scenarios"]).showing(&["sections", "parts"]);
+    short.hint("parts", parts(workload).iter().map(|part| (*part).to_owned()).collect());
+    let plan = short.ask_either(question.clone(), organisation);
     short.tell(report, place(), &["CoP-6.4"]);
 
     let mut short = Shortfall::new(facts);
@@ -63,7 +74,8 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             short.require(false, || {
                 format!("{} prepares for no {}", Shortfall::name(plan), Shortfall::list(&left))
             });
-            short.fix("add the scenario to the plan and to facts.scenarios");
+            short.fix("let the plan prepare for it");
+            short.renew(question.clone(), plan, [Shortfall::also(plan, "scenarios", &left)]);
         }
         short.ask_either(Question::of("IncidentExercise", about), organisation);
         // A plan that was made for another shape leaves the new part without a first step.
@@ -73,7 +85,8 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             short.require(false, || {
                 format!("{} was not made for {}", Shortfall::name(plan), Shortfall::list(&left))
             });
-            short.fix("look at the plan again and name what it covers in facts.parts");
+            short.fix("look at the plan again");
+            short.renew(question.clone(), plan, [Shortfall::also(plan, "parts", &left)]);
         }
     }
     if let (Some(group), Some(organisation)) =
@@ -83,7 +96,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         short.require(false, || {
             format!("the ResponderTraining of group {group:?} is not on the roster or has ended")
         });
-        short.fix(format!("train {group} and add it to spec.training.roster of the AIGovernance"));
+        enrol(&mut short, organisation, "ResponderTraining", None, Some(group));
     }
     short.tell(report, place(), &["NCSC-P3.2", "NCSC-P3.4"]);
 
@@ -108,9 +121,13 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     }
     if let Some(plan) = plan {
         let left = unnamed(plan, "sections", &["user-support"]);
-        short.require(left.is_empty(), || {
-            format!("{} lacks section user-support in facts.sections", Shortfall::name(plan))
-        });
+        if !left.is_empty() {
+            short.require(false, || {
+                format!("{} lacks section user-support in facts.sections", Shortfall::name(plan))
+            });
+            short.fix("let the plan say how users are helped");
+            short.renew(question, plan, [Shortfall::also(plan, "sections", &left)]);
+        }
     }
     short.tell(report, place(), &["CoP-10.2"]);
 }

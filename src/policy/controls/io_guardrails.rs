@@ -12,6 +12,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, PodFacts, Service, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::selector;
+use crate::policy::skeleton;
 
 /// A safeguard that is not AI stands in the only path to the model, with an input guard for outside input.
 pub(super) const CONTROL: Control = Control {
@@ -76,6 +77,12 @@ fn outside(workload: &api::AIWorkload) -> bool {
     all.any(|exposure| matches!(exposure.audience, Some(Audience::Partner | Audience::Public)))
 }
 
+/// Declares a container that is no model as the guard of a direction.
+fn guarded_by(workload: &api::AIWorkload, direction: &str) -> Fix {
+    let guard = json!({"kind": "nonAI", "container": "CONTAINER"});
+    Fix::set_at(&at(workload, format!("spec.guardrails.{direction}")), "", guard)
+}
+
 /// What comes out passes something that is no model; where nobody calls, people may look instead.
 fn output(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
     let spec = &workload.spec;
@@ -88,13 +95,16 @@ fn output(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
     }
     let Some(guard) = spec.guardrails.as_ref().and_then(|guardrails| guardrails.output.as_ref()) else {
         report
-            .violated(at(workload, "spec.guardrails.output"), "is missing, so nothing but the model decides what comes out")
+            .violated(
+                at(workload, "spec.guardrails.output"),
+                "is missing, so nothing but the model decides what comes out",
+            )
             .under(&["CoP-4.1"])
-            .fix(Fix::Text(
-                "put a container that checks answers by rules in front of the model, and declare {kind: nonAI, container: NAME} \
-                 as spec.guardrails.output"
-                    .to_owned(),
-            ))
+            .fix(
+                guarded_by(workload, "output").after(
+                    "put a container that checks answers by rules in front of the model, and declare it",
+                ),
+            )
             .in_declaration(facts);
         return;
     };
@@ -105,7 +115,10 @@ fn output(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
                 "rests on a model, which can be talked round like the one it watches",
             )
             .under(&["CoP-4.1"])
-            .fix(Fix::Text("declare a guard of kind nonAI; one of kind AI may stand beside it".to_owned()))
+            .fix(
+                guarded_by(workload, "output")
+                    .after("put a guard that is no model there; one of kind AI may stand beside it"),
+            )
             .in_declaration(facts);
         return;
     }
@@ -132,9 +145,7 @@ fn input(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>)
     report
         .violated(at(workload, "spec.guardrails.input"), format!("is missing, though {why}"))
         .under(under)
-        .fix(Fix::Text(
-            "declare spec.guardrails.input with the container or Service that checks requests".to_owned(),
-        ))
+        .fix(guarded_by(workload, "input").after("let a container check requests, and declare it"))
         .in_declaration(facts);
 }
 
@@ -156,9 +167,10 @@ fn stands(
                 "names neither a container nor an object, so nothing can be looked for",
             )
             .under(under)
-            .fix(Fix::Text(format!(
-                "set {path}.container to a container of the pod, or {path}.ref to Kind/NAME"
-            )))
+            .fix(
+                Fix::set_at(&at(workload, format!("{path}.container")), "", "CONTAINER")
+                    .after(format!("name a container of the pod, or in {path}.ref another object")),
+            )
             .in_declaration(facts);
         return;
     }
@@ -189,7 +201,10 @@ fn stands(
                 ),
             )
             .under(under)
-            .fix(Fix::Text(format!("add the container {name:?} to the pod, or correct {path}.container")))
+            .fix(
+                Fix::set_at(&at(workload, format!("{path}.container")), "", "CONTAINER")
+                    .after(format!("add the container {name:?} to the pod, or name the one that checks")),
+            )
             .may_arrive();
         return;
     };
@@ -202,7 +217,17 @@ fn stands(
                 format!("is not the {direction} guard that was declared, whose image is {digest}"),
             )
             .under(under)
-            .fix(Fix::Text(format!("run the declared image, or set {path}.imageDigest to the new one")))
+            .fix(
+                Fix::set_at(
+                    &pod.at(container.path("image")),
+                    "",
+                    format!("{}@{digest}", container.image.split('@').next().unwrap_or_default()),
+                )
+                .after(format!(
+                    "correct {path}.imageDigest of {}, or run the declared image",
+                    Facts::name_of(workload)
+                )),
+            )
             .may_arrive();
     }
     in_front(facts, pod, workload, container, direction, under, report);
@@ -239,7 +264,16 @@ fn elsewhere(
         report
             .violated(place(), format!("no {kind} of namespace {:?} has this name", namespace.name))
             .under(under)
-            .fix(Fix::Text(format!("create the {kind} of the guard, or correct the reference")))
+            .fix(match kind {
+                "Service" => Fix::Record(
+                    format!(
+                        "correct {path}.ref of {}, or create the Service of the guard",
+                        Facts::name_of(workload)
+                    ),
+                    skeleton::service(&namespace.name, name),
+                ),
+                _ => Fix::Text(format!("create the {kind} of the guard, or correct the reference")),
+            })
             .may_arrive();
         return;
     }
@@ -334,11 +368,20 @@ fn in_front(
                 ),
             )
             .under(under)
-            .fix(Fix::Text(format!(
-                "expose the port of container {:?}, and let it call the other",
-                guard.name
-            )))
+            .fix(expose(workload, index, guard))
             .in_declaration(facts);
+    }
+}
+
+/// Exposes the first port of the guard, where it has one.
+fn expose(workload: &api::AIWorkload, index: usize, guard: &ContainerView<'_>) -> Fix {
+    let words = format!("let container {:?} call the other, and expose its port", guard.name);
+    match guard.ports.first() {
+        Some(port) => {
+            let place = at(workload, format!("spec.exposure[{index}].port"));
+            Fix::set_at(&place, "", port.container_port).after(words)
+        }
+        None => Fix::Text(words),
     }
 }
 
@@ -353,9 +396,14 @@ fn fields(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
                     "is empty, so nobody decided what an answer to people outside may hold",
                 )
                 .under(&["CoP-8.2"])
-                .fix(Fix::Text(
-                    "list the fields of an answer that callers need, such as [answer, citations]".to_owned(),
-                ))
+                .fix(
+                    Fix::set_at(
+                        &at(workload, format!("spec.exposure[{index}].outputFields")),
+                        "",
+                        json!(["FIELD"]),
+                    )
+                    .after("list the fields of an answer that callers need, such as answer and citations"),
+                )
                 .in_declaration(facts);
         }
     }

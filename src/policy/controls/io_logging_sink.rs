@@ -2,6 +2,8 @@
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaimVolumeSource;
 
+use serde_json::{Value, json};
+
 use crate::api;
 use crate::api::common::{Audience, LOG_SINK_OBSERVED, RECORDS_OBSERVED, Sensitivity};
 use crate::api::workload::{
@@ -13,6 +15,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::facts::{Facts, Place, PodFacts, Stage, Subject};
 use crate::policy::fix::Fix;
+use crate::policy::skeleton;
 
 /// Inputs and outputs are logged to a sink that exists, or the data controller gave a reason.
 pub(super) const CONTROL: Control = Control {
@@ -49,11 +52,14 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             report
                 .violated(at(workload, "spec.monitoring.ioLog"), "is missing, so nobody can see what was asked and answered")
                 .under(&["CoP-12.1"])
-                .fix(Fix::Text(
-                    "set spec.monitoring.ioLog with mode, the container that logs, and the sink; mode none with a reason by \
-                     the data controller is possible"
-                        .to_owned(),
-                ))
+                .fix(
+                    Fix::set_at(
+                        &at(workload, "spec.monitoring.ioLog"),
+                        "",
+                        json!({"mode": "full", "container": "CONTAINER", "sink": sink(facts)}),
+                    )
+                    .after("name the container that logs (mode none with a reason by the data controller is possible)"),
+                )
                 .in_declaration(facts);
         }
         _ => {}
@@ -83,11 +89,21 @@ fn logged(facts: &Facts<'_>, workload: &api::AIWorkload, log: &IoLog, report: &m
             report
                 .violated(at(workload, "spec.monitoring.ioLog.sink"), "is missing, so the log goes nowhere")
                 .under(&["CoP-12.1"])
-                .fix(Fix::Text(
-                    "set sink.kind to service, externalApi, pvc or stdout, and sink.ref".to_owned(),
-                ))
+                .fix(
+                    Fix::set_at(&at(workload, "spec.monitoring.ioLog.sink"), "", sink(facts))
+                        .after("say where it goes: a service, externalApi, pvc or stdout"),
+                )
                 .in_declaration(facts);
         }
+    }
+}
+
+/// Where a log may go by default: sensitive data does not stay on the node.
+fn sink(facts: &Facts<'_>) -> Value {
+    if facts.namespace.sensitivity() >= Some(Sensitivity::Confidential) {
+        json!({"kind": "service", "ref": "NAMESPACE/SERVICE", "tls": true})
+    } else {
+        json!({"kind": "stdout"})
     }
 }
 
@@ -127,7 +143,10 @@ fn justified(facts: &Facts<'_>, workload: &api::AIWorkload, log: &IoLog, report:
                 format!("is missing, and mode {:?} needs one", mode.as_str()),
             )
             .under(&["CoP-12.1"])
-            .fix(Fix::Text(format!("let the data controller set {ways}, or log in mode full")))
+            .fix(
+                Fix::set_at(&at(workload, "spec.monitoring.ioLog.mode"), "", "full")
+                    .after(format!("let the data controller set {ways}, or log everything")),
+            )
             .in_declaration(facts);
     }
     if !without_content {
@@ -144,9 +163,10 @@ fn justified(facts: &Facts<'_>, workload: &api::AIWorkload, log: &IoLog, report:
                 "names no data controller of this workload, who alone may do without the content",
             )
             .under(&["CoP-12.1"])
-            .fix(Fix::Text(
-                "name one of spec.owners.dataControllers, or log in mode full or redacted".to_owned(),
-            ))
+            .fix(
+                Fix::set_at(&at(workload, "spec.monitoring.ioLog.mode"), "", "full")
+                    .after("let one of spec.owners.dataControllers decide, or log everything"),
+            )
             .in_declaration(facts);
     }
 }
@@ -163,9 +183,10 @@ fn logger(facts: &Facts<'_>, workload: &api::AIWorkload, log: &IoLog, report: &m
                 "is missing, and no exposure names a gateway in configuredBy that could log instead",
             )
             .under(&["CoP-12.1"])
-            .fix(Fix::Text(
-                "name the container that logs, or the gateway in spec.exposure[].configuredBy".to_owned(),
-            ))
+            .fix(
+                Fix::set_at(&at(workload, "spec.monitoring.ioLog.container"), "", "CONTAINER")
+                    .after("name the gateway in spec.exposure[].configuredBy, or the container that logs"),
+            )
             .in_declaration(facts);
         return;
     };
@@ -178,10 +199,10 @@ fn logger(facts: &Facts<'_>, workload: &api::AIWorkload, log: &IoLog, report: &m
                 format!("has no container {name:?}, which spec.monitoring.ioLog.container says logs inputs and outputs"),
             )
             .under(&["CoP-12.1"])
-            .fix(Fix::Text(format!(
-                "add the container, or name the one that logs in spec.monitoring.ioLog.container: {}",
-                present.join(", ")
-            )));
+            .fix(
+                Fix::set_at(&at(workload, "spec.monitoring.ioLog.container"), "", "CONTAINER")
+                    .after(format!("add the container, or name the one that logs, of {}", present.join(", "))),
+            );
     }
 }
 
@@ -207,7 +228,20 @@ fn reachable(
                 report
                     .violated(place(), "is no entry of spec.externalApis")
                     .under(&["CoP-12.1"])
-                    .fix(Fix::Text("declare it in spec.externalApis, with its host and addresses".to_owned()))
+                    .fix(
+                        Fix::set_at(
+                            &at(
+                                workload,
+                                &format!("spec.externalApis[{}]", workload.spec.external_apis.len()),
+                            ),
+                            "",
+                            json!({
+                                "name": target, "host": "HOST", "port": 443, "supplierRef": "SUPPLIER",
+                                "dataClasses": ["SENSITIVITY"], "cidrs": ["ADDRESS-RANGE"]
+                            }),
+                        )
+                        .after("declare it with its host and addresses"),
+                    )
                     .in_declaration(facts);
             }
         }
@@ -241,7 +275,10 @@ fn service(
         report
             .violated(place(), format!("no Service {name:?} exists in namespace {namespace:?}"))
             .under(&["CoP-12.1"])
-            .fix(Fix::Text("create the Service, or name another sink".to_owned()))
+            .fix(Fix::Record(
+                "name another sink, or create the Service".to_owned(),
+                skeleton::service(namespace, name),
+            ))
             .may_arrive();
         return;
     };
@@ -252,7 +289,10 @@ fn service(
                 format!("is no port of Service {namespace}/{name}"),
             )
             .under(&["CoP-12.1"])
-            .fix(Fix::Text("name a port of the Service".to_owned()))
+            .fix(match ports.first() {
+                Some(port) => Fix::set_at(&at(workload, "spec.monitoring.ioLog.sink.port"), "", port.port),
+                None => Fix::Text("name a port of the Service".to_owned()),
+            })
             .may_arrive();
     }
     // Generated policies open what spec.services declares; whoever only observes writes the policies himself.
@@ -265,7 +305,17 @@ fn service(
                 format!("no entry of spec.services opens the way to namespace {namespace:?}, so nothing would arrive there"),
             )
             .under(&["CoP-12.1"])
-            .fix(Fix::Text("declare the sink's pods in spec.services with namespace, podLabels and ports".to_owned()))
+            .fix(
+                Fix::set_at(
+                    &at(workload, &format!("spec.services[{}]", workload.spec.services.len())),
+                    "",
+                    json!({
+                        "name": name, "namespace": namespace, "podLabels": {"LABEL": "VALUE"},
+                        "ports": ports.iter().take(1).map(|port| port.port).collect::<Vec<_>>()
+                    }),
+                )
+                .after("declare the pods of the sink"),
+            )
             .in_declaration(facts);
     }
 }
@@ -308,13 +358,16 @@ fn internal_states(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut R
             }
         }
     };
+    let fix = if decided.is_some_and(|states| !states.reason.trim().is_empty()) {
+        Fix::set_at(&at(workload, "spec.monitoring.internalStates.decidedAt"), "", "YYYY-MM-DD")
+    } else {
+        let decision = json!({"decision": "DECISION", "reason": "REASON", "decidedBy": "USER", "decidedAt": "YYYY-MM-DD"});
+        Fix::set_at(&at(workload, "spec.monitoring.internalStates"), "", decision)
+    };
     report
         .violated(place, what)
         .under(&["CoP-12.2"])
-        .fix(Fix::Text(
-            "weigh it, and set spec.monitoring.internalStates with decision, reason, decidedBy and decidedAt"
-                .to_owned(),
-        ))
+        .fix(fix.after("weigh it, and decide for logged or notLogged"))
         .in_declaration(facts);
 }
 
@@ -381,9 +434,14 @@ fn offered(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_
         report
             .violated(at(workload, &format!("spec.exposure[{index}].auditLog.{field}")), what)
             .under(&["NCSC-P3.5"])
-            .fix(Fix::Text(
-                "give users the log of their own requests within the price, and set auditLog".to_owned(),
-            ))
+            .fix(
+                Fix::set_at(
+                    &at(workload, &format!("spec.exposure[{index}].auditLog")),
+                    "",
+                    json!({"available": true, "pricing": "included"}),
+                )
+                .after("give users the log of their own requests within the price"),
+            )
             .in_declaration(facts);
     }
 }

@@ -1,6 +1,8 @@
 //! `known-good-recovery`: a last known good composition can be fetched, was restored in a test and, where
 //! critical, lies offline.
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::common::{Criticality, KNOWN_GOOD_HELD};
 use crate::api::trust::RevokedKind;
@@ -125,25 +127,8 @@ fn held(workload: &api::AIWorkload, report: &mut Report<'_>) {
     }
 }
 
-/// What must come back lies out of reach of whoever breaks in.
-fn offline(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
-    let recovery = workload.spec.recovery.as_ref();
-    let backup =
-        recovery.and_then(|recovery| recovery.backup.as_ref()).filter(|backup| backup.offline == Some(true));
-    let Some(backup) = backup else {
-        report
-            .violated(
-                at(workload, "spec.recovery.backup"),
-                "names no offline backup, which a critical workload needs",
-            )
-            .under(&["NCSC-P3.3"])
-            .fix(Fix::Text(
-                "back the assets up out of reach of the cluster, and name ref, takenAt and digests"
-                    .to_owned(),
-            ))
-            .in_declaration(facts);
-        return;
-    };
+/// What a workload is made of, with its digest.
+fn assets<'a>(facts: &Facts<'a>, workload: &'a api::AIWorkload) -> Vec<(String, &'a str)> {
     let spec = &workload.spec;
     let models = spec.models.iter().filter_map(|used| {
         Some((
@@ -161,7 +146,36 @@ fn offline(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_
         let data = Data::named(facts, used.namespace.as_deref(), &used.name)?;
         Some((data.object(), data.dataset.spec.digest.as_deref()?))
     });
-    for (object, digest) in models.chain(prompts).chain(datasets) {
+    models.chain(prompts).chain(datasets).collect()
+}
+
+/// What must come back lies out of reach of whoever breaks in.
+fn offline(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let held = assets(facts, workload);
+    let digests: Vec<&str> = held.iter().map(|(_, digest)| *digest).collect();
+    let recovery = workload.spec.recovery.as_ref();
+    let backup =
+        recovery.and_then(|recovery| recovery.backup.as_ref()).filter(|backup| backup.offline == Some(true));
+    let Some(backup) = backup else {
+        report
+            .violated(
+                at(workload, "spec.recovery.backup"),
+                "names no offline backup, which a critical workload needs",
+            )
+            .under(&["NCSC-P3.3"])
+            .fix(
+                Fix::set_at(
+                    &at(workload, "spec.recovery.backup"),
+                    "",
+                    json!({"ref": "s3://BACKUP", "offline": true, "takenAt": "YYYY-MM-DD", "digests": digests}),
+                )
+                .after("back the assets up out of reach of the cluster, and say where and when"),
+            )
+            .in_declaration(facts);
+        return;
+    };
+    let mut next = backup.digests.len();
+    for (object, digest) in held {
         if !backup.digests.iter().any(|held| held == digest) {
             report
                 .violated(
@@ -169,8 +183,12 @@ fn offline(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_
                     format!("does not hold {object}, which is {digest}"),
                 )
                 .under(&["NCSC-P3.3"])
-                .fix(Fix::Text("back it up, and add its digest".to_owned()))
+                .fix(
+                    Fix::set_at(&at(workload, &format!("spec.recovery.backup.digests[{next}]")), "", digest)
+                        .after("back it up"),
+                )
                 .in_declaration(facts);
+            next += 1;
         }
     }
     let oldest = recovery.and_then(|recovery| recovery.rpo.as_deref()).and_then(dates::duration);
@@ -185,7 +203,10 @@ fn offline(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_
                 "is longer ago than spec.recovery.rpo allows",
             )
             .under(&["NCSC-P3.3"])
-            .fix(Fix::Text("take a backup, and set takenAt".to_owned()))
+            .fix(
+                Fix::set_at(&at(workload, "spec.recovery.backup.takenAt"), "", "YYYY-MM-DD")
+                    .after("take a backup"),
+            )
             .in_declaration(facts);
     }
 }

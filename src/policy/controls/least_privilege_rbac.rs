@@ -62,12 +62,13 @@ fn assessed(facts: &Facts<'_>, report: &mut Report<'_>) {
     let mut short = Shortfall::new(facts);
     let question = Question::of("PermissionRiskAssessment", About::Workload(workload)).with(&["permissions"]);
     short.hint("permissions", vec![digest.clone()]);
-    if let Some(assessment) = short.ask(question)
+    if let Some(assessment) = short.ask(question.clone())
         && !words(assessment, "permissions").contains(&digest.as_str())
     {
         let name = Shortfall::name(assessment);
         short.require(false, || format!("{name} weighed other permissions than are declared now"));
-        short.fix(format!("weigh them as they are declared, and record {digest} under facts.permissions"));
+        short.fix("weigh them as they are declared");
+        short.renew(question, assessment, [("permissions", vec![digest])]);
     }
     let place = Place::field(Facts::name_of(workload), "spec.identity.permissions");
     if let Some(finding) = short.tell(report, place, &["CoP-2.5"]) {
@@ -182,8 +183,11 @@ fn remove(holder: &Holder<'_>, declarable: bool) -> Fix {
         )
     };
     let ask = "ask those who keep the cluster: ";
+    if matches!(holder.via, None | Some(Via::Account)) {
+        return Fix::Command(format!("`kubectl delete {kind} {name}{place}`{}", declare(", ")));
+    }
     Fix::Text(match holder.via {
-        None | Some(Via::Account) => format!("`kubectl delete {kind} {name}{place}`{}", declare(", ")),
+        None | Some(Via::Account) => String::new(),
         Some(Via::NamespaceGroup) => {
             let namespace = holder.workload.metadata.namespace.as_deref().unwrap_or_default();
             let group = format!("system:serviceaccounts:{namespace}");

@@ -1,6 +1,8 @@
 //! `log-protection`: log sinks fit the sensitivity, use TLS, keep for the agreed time and are read by
 //! few.
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::common::Sensitivity;
 use crate::api::workload::{IoLogMode, LogSink, SinkKind};
@@ -46,19 +48,15 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         report
             .violated(at(workload, "tls"), "is not true, so the log can be read and changed on its way")
             .under(&["NCSC-V2.2"])
-            .fix(Fix::Text(
-                "let the sink take TLS, and set spec.monitoring.ioLog.sink.tls to true".to_owned(),
-            ))
+            .fix(Fix::set_at(&at(workload, "tls"), "", true).after("let the sink take TLS"))
             .in_declaration(facts);
     }
     if wanted >= Sensitivity::Confidential && log.retention.is_none() {
+        let place = Place::field(Facts::name_of(workload), "spec.monitoring.ioLog.retention");
         report
-            .violated(
-                Place::field(Facts::name_of(workload), "spec.monitoring.ioLog.retention"),
-                format!("is not set, though the log holds {wanted} data"),
-            )
+            .violated(place.clone(), format!("is not set, though the log holds {wanted} data"))
             .under(&["CoP-12.1"])
-            .fix(Fix::Text("state how long the log is kept, such as P30D".to_owned()))
+            .fix(Fix::set_at(&place, "", "P30D").after("decide how long the log is kept"))
             .in_declaration(facts);
     }
 }
@@ -98,7 +96,17 @@ fn fits(
                 ),
             )
             .under(&["NCSC-V2.2"])
-            .fix(Fix::Text(format!("send the log to a Service or volume for {wanted} data, with readers")))
+            .fix(
+                Fix::set_at(
+                    &Place::field(Facts::name_of(workload), "spec.monitoring.ioLog.sink"),
+                    "",
+                    json!({
+                        "kind": "service", "ref": "NAMESPACE/SERVICE", "tls": true, "sensitivity": wanted.as_str(),
+                        "readers": ["GROUP"]
+                    }),
+                )
+                .after(format!("send the log to a Service or volume for {wanted} data that few may read")),
+            )
             .in_declaration(facts);
         return;
     }
@@ -109,7 +117,7 @@ fn fits(
             report
                 .violated(at(workload, "sensitivity"), format!("is not set, though {wanted} data goes there"))
                 .under(&["NCSC-V2.2"])
-                .fix(Fix::Text(format!("choose a sink for {wanted} data and say so")))
+                .fix(enough(workload, wanted))
                 .in_declaration(facts);
         }
     }
@@ -120,9 +128,17 @@ fn fits(
                 format!("is empty, so nobody decided who may read {wanted} data there"),
             )
             .under(&["NCSC-V2.2"])
-            .fix(Fix::Text("name the few groups that may read the log".to_owned()))
+            .fix(
+                Fix::set_at(&at(workload, "readers"), "", json!(["GROUP"]))
+                    .after("name the few groups that may read the log"),
+            )
             .in_declaration(facts);
     }
+}
+
+fn enough(workload: &api::AIWorkload, wanted: Sensitivity) -> Fix {
+    Fix::set_at(&at(workload, "sensitivity"), "", wanted.as_str())
+        .after(format!("choose a sink that is fit for {wanted} data, and say so"))
 }
 
 fn lower(
@@ -138,7 +154,7 @@ fn lower(
             format!("is less than the {wanted} data that is logged there"),
         )
         .under(&["NCSC-V2.2"])
-        .fix(Fix::Text(format!("choose a sink for {wanted} data with declared readers")))
+        .fix(enough(workload, wanted))
         .in_declaration(facts);
 }
 

@@ -41,21 +41,27 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     short.hint("auditEvery", vec!["P365D".to_owned()]);
     short.hint("updateEvery", vec!["P30D".to_owned()]);
     let mut every = AUDIT_DAYS;
-    if let Some(plan) = short.ask(Question::of("MaintenancePlan", about).with(&["auditEvery", "updateEvery"]))
-    {
+    let suppliers = suppliers(facts, workload);
+    let question = Question::of("MaintenancePlan", about).with(&["auditEvery", "updateEvery"]);
+    if let Some(plan) = short.ask(question.clone()) {
         let name = Shortfall::name(plan);
-        for key in ["auditEvery", "updateEvery"] {
+        for (key, default) in [("auditEvery", "P365D"), ("updateEvery", "P30D")] {
             let length = words(plan, key).first().and_then(|text| dates::duration(text));
-            short.require(length.is_some(), || format!("facts.{key} of {name} is no ISO 8601 duration"));
+            if length.is_none() {
+                short.require(false, || format!("facts.{key} of {name} is no ISO 8601 duration"));
+                short.renew(question.clone(), plan, [(key, vec![default.to_owned()])]);
+            }
             if let Some(length) = length.filter(|_| key == "auditEvery") {
                 every = every.min(length.as_hours() / 24);
             }
         }
-        let suppliers = suppliers(facts, workload);
         let left = unnamed(plan, "providers", &suppliers);
-        short.require(left.is_empty(), || {
-            format!("{name} leaves out of facts.providers {}", Shortfall::list(&left))
-        });
+        if !left.is_empty() {
+            short.require(false, || {
+                format!("{name} leaves out of facts.providers {}", Shortfall::list(&left))
+            });
+            short.renew(question, plan, [Shortfall::also(plan, "providers", &left)]);
+        }
     }
     short.ask_either(Question::of("SecurityAudit", about).within(every), organisation);
     short.tell(report, place(), &["CoP-8.1", "CoP-11.1"]);
@@ -69,9 +75,14 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             })
             .map(|item| item.get("id").and_then(Value::as_str).unwrap_or("without id"))
             .collect();
-        short.require(overdue.is_empty(), || {
-            format!("{} has overdue items: {}", Shortfall::name(register), Shortfall::list(&overdue))
-        });
+        if !overdue.is_empty() {
+            let items = Shortfall::list(&overdue);
+            short.require(false, || format!("{} has overdue items: {items}", Shortfall::name(register)));
+            short.fix(format!(
+                "settle {items}, or let {} decide on another day, and record a new TechnicalDebtRegister",
+                workload.spec.owners.accountable.user.as_deref().unwrap_or("who is accountable")
+            ));
+        }
         let known = known_debt(facts, workload);
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let left = unnamed(register, "items", &known);
@@ -86,12 +97,17 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let retirement = lifecycle.and_then(|lifecycle| lifecycle.retirement.as_ref());
     if retirement.is_none_or(|plan| plan.plan_ref.is_none()) {
         short.require(false, || "spec.lifecycle.retirement names no plan for the end".to_owned());
-        short.fix("set planRef and plannedAt in spec.lifecycle.retirement");
+        short.fix("plan what becomes of it and its data");
+        short.set(about.object(), "spec.lifecycle.retirement.planRef", "https://PLAN");
+        if retirement.is_none_or(|plan| plan.planned_at.is_none()) {
+            short.set(about.object(), "spec.lifecycle.retirement.plannedAt", "LAST-DAY");
+        }
     }
     let ending = lifecycle.is_some_and(|lifecycle| lifecycle.state == LifecycleState::Retiring);
     if ending && retirement.is_none_or(|plan| plan.lessons.is_none()) {
         short.require(false, || "spec.lifecycle.retirement.lessons says nothing for a successor".to_owned());
         short.fix("write down what was learnt before it ends");
+        short.set(about.object(), "spec.lifecycle.retirement.lessons", "LESSONS");
     }
     short.tell(report, place(), &["NCSC-V4.1", "NCSC-V4.2"]);
 }

@@ -9,7 +9,7 @@ use crate::policy::containers::{ContainerView, Role};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, PodFacts, PodMonitor, ServicePort, Stage, Subject};
 use crate::policy::fix::{Edit, Fix};
-use crate::policy::selector;
+use crate::policy::{selector, skeleton};
 
 /// The declared port exists and something scrapes it.
 pub(super) const CONTROL: Control = Control {
@@ -44,10 +44,14 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                     "is missing, so nobody can see how the model behaves",
                 )
                 .under(&["CoP-12.3"])
-                .fix(Fix::Text(
-                    "set spec.monitoring.metrics.port to the name of the container port that serves metrics"
-                        .to_owned(),
-                ))
+                .fix(
+                    Fix::set_at(
+                        &Place::field(Facts::name_of(workload), "spec.monitoring.metrics.port"),
+                        "",
+                        "metrics",
+                    )
+                    .after("name the container port that serves metrics"),
+                )
                 .in_declaration(facts);
         }
         None => {}
@@ -167,7 +171,9 @@ fn monitored(
     let (what, fix) = if workload.spec.manage == Manage::Generate {
         (
             format!("is not generated yet, and {wanted}"),
-            "wait until the operator has generated it; the pod is tried again by itself".to_owned(),
+            Fix::Text(
+                "wait until the operator has generated it; the pod is tried again by itself".to_owned(),
+            ),
         )
     } else {
         let fix = format!(
@@ -175,9 +181,9 @@ fn monitored(
              spec.manage of the AIWorkload to Generate",
             metrics.port
         );
-        (wanted, fix)
+        (wanted, Fix::Record(fix, skeleton::monitor(namespace, name, pod.labels, &metrics.port)))
     };
-    report.violated(place, what).under(&["CoP-12.3"]).fix(Fix::Text(fix)).may_arrive();
+    report.violated(place, what).under(&["CoP-12.3"]).fix(fix).may_arrive();
 }
 
 /// Whether a `ServiceMonitor` scrapes the port through a Service that selects the pod.

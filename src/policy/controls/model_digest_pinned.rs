@@ -1,5 +1,7 @@
 //! `model-digest-pinned`: a model is the bytes that were reviewed, and nothing in the cluster can rewrite them.
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::common::VerificationState;
 use crate::api::model::{ModelSource, ModelSourceKind, Origin};
@@ -52,12 +54,20 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
 fn judge(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
     let object = name_of(model);
     let Some(source) = &model.spec.source else {
+        let digest = model.spec.digest.as_deref().unwrap_or("sha256:DIGEST");
         report
             .violated(
                 Place::field(&object, "spec.source"),
                 "is missing, so nobody knows which bytes are meant",
             )
-            .fix(Fix::Text("set spec.source with kind and reference or claimName".to_owned()))
+            .fix(
+                Fix::set_at(
+                    &Place::field(&object, "spec.source"),
+                    "",
+                    json!({"kind": "oci", "reference": format!("REPOSITORY@{digest}")}),
+                )
+                .after("say where the model comes from"),
+            )
             .in_declaration(facts);
         return;
     };
@@ -97,7 +107,7 @@ fn pinned(
                 Place::field(object, "spec.source.reference").value(text),
                 format!("is no reference of an artifact: {error}"),
             )
-            .fix(Fix::Text("write it as registry/repository@sha256:DIGEST".to_owned()))
+            .fix(Fix::set_at(&Place::field(object, "spec.source.reference"), "", "REPOSITORY@sha256:DIGEST"))
             .in_declaration(facts);
         return;
     }
@@ -119,14 +129,20 @@ fn pinned(
             };
             report
                 .violated(place, how)
-                .fix(Fix::Text("set spec.digest to the sha256 digest of the artifact's manifest".to_owned()))
+                .fix(
+                    Fix::set_at(&Place::field(object, "spec.digest"), "", "sha256:DIGEST")
+                        .after("find out the sha256 digest of the artifact's manifest"),
+                )
                 .in_declaration(facts);
         }
         Some(value) if !is_sha256(value) => {
             let path = if digest.is_some() { "spec.digest" } else { "spec.source.reference" };
             report
                 .violated(Place::field(object, path).value(value), "is no sha256 digest")
-                .fix(Fix::Text("write sha256: and 64 hexadecimal digits".to_owned()))
+                .fix(
+                    Fix::set_at(&Place::field(object, "spec.digest"), "", "sha256:DIGEST")
+                        .after("write sha256: and 64 hexadecimal digits"),
+                )
                 .in_declaration(facts);
         }
         Some(_) => {}
@@ -142,7 +158,10 @@ fn pinned(
                 Place::field(object, "spec.digest").value(digest),
                 format!("is not the digest in spec.source.reference, {named:?}"),
             )
-            .fix(Fix::Text("name the same digest in both places".to_owned()))
+            .fix(
+                Fix::set_at(&Place::field(object, "spec.digest"), "", named)
+                    .after("find out which of both was evaluated, and name it in both places"),
+            )
             .in_declaration(facts);
     }
 }
@@ -164,7 +183,10 @@ fn commit(facts: &Facts<'_>, object: &str, source: &ModelSource, report: &mut Re
             Place::field(object, "spec.source.revision").value(revision),
             "is no commit, and branches and tags can move",
         )
-        .fix(Fix::Text("write the 40 hexadecimal digits of the commit".to_owned()))
+        .fix(
+            Fix::set_at(&Place::field(object, "spec.source.revision"), "", "COMMIT")
+                .after("write the 40 hexadecimal digits of the commit"),
+        )
         .in_declaration(facts);
 }
 

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::common::VerificationState;
 use crate::api::model::ModelSourceKind;
@@ -67,7 +69,16 @@ fn judge(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
                 format!("is missing, and a model from {} carries no signature by itself", source.kind),
             )
             .under(&["CoP-5.2"])
-            .fix(sign())
+            .fix(
+                Fix::set_at(
+                    &Place::field(&object, "spec.signature"),
+                    "",
+                    json!({"kind": "oms", "ref": "configmap://NAME/KEY"}),
+                )
+                .after(
+                    "sign the model with a key of an authority of the AITrustPolicy, and name what was made",
+                ),
+            )
             .in_declaration(facts);
     }
     verified(facts, &object, model, sign, report);
@@ -178,7 +189,10 @@ fn ahead(facts: &Facts<'_>, object: &str, model: &api::AIModel, report: &mut Rep
         report
             .violated(Place::field(object, "spec.signature.signedAt").value(text), "lies in the future")
             .under(&["NCSC-P2.3"])
-            .fix(Fix::Text("write when the signature was made".to_owned()))
+            .fix(
+                Fix::set_at(&Place::field(object, "spec.signature.signedAt"), "", "YYYY-MM-DD")
+                    .after("write when the signature was made"),
+            )
             .in_declaration(facts);
     }
 }

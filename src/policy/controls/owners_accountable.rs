@@ -1,5 +1,7 @@
 //! `owners-accountable`: for every part that the organisation plays somebody answers.
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::common::{Criticality, Party};
 use crate::api::model::{Acquisition, Origin};
@@ -91,16 +93,22 @@ fn implied(facts: &Facts<'_>, workload: &api::AIWorkload) -> Vec<(Role, String)>
 }
 
 fn roles(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let mut next = workload.spec.roles.len();
     for (role, why) in implied(facts, workload) {
         if workload.spec.roles.contains(&role) {
             continue;
         }
+        let entry = Place::field(Facts::name_of(workload), format!("spec.roles[{next}]"));
+        next += 1;
         let claimed: Vec<&str> = workload.spec.roles.iter().map(|role| role.as_str()).collect();
         let place = Place::field(Facts::name_of(workload), "spec.roles").value(claimed.join(", "));
         report
             .violated(place, format!("lacks {role}, though {why}"))
             .under(&["CfV-ROLES"])
-            .fix(Fix::Text(format!("add {role} to spec.roles, and its owner to spec.owners.{}", field(role))))
+            .fix(
+                Fix::set_at(&entry, "", role.as_str())
+                    .after(format!("name its owner in spec.owners.{}, and add the role", field(role))),
+            )
             .in_declaration(facts);
     }
 }
@@ -130,13 +138,16 @@ fn owners(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
         }
     }
     for (field, why) in missing {
+        let place = Place::field(Facts::name_of(workload), format!("spec.owners.{field}"));
+        let owner = match field {
+            "accountable" => Fix::set_at(&place, "", json!({"user": "USER"})),
+            "dataControllers" => Fix::set_at(&place, "[0]", json!({"user": "USER"})),
+            _ => Fix::set_at(&place, "", json!({"group": "GROUP"})),
+        };
         report
-            .violated(
-                Place::field(Facts::name_of(workload), format!("spec.owners.{field}")),
-                format!("names no user or group, and {why}"),
-            )
+            .violated(place, format!("names no user or group, and {why}"))
             .under(&["NCSC-G5"])
-            .fix(Fix::Text(format!("set spec.owners.{field} to a user or a group that answers for it")))
+            .fix(owner.after("name a user or a group that answers for it"))
             .in_declaration(facts);
     }
 }
@@ -159,18 +170,22 @@ fn listed(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
         let unknown = |name: &Option<String>, known: &[String]| {
             name.as_ref().filter(|name| !known.is_empty() && !known.contains(name)).cloned()
         };
-        let strangers = [unknown(&party.user, &people.users), unknown(&party.group, &people.groups)];
-        for name in strangers.into_iter().flatten() {
+        let strangers = [
+            (format!("spec.people.users[{}]", people.users.len()), unknown(&party.user, &people.users)),
+            (format!("spec.people.groups[{}]", people.groups.len()), unknown(&party.group, &people.groups)),
+        ];
+        for (entry, name) in strangers.into_iter().filter_map(|(entry, name)| Some((entry, name?))) {
             let who = organisation.metadata.name.as_deref().unwrap_or_default();
             report
                 .violated(
-                    Place::field(Facts::name_of(workload), format!("spec.owners.{field}")).value(name),
+                    Place::field(Facts::name_of(workload), format!("spec.owners.{field}")).value(&name),
                     format!("is not among the people of AIGovernance {who:?}"),
                 )
                 .under(&["NCSC-G5", "CoP-5.1"])
-                .fix(Fix::Text(format!(
-                    "name somebody of spec.people of AIGovernance {who:?}, or have them added there"
-                )))
+                .fix(
+                    Fix::set_at(&Place::field(format!("AIGovernance {who}"), entry), "", name)
+                        .after("name somebody who is, or let who keeps that list add this one"),
+                )
                 .in_declaration(facts);
         }
     }
@@ -216,13 +231,15 @@ fn apart(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>)
         && (same(&accountable.user, &developer.user) || same(&accountable.group, &developer.group))
     {
         let who = accountable.user.as_ref().or(accountable.group.as_ref()).map_or("", String::as_str);
+        let place = Place::field(Facts::name_of(workload), "spec.owners.accountable");
+        let other = json!({"user": "USER-OTHER-THAN-THE-DEVELOPER"});
         report
             .violated(
-                Place::field(Facts::name_of(workload), "spec.owners.accountable").value(who),
+                place.clone().value(who),
                 "is the developer too, which a critical workload does not allow",
             )
             .under(&["NCSC-G5"])
-            .fix(Fix::Text("let somebody else be accountable".to_owned()))
+            .fix(Fix::set_at(&place, "", other).after("let somebody else be accountable"))
             .in_declaration(facts);
     }
 }
@@ -258,7 +275,10 @@ fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
                 "names no user or group who answers for the model",
             )
             .under(&["CoP-5.1", "NCSC-G1"])
-            .fix(Fix::Text("set spec.owners.owner to a user or a group".to_owned()))
+            .fix(
+                Fix::set_at(&Place::field(&object, "spec.owners.owner"), "", json!({"group": "GROUP"}))
+                    .after("name a user or a group that answers for it"),
+            )
             .in_declaration(facts);
     }
     let maintainer = model.spec.maintainer.as_deref().unwrap_or_default();
@@ -269,7 +289,10 @@ fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
                 "names nobody who maintains the open model, so no fix will come",
             )
             .under(&["CoP-7.2.1-n1"])
-            .fix(Fix::Text("name the project that maintains it, or own where your team does".to_owned()))
+            .fix(
+                Fix::set_at(&Place::field(&object, "spec.maintainer"), "", "MAINTAINER")
+                    .after("name the project that maintains it, or own where your team does"),
+            )
             .in_declaration(facts);
     }
 }

@@ -52,9 +52,14 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                     "is missing, and updates that people look for by hand come late",
                 )
                 .under(&["NCSC-O3.1"])
-                .fix(Fix::Text(
-                    "set spec.lifecycle.updates.mode to proposed or automatic, or give the reason".to_owned(),
-                ))
+                .fix(
+                    Fix::set_at(
+                        &Place::field(Facts::name_of(workload), "spec.lifecycle.updates.mode"),
+                        "",
+                        "proposed",
+                    )
+                    .after("give the reason, or let updates be proposed"),
+                )
                 .in_declaration(facts);
         }
     }
@@ -160,16 +165,17 @@ fn supported(facts: &Facts<'_>, workload: &api::AIWorkload, ends: Option<&str>, 
             report
                 .unknown(place(), "is no date")
                 .under(&["CoP-11.2"])
-                .fix(Fix::Text("write a day such as 2027-01-31".to_owned()))
+                .fix(Fix::set_at(&place(), "", "LAST-DAY").after("write a day such as 2027-01-31"))
                 .in_declaration(facts);
         }
         Some(end) if end < facts.now => {
             report
                 .violated(place(), "has passed, so nobody closes holes any more")
                 .under(&["CoP-11.2"])
-                .fix(Fix::Text(
-                    "retire the workload, or have it maintained again and set a later day".to_owned(),
-                ))
+                .fix(
+                    Fix::set_at(&place(), "", "LAST-DAY")
+                        .after("retire the workload, or have it maintained again until a later day"),
+                )
                 .in_declaration(facts);
         }
         Some(_) => {}

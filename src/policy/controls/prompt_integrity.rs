@@ -2,12 +2,15 @@
 
 use k8s_openapi::api::core::v1::Volume;
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::prompt::{PromptSource, PromptSourceKind};
 use crate::policy::containers::ContainerView;
 use crate::policy::control::{Check, Control, Finding, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
+use crate::policy::skeleton;
 
 /// Prompts are immutable, of the declared digest, and nowhere else.
 pub(super) const CONTROL: Control = Control {
@@ -59,10 +62,10 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                             format!("no AIPrompt of namespace {:?} has this name", facts.namespace.name),
                         )
                         .under(&["CoP-2.2"])
-                        .fix(Fix::Text(format!(
-                            "apply an AIPrompt {:?} with source and digest of the text",
-                            used.name
-                        )))
+                        .fix(Fix::Record(
+                            format!("apply an AIPrompt {:?} with source and digest of the text", used.name),
+                            skeleton::prompt(&facts.namespace.name, &used.name, "CONFIGMAP", None),
+                        ))
                         .may_arrive();
                 }
             }
@@ -99,13 +102,14 @@ fn judge(facts: &Facts<'_>, prompt: &api::AIPrompt, report: &mut Report<'_>) {
         return;
     };
     let Some(digest) = prompt.spec.digest.as_deref() else {
-        let known = text_of(facts, source).map(|found| format!("set spec.digest: {found}"));
+        let known = text_of(facts, source).unwrap_or("sha256:DIGEST");
         report
             .violated(Place::field(&object, "spec.digest"), "is not set, so the text may change unseen")
             .under(&["CoP-5.2"])
-            .fix(Fix::Text(
-                known.unwrap_or_else(|| "set spec.digest to sha256: and the digest of the text".to_owned()),
-            ))
+            .fix(
+                Fix::set_at(&Place::field(&object, "spec.digest"), "", known)
+                    .after("make sure that the text is the one that was reviewed, and fix its digest"),
+            )
             .in_declaration(facts);
         return;
     };
@@ -143,7 +147,7 @@ fn in_map(facts: &Facts<'_>, object: &str, digest: &str, source: &PromptSource, 
             )
             .under(&["CoP-5.2", "NCSC-O3.2"])
             .fix(Fix::Command(format!(
-                "kubectl patch configmap {name} -n {} -p '{{\"immutable\":true}}'",
+                "`kubectl patch configmap {name} -n {} -p '{{\"immutable\":true}}'`",
                 facts.namespace.name
             )))
             .may_arrive();
@@ -162,10 +166,19 @@ fn in_map(facts: &Facts<'_>, object: &str, digest: &str, source: &PromptSource, 
         }
         Some(found) if found != digest => {
             report
-                .violated(place, format!("is not the digest of what ConfigMap {name:?} holds under {key:?}, {found:?}"))
+                .violated(
+                    place,
+                    format!("is not the digest of what ConfigMap {name:?} holds under {key:?}, {found:?}"),
+                )
                 .under(&["CoP-5.2", "CoP-11.3"])
-                .fix(Fix::Text(
-                    "restore the text, or register the new one: a new ConfigMap, spec.digest and spec.version".to_owned(),
+                .fix(Fix::Advice(
+                    "restore the text; where the new one is meant and was reviewed, register it".to_owned(),
+                    [("spec.digest", found.as_str()), ("spec.version", "VERSION")]
+                        .into_iter()
+                        .flat_map(|(field, value)| {
+                            Fix::set_at(&Place::field(object, field), "", value).edits().to_vec()
+                        })
+                        .collect(),
                 ))
                 .may_arrive();
         }
@@ -207,6 +220,7 @@ fn declared(
     if used.any(|prompt| holds(prompt)) {
         return;
     }
+    let registered = facts.namespace.prompts.iter().find(|(_, prompt)| holds(prompt));
     let name = Facts::name_of(workload);
     let what = match (labelled, map.contains("prompt")) {
         (true, _) => format!("holds prompts, and {name} declares no AIPrompt with it as its source"),
@@ -215,20 +229,27 @@ fn declared(
         }
         _ => format!("hands over a prompt, and {name} declares no AIPrompt with it as its source"),
     };
-    register(report.violated(pod.at(path).value(map), what), workload);
+    let fix = if let Some((registered, _)) = registered {
+        let entry = format!("spec.prompts[{}]", workload.spec.prompts.len());
+        Fix::set_at(&Place::field(&name, entry), "", json!({"name": registered}))
+    } else {
+        let texts = facts.namespace.config_maps.get(map).map(|map| &map.digests);
+        let text = texts.filter(|texts| texts.len() == 1).and_then(|texts| texts.iter().next());
+        let text = text.map(|(key, digest)| (key.as_str(), digest.as_str()));
+        Fix::Record(
+            format!("register the immutable ConfigMap as an AIPrompt, and name it in spec.prompts of {name}"),
+            skeleton::prompt(&facts.namespace.name, "PROMPT", map, text),
+        )
+    };
+    report.violated(pod.at(path).value(map), what).under(&["CoP-2.2"]).fix(fix).may_arrive();
 }
 
-fn register(finding: &mut Finding, workload: &api::AIWorkload) {
-    move_out(finding, workload).may_arrive();
-}
-
+/// Text that stands where no AIPrompt can fix it is moved into one.
 fn move_out<'f>(finding: &'f mut Finding, workload: &api::AIWorkload) -> &'f mut Finding {
-    finding
-        .under(&["CoP-2.2"])
-        .fix(Fix::Text(format!(
-            "apply an AIPrompt with the immutable ConfigMap as spec.source and its digest, and name it in spec.prompts of {}",
-            Facts::name_of(workload)
-        )))
+    finding.under(&["CoP-2.2"]).fix(Fix::Text(format!(
+        "apply an AIPrompt with the immutable ConfigMap as spec.source and its digest, and name it in spec.prompts of {}",
+        Facts::name_of(workload)
+    )))
 }
 
 fn of_container(

@@ -7,6 +7,7 @@ use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
 use crate::policy::evidence::{self, About, Answer, Question, Shortfall};
 use crate::policy::facts::{Attested, Facts, Place, PodFacts, Signature, Subject};
 use crate::policy::fix::Fix;
+use crate::policy::skeleton;
 
 /// Images carry a bill of materials and provenance, models a lineage that resolves.
 pub(super) const CONTROL: Control = Control {
@@ -169,14 +170,14 @@ fn lineage(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
         return;
     }
     let object = named(model);
-    let unknown = |report: &mut Report<'_>, path: String, name: &str, what: &str| {
+    let unknown = |report: &mut Report<'_>, path: String, name: &str, what: &str, fix: Fix| {
         report
             .violated(
                 Place::field(&object, path).value(name),
                 format!("is {what} that the cluster does not know"),
             )
             .under(&["CoP-2.1-n6"])
-            .fix(Fix::Text(format!("apply an object for {name:?}, with its source, digest and supplier")))
+            .fix(fix)
             .in_declaration(facts);
     };
     for (index, data) in model.spec.trained_on.iter().enumerate() {
@@ -188,7 +189,11 @@ fn lineage(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
         let known =
             facts.namespace_named(home).is_some_and(|place| place.datasets.contains_key(&data.dataset));
         if !known {
-            unknown(report, format!("spec.trainedOn[{index}].dataset"), &data.dataset, "a dataset");
+            let fix = Fix::Text(format!(
+                "apply an AIDataset {:?}, with its source, digest and controllers",
+                data.dataset
+            ));
+            unknown(report, format!("spec.trainedOn[{index}].dataset"), &data.dataset, "a dataset", fix);
         }
     }
     // Whether the lineage goes round is the matter of dataset-boundary, which follows it.
@@ -196,7 +201,11 @@ fn lineage(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
         let home = base.namespace.as_deref().or(model.metadata.namespace.as_deref());
         let known = facts.namespace_named(home).is_some_and(|place| place.models.contains_key(&base.name));
         if !known {
-            unknown(report, "spec.baseModelRef.name".to_owned(), &base.name, "a base model");
+            let fix = Fix::Record(
+                format!("apply an AIModel {:?}, with its source, digest and supplier", base.name),
+                skeleton::model(home.unwrap_or_default(), &base.name, None),
+            );
+            unknown(report, "spec.baseModelRef.name".to_owned(), &base.name, "a base model", fix);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `purpose-and-design-recorded`: need, intended use, alternatives and design choices are on record.
 
+use serde_json::json;
+
 use crate::api::AIWorkload;
 use crate::api::common::Environment;
 use crate::api::governance::CompanionCode;
@@ -64,7 +66,12 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     if !given(&purpose.business_need) || !given(&purpose.intended_use) {
         short.require(given(&purpose.business_need), || "spec.purpose.businessNeed is not stated".to_owned());
         short.require(given(&purpose.intended_use), || "spec.purpose.intendedUse is not stated".to_owned());
-        short.fix("fill spec.purpose with the need that the workload answers and the use that is meant");
+        if !given(&purpose.business_need) {
+            short.set(about.object(), "spec.purpose.businessNeed", "NEED-IN-AT-LEAST-40-CHARACTERS");
+        }
+        if !given(&purpose.intended_use) {
+            short.set(about.object(), "spec.purpose.intendedUse", "USE");
+        }
     }
     let created = workload.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let decided = purpose.decision_date.as_deref().and_then(dates::from);
@@ -84,10 +91,17 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         short.require(false, || {
             "spec.purpose.alternativesConsidered gives no alternative with the reason against it".to_owned()
         });
-        short.fix("name at least one alternative without AI, with whyNot");
+        short.fix("weigh at least one way without AI");
+        if purpose.alternatives_considered.is_empty() {
+            let other = json!({"name": "ALTERNATIVE", "whyNot": "REASON"});
+            short.set(about.object(), "spec.purpose.alternativesConsidered[0]", other);
+        } else {
+            short.set(about.object(), "spec.purpose.alternativesConsidered[0].whyNot", "REASON");
+        }
     }
-    let rationale =
-        short.ask(Question::of("DesignRationale", about).with(&["considerations", "acquisitionReason"]));
+    short.hint("considerations", CONSIDERED.iter().chain(&THEMES).map(|name| (*name).to_owned()).collect());
+    let question = Question::of("DesignRationale", about).with(&["considerations", "acquisitionReason"]);
+    let rationale = short.ask(question.clone());
     let model = crate::policy::evidence::ask(facts, &Question::of("ThreatModel", about));
     if let (Some(rationale), crate::policy::evidence::Answer::Held(model)) = (rationale, model)
         && dates::until(&rationale.spec.issued_at) < dates::from(&model.spec.issued_at)
@@ -101,6 +115,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             )
         });
         short.fix("weigh the design again against the newest threat model");
+        short.renew(question.clone(), rationale, []);
     }
     short.tell(report, place(), &["NCSC-D3.1", "NCSC-D3.2", "NCSC-D3.3", "NCSC-D4.1"]);
     acquired(facts, workload).tell(report, place(), &["NCSC-D3.3"]);
@@ -108,17 +123,21 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     if let Some(rationale) = rationale {
         let mut short = Shortfall::new(facts);
         let left = unnamed(rationale, "considerations", &THEMES);
-        short.require(left.is_empty(), || {
-            format!("{} does not weigh {}", Shortfall::name(rationale), Shortfall::list(&left))
-        });
-        short.fix("weigh it, and name it among facts.considerations");
+        if !left.is_empty() {
+            let named = Shortfall::list(&left);
+            short.require(false, || format!("{} does not weigh {named}", Shortfall::name(rationale)));
+            short.fix(format!("weigh {named} in the document"));
+            short.renew(question.clone(), rationale, [Shortfall::also(rationale, "considerations", &left)]);
+        }
         short.tell(report, place(), &["NCSC-D3.2"]);
         let mut short = Shortfall::new(facts);
         let left = unnamed(rationale, "considerations", &CONSIDERED);
-        short.require(left.is_empty(), || {
-            format!("{} does not weigh {}", Shortfall::name(rationale), Shortfall::list(&left))
-        });
-        short.fix("weigh it, and name it among facts.considerations");
+        if !left.is_empty() {
+            let named = Shortfall::list(&left);
+            short.require(false, || format!("{} does not weigh {named}", Shortfall::name(rationale)));
+            short.fix(format!("weigh {named} in the document"));
+            short.renew(question, rationale, [Shortfall::also(rationale, "considerations", &left)]);
+        }
         short.tell(report, place(), &["CoP-2.1-n1", "CoP-2.1-n2", "CoP-2.1-n3", "CoP-2.1-n5", "NCSC-P2.5"]);
     }
 
@@ -140,7 +159,14 @@ fn companions<'f, 'a>(facts: &'f Facts<'a>, workload: &AIWorkload) -> Shortfall<
                     Shortfall::list(&left)
                 )
             });
-            short.fix("add it to spec.companionCodes of the AIGovernance");
+            short.fix("choose full, partial, planned or notApplicable for each");
+            for (index, name) in left.iter().enumerate() {
+                short.set(
+                    About::Organisation(organisation).object(),
+                    format!("spec.companionCodes[{}]", kept.len() + index),
+                    json!({"name": name, "adherence": "ADHERENCE"}),
+                );
+            }
         }
         if !kept.iter().any(|name| BASICS.contains(name)) {
             short.require(false, || {
@@ -150,7 +176,12 @@ fn companions<'f, 'a>(facts: &'f Facts<'a>, workload: &AIWorkload) -> Shortfall<
                     BASICS.join(", ")
                 )
             });
-            short.fix("add one to spec.companionCodes of the AIGovernance");
+            short.fix("choose one that is kept, and say how far");
+            short.set(
+                About::Organisation(organisation).object(),
+                format!("spec.companionCodes[{}]", kept.len() + left.len()),
+                json!({"name": BASICS[0], "adherence": "ADHERENCE"}),
+            );
         }
         let assessed =
             Question::of("CompanionCodes", About::Organisation(organisation)).with(&["frameworks"]);

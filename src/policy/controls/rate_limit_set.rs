@@ -1,5 +1,7 @@
 //! `rate-limit-set`: exposures limit rate, size, tokens and time of requests.
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::common::Audience;
 use crate::api::model::ModelKind;
@@ -8,6 +10,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, Subject, TrafficPolicy};
 use crate::policy::fix::Fix;
 use crate::policy::quantity::thousandths;
+use crate::policy::skeleton;
 
 /// Exposures limit rate, size, tokens and time of requests.
 pub(super) const CONTROL: Control = Control {
@@ -68,32 +71,38 @@ fn limits(
     let positive = |limit: Option<i64>| limit.is_some_and(|limit| limit > 0);
     let rate = exposure.rate_limit.as_ref().is_some_and(|rate| rate.requests > 0);
     let wanted = [
-        ("rateLimit", rate, "{requests: 60, per: minute, key: client}"),
-        ("maxRequestBytes", positive(exposure.max_request_bytes), "32768"),
-        ("timeoutSeconds", positive(exposure.timeout_seconds), "30"),
-        ("maxTokens", !llm || positive(exposure.max_tokens), "2048"),
+        ("rateLimit", rate, json!({"requests": 60, "per": "minute", "key": "client"})),
+        ("maxRequestBytes", positive(exposure.max_request_bytes), json!(32768)),
+        ("timeoutSeconds", positive(exposure.timeout_seconds), json!(30)),
+        ("maxTokens", !llm || positive(exposure.max_tokens), json!(2048)),
     ];
     for (field, _, example) in wanted.into_iter().filter(|(_, set, _)| !set) {
+        let place = Place::field(Facts::name_of(workload), format!("spec.exposure[{index}].{field}"));
         report
             .violated(
-                Place::field(Facts::name_of(workload), format!("spec.exposure[{index}].{field}")),
-                format!("is not set, so whoever reaches exposure {:?} may use it without bound", exposure.name),
+                place.clone(),
+                format!(
+                    "is not set, so whoever reaches exposure {:?} may use it without bound",
+                    exposure.name
+                ),
             )
             .under(provisions(exposure))
-            .fix(Fix::Text(format!(
-                "set spec.exposure[{index}].{field} to what callers need, such as {example}, and the same where it is served"
-            )))
+            .fix(
+                Fix::set_at(&place, "", example)
+                    .after("allow what callers need, such as this, and the same where it is served"),
+            )
             .in_declaration(facts);
     }
     let key = exposure.rate_limit.as_ref().map(|rate| rate.key);
     if outside(exposure) && matches!(key, Some(None | Some(RateKey::Global))) {
+        let place = Place::field(Facts::name_of(workload), format!("spec.exposure[{index}].rateLimit.key"));
         report
             .violated(
-                Place::field(Facts::name_of(workload), format!("spec.exposure[{index}].rateLimit.key")),
+                place.clone(),
                 "does not count each client by itself, so one can copy the model within the limit of all",
             )
             .under(&["NCSC-P2.2"])
-            .fix(Fix::Text("set rateLimit.key to client or address".to_owned()))
+            .fix(Fix::set_at(&place, "", "client"))
             .in_declaration(facts);
     }
 }
@@ -107,9 +116,6 @@ fn ingress(
     report: &mut Report<'_>,
 ) {
     let object = format!("Ingress {}/{name}", facts.namespace.name);
-    let fix = || {
-        Fix::Text("set the annotation of its controller for the rate to what spec.exposure says".to_owned())
-    };
     let Some(known) = facts.namespace.ingresses.get(name) else {
         not_there(facts, workload, exposure, &format!("Ingress/{name}"), report);
         return;
@@ -162,7 +168,7 @@ fn ingress(
                 ),
             )
             .under(provisions(exposure))
-            .fix(fix())
+            .fix(annotate(&object, key, declared.requests.saturating_mul(per) / seconds))
             .may_arrive();
     }
     if !any {
@@ -172,7 +178,7 @@ fn ingress(
                 format!("limits no rate, as {} says that it does", Facts::name_of(workload)),
             )
             .under(provisions(exposure))
-            .fix(fix())
+            .fix(annotate(&object, LIMIT, declared.requests.saturating_mul(60) / seconds))
             .may_arrive();
     }
 }
@@ -213,6 +219,19 @@ fn more(
         .may_arrive();
 }
 
+/// How ingress-nginx is told of requests a minute.
+const LIMIT: &str = "nginx.ingress.kubernetes.io/limit-rpm";
+
+/// Lets the controller of an Ingress keep a rate, where it can be said in whole numbers.
+fn annotate(ingress: &str, key: &str, rate: i64) -> Fix {
+    let words = "let the controller of the Ingress keep the rate that spec.exposure says";
+    if rate < 1 {
+        return Fix::Text(words.to_owned());
+    }
+    let path = format!("metadata.annotations[{key:?}]");
+    Fix::set_at(&Place::field(ingress, path), "", rate.to_string()).after(words)
+}
+
 /// The route that was named, and the limits that its gateway keeps for it where that can be read.
 fn route(
     facts: &Facts<'_>,
@@ -228,13 +247,11 @@ fn route(
         }
         return;
     };
-    if exposure.rate_limit.is_none() {
-        return;
-    }
+    let Some(rate) = exposure.rate_limit.as_ref() else { return };
     if !facts.cluster.has_traffic_policies {
         unread(workload, exposure, key, report);
         return;
-    }
+    };
     let gateways: Vec<String> = known.gateways.iter().map(|name| format!("Gateway/{name}")).collect();
     let all = &facts.namespace.traffic_policies;
     let about = |wanted: &dyn Fn(&String) -> bool| {
@@ -255,14 +272,10 @@ fn route(
                 ),
             )
             .under(provisions(exposure))
-            .fix(Fix::Text(format!(
-                "apply a BackendTrafficPolicy whose targetRefs name the route and whose rateLimit is {}",
-                exposure.rate_limit.as_ref().map_or(String::new(), |rate| format!(
-                    "{} per {}",
-                    rate.requests,
-                    rate.per.as_str()
-                ))
-            )))
+            .fix(Fix::Record(
+                "apply a BackendTrafficPolicy for the route".to_owned(),
+                skeleton::traffic(&facts.namespace.name, key, rate.requests, unit(rate.per)),
+            ))
             .may_arrive();
         return;
     }
@@ -285,13 +298,15 @@ fn not_there(
     report: &mut Report<'_>,
 ) {
     let kind = key.split('/').next().unwrap_or_default();
+    let index =
+        workload.spec.exposure.iter().position(|other| other.name == exposure.name).unwrap_or_default();
     report
         .violated(
             Place::object(named(facts, key)),
             format!("does not exist, though {} names it", Facts::name_of(workload)),
         )
         .under(provisions(exposure))
-        .fix(Fix::Text(format!("create the {kind}, or correct spec.exposure[].configuredBy")))
+        .fix(limiter(workload, index).after(format!("create the {kind}, or name what sets the limits")))
         .may_arrive();
 }
 
@@ -335,7 +350,7 @@ fn limited(
     };
     report
         .violated(
-            place,
+            place.clone(),
             format!(
                 "{what}, while {} declares {} a {}",
                 Facts::name_of(workload),
@@ -344,16 +359,14 @@ fn limited(
             ),
         )
         .under(provisions(exposure))
-        .fix(Fix::Text(format!(
-            "add a rule with limit {{requests: {}, unit: {}}} for all callers or for each",
-            declared.requests,
-            match declared.per {
-                RatePeriod::Second => "Second",
-                RatePeriod::Minute => "Minute",
-                RatePeriod::Hour => "Hour",
-                RatePeriod::Day => "Day",
-            }
-        )))
+        .fix(
+            Fix::set_at(
+                &place,
+                "global.rules[0].limit",
+                json!({"requests": declared.requests, "unit": unit(declared.per)}),
+            )
+            .after("let a rule for all callers or for each allow no more, such as the first"),
+        )
         .may_arrive();
 }
 
@@ -371,6 +384,21 @@ fn unread(workload: &api::AIWorkload, exposure: &Exposure, by: &str, report: &mu
                 .to_owned(),
         ))
         .may_arrive();
+}
+
+/// Names another object that holds callers to the limits.
+fn limiter(workload: &api::AIWorkload, index: usize) -> Fix {
+    let place = Place::field(Facts::name_of(workload), format!("spec.exposure[{index}].configuredBy"));
+    Fix::set_at(&place, "", "KIND/NAME")
+}
+
+const fn unit(per: RatePeriod) -> &'static str {
+    match per {
+        RatePeriod::Second => "Second",
+        RatePeriod::Minute => "Minute",
+        RatePeriod::Hour => "Hour",
+        RatePeriod::Day => "Day",
+    }
 }
 
 const fn seconds(per: RatePeriod) -> i64 {
@@ -395,8 +423,8 @@ fn configured(
             report
                 .violated(place(), "is not set, so nothing is named that holds outside callers to the limits")
                 .under(&["CoP-4.6"])
-                .fix(Fix::Text(
-                    "name the object that sets the limits, such as Ingress/NAME, HTTPRoute/NAME or Container/NAME".to_owned(),
+                .fix(limiter(workload, index).after(
+                    "name what sets the limits, such as Ingress/NAME, HTTPRoute/NAME or Container/NAME",
                 ))
                 .in_declaration(facts);
         }
@@ -423,7 +451,7 @@ fn configured(
                 format!("has no container {name:?}, which was declared to limit callers"),
             )
             .under(provisions(exposure))
-            .fix(Fix::Text(format!("add the container, or correct spec.exposure[{index}].configuredBy")))
+            .fix(limiter(workload, index).after("add the container, or name what sets the limits"))
             .may_arrive();
     }
 }

@@ -10,6 +10,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{DeviceRequest, Facts, Place, PodFacts, Stage, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::quantity::thousandths;
+use crate::policy::skeleton;
 
 /// Every container has limits, and the namespace has a quota.
 pub(super) const CONTROL: Control = Control {
@@ -278,7 +279,10 @@ fn namespace(facts: &Facts<'_>, report: &mut Report<'_>) {
                 "has no LimitRange, so containers get no limits by default",
             )
             .under(&["CoP-4.3"])
-            .fix(Fix::Text(format!("apply a LimitRange with default limits in namespace {name:?}")))
+            .fix(Fix::Record(
+                format!("apply a LimitRange with default limits in namespace {name:?}"),
+                skeleton::limits(name),
+            ))
             .of_namespace();
     }
 }

@@ -65,12 +65,14 @@ fn due(facts: &Facts<'_>, object: String, retention: Option<&Retention>, report:
     match over(facts, retention) {
         Some(Ok(until)) => {
             report
-                .violated(Place::field(object, "spec.retention.until").value(until), "has passed, so its disposal is due")
+                .violated(
+                    Place::field(&object, "spec.retention.until").value(until),
+                    "has passed, so its disposal is due",
+                )
                 .under(&["FC-13"])
-                .fix(Fix::Text(
-                    "erase every copy, record an AIEvidence of type DisposalRecord, then delete it; or let its owner extend the \
-                     date"
-                        .to_owned(),
+                .fix(later(&object).after(
+                    "erase every copy, record an AIEvidence of type DisposalRecord, then delete it; or let its owner extend \
+                     the date",
                 ))
                 .of_namespace();
         }
@@ -81,9 +83,13 @@ fn due(facts: &Facts<'_>, object: String, retention: Option<&Retention>, report:
 
 fn unreadable(object: String, text: &str, report: &mut Report<'_>) {
     report
-        .unknown(Place::field(object, "spec.retention.until").value(text), "is no date")
+        .unknown(Place::field(&object, "spec.retention.until").value(text), "is no date")
         .under(&["FC-13"])
-        .fix(Fix::Text("write a day such as 2027-01-31".to_owned()));
+        .fix(later(&object).after("write a day such as 2027-01-31"));
+}
+
+fn later(object: &str) -> Fix {
+    Fix::set_at(&Place::field(object, "spec.retention.until"), "", "LAST-DAY")
 }
 
 /// What a workload uses: models, prompts, data, and what its pod mounts beside.
@@ -130,10 +136,10 @@ fn ended(
                     "has passed, so nothing may use it any more",
                 )
                 .under(&["FC-13"])
-                .fix(Fix::Text(
-                    "use a newer version, or let the owner of the asset extend spec.retention with a reason"
-                        .to_owned(),
-                ))
+                .fix(
+                    later(&object())
+                        .after("use a newer version, or let the owner of the asset extend the date"),
+                )
                 .may_arrive();
         }
         Some(Err(text)) => unreadable(object(), text, report),

@@ -1,7 +1,7 @@
 //! `risk-acceptance-current`: every risk is treated by a control in force or accepted by its owner until
 //! a date.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::api::common::{AssetRisk, AssetValue, Audience, Criticality, Level, Sensitivity};
 use crate::api::{AIEvidence, AIWorkload};
@@ -39,11 +39,12 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
 
     let mut short = Shortfall::new(facts);
     short.hint("risks", vec!["{id: R1, threat: T1, level: low, controls: [pod-hardened]}".to_owned()]);
-    let register = short.ask(Question::of("RiskRegister", About::Workload(workload)).with(&["risks"]));
+    let question = Question::of("RiskRegister", About::Workload(workload)).with(&["risks"]);
+    let register = short.ask(question.clone());
     if let Some(register) = register {
         let model = ask(facts, &Question::of("ThreatModel", About::Workload(workload)));
         if let Answer::Held(model) = model {
-            dangling(register, model, &mut short);
+            dangling(workload, register, model, &mut short);
         }
     }
     short.tell(report, place(), &["FC-3"]);
@@ -86,9 +87,9 @@ fn critical(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
     if !named.is_empty() && workload.spec.criticality == Criticality::Standard {
         let place = Place::field(Facts::name_of(workload), "spec.criticality").value("standard");
         report
-            .violated(place, format!("does not fit spec.impact, which states {}", named.join(", ")))
+            .violated(place.clone(), format!("does not fit spec.impact, which states {}", named.join(", ")))
             .under(&["NCSC-G4"])
-            .fix(Fix::Text("set spec.criticality: critical".to_owned()))
+            .fix(Fix::set_at(&place, "", "critical"))
             .in_declaration(facts);
     }
 }
@@ -109,9 +110,14 @@ fn assets(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
     let mut risk = Shortfall::new(facts);
     let mut look =
         |about: About<'_>, value: Option<&AssetValue>, accepted: Option<&AssetRisk>, on: Stored<'_>| {
-            worth.require(value.is_some_and(|v| v.business.is_some() && v.attacker_gain.is_some()), || {
-                format!("{about} does not state its worth to the organisation and to an attacker")
-            });
+            if value.is_none_or(|v| v.business.is_none() || v.attacker_gain.is_none()) {
+                worth.require(false, || {
+                    format!("{about} does not state its worth to the organisation and to an attacker")
+                });
+                worth.fix("choose low, medium or high for each");
+                let stated = json!({"business": "LEVEL", "attackerGain": "LEVEL"});
+                worth.set(about.object(), "spec.value", stated);
+            }
             if value.is_some_and(|v| v.business == Some(Level::High) || v.attacker_gain == Some(Level::High))
             {
                 precious.get_or_insert_with(|| about.to_string());
@@ -133,6 +139,14 @@ fn assets(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
             if let Some(text) = until {
                 let holds = dates::until(text).is_some_and(|end| end >= facts.now);
                 risk.require(holds, || format!("the risk of {about} was accepted until {text}"));
+                if !holds {
+                    risk.set(about.object(), "spec.risk.reviewBy", "LAST-DAY");
+                }
+            } else {
+                risk.set(about.object(), "spec.risk.reviewBy", "LAST-DAY");
+            }
+            if by.is_none() {
+                risk.set(about.object(), "spec.risk.acceptedBy", "USER");
             }
         };
     for model in spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
@@ -151,11 +165,8 @@ fn assets(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
             look(About::Dataset(dataset), dataset.spec.value.as_ref(), dataset.spec.risk.as_ref(), on);
         }
     }
-    risk.fix("set level, acceptedBy and reviewBy in spec.risk of the asset");
+    risk.fix("let whoever answers for the asset weigh its risk and accept what remains");
     risk.tell(report, Place::object(Facts::name_of(workload)), &["CoP-5.1"]);
-    if !worth.is_empty() {
-        worth.fix("set business and attackerGain in spec.value of the asset");
-    }
     for control in GUARDED.iter().filter(|_| precious.is_some()) {
         if let Some(Some(why)) = fails(facts, control) {
             let asset = precious.as_deref().unwrap_or_default();
@@ -167,7 +178,12 @@ fn assets(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
 }
 
 /// Threats of the model that no risk of the register takes up.
-fn dangling(register: &AIEvidence, model: &AIEvidence, short: &mut Shortfall<'_, '_>) {
+fn dangling<'a>(
+    workload: &'a AIWorkload,
+    register: &'a AIEvidence,
+    model: &AIEvidence,
+    short: &mut Shortfall<'_, 'a>,
+) {
     let taken: Vec<&str> =
         entries(register, "risks").filter_map(|risk| risk.get("threat").and_then(Value::as_str)).collect();
     let left: Vec<&str> = words(model, "threats").into_iter().filter(|id| !taken.contains(id)).collect();
@@ -175,7 +191,16 @@ fn dangling(register: &AIEvidence, model: &AIEvidence, short: &mut Shortfall<'_,
         short.require(false, || {
             format!("{} has no risk for the threats {}", Shortfall::name(register), Shortfall::list(&left))
         });
-        short.fix("add a risk with a treatment for each threat, naming the threat");
+        short.fix("weigh the risk of each threat, and say which controls treat it");
+        let risks: Vec<String> = left
+            .iter()
+            .map(|threat| {
+                format!("{{id: RISK-{threat}, threat: {threat:?}, level: LEVEL, controls: [CONTROL]}}")
+            })
+            .collect();
+        let risks: Vec<&str> = risks.iter().map(String::as_str).collect();
+        let question = Question::of("RiskRegister", About::Workload(workload)).with(&["risks"]);
+        short.renew(question, register, [Shortfall::also(register, "risks", &risks)]);
     }
 }
 
@@ -187,6 +212,7 @@ fn treated<'f, 'a>(
 ) -> Shortfall<'f, 'a> {
     let mut short = Shortfall::new(facts);
     let mut open = Vec::new();
+    let mut wrong = Vec::new();
     for risk in entries(register, "risks") {
         let id = risk.get("id").and_then(Value::as_str).unwrap_or("without id");
         let controls = named(risk, "controls");
@@ -198,6 +224,7 @@ fn treated<'f, 'a>(
                 None => {
                     short
                         .require(false, || format!("risk {id:?} relies on {control:?}, which is no control"));
+                    wrong.push(control);
                 }
                 Some(Some(why)) => {
                     short.require(false, || {
@@ -208,7 +235,12 @@ fn treated<'f, 'a>(
             }
         }
     }
-    if !short.is_empty() {
+    if !wrong.is_empty() {
+        short.fix("say which controls treat the risk; `portcullis explain` lists them");
+        let risks = entries(register, "risks").map(|risk| corrected(risk, &wrong)).collect();
+        let question = Question::of("RiskRegister", About::Workload(workload)).with(&["risks"]);
+        short.renew(question, register, [("risks", risks)]);
+    } else if !short.is_empty() {
         short.fix("bring the control into line, treat the risk in another way, or have it accepted");
     }
     if open.is_empty() {
@@ -220,14 +252,27 @@ fn treated<'f, 'a>(
         Question::of("RiskAcceptance", About::Workload(workload)).with(&["riskIds"]).undocumented();
     // A group cannot be compared with a person; then anybody who signs by name will do.
     let by = if workload.spec.owners.accountable.user.is_some() { By::OneOf(owner) } else { By::Another };
-    if let Some(acceptance) = short.ask(question.by(by)) {
+    let question = question.by(by);
+    if let Some(acceptance) = short.ask(question.clone()) {
         let accepted = words(acceptance, "riskIds");
         let left: Vec<&str> = open.into_iter().filter(|id| !accepted.contains(id)).collect();
-        short.require(left.is_empty(), || {
-            format!("{} does not accept risks {}", Shortfall::name(acceptance), Shortfall::list(&left))
-        });
+        if !left.is_empty() {
+            short.require(false, || {
+                format!("{} does not accept risks {}", Shortfall::name(acceptance), Shortfall::list(&left))
+            });
+            short.renew(question, acceptance, [Shortfall::also(acceptance, "riskIds", &left)]);
+        }
     }
     short
+}
+
+/// A risk as YAML, with a control to name in place of each that is none.
+fn corrected(risk: &Map<String, Value>, wrong: &[&str]) -> String {
+    let controls = named(risk, "controls");
+    let mut risk = risk.clone();
+    let kept = controls.iter().map(|control| if wrong.contains(control) { "CONTROL" } else { control });
+    risk.insert("controls".to_owned(), kept.collect());
+    Value::Object(risk).to_string()
 }
 
 fn named<'r>(risk: &'r Map<String, Value>, key: &str) -> Vec<&'r str> {

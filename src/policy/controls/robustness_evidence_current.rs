@@ -6,10 +6,10 @@ use serde_json::Value;
 use crate::api::common::Criticality;
 use crate::api::evidence::Independence;
 use crate::api::model::Stage;
-use crate::api::{AIEvidence, AIModel};
+use crate::api::{AIEvidence, AIModel, AIWorkload};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
-use crate::policy::evidence::{About, Answer, Question, Shortfall, ask, entries, unnamed, words};
+use crate::policy::evidence::{About, Answer, By, Question, Shortfall, ask, entries, unnamed, words};
 use crate::policy::facts::{Facts, Place};
 
 /// Somebody able and apart attacked the whole, and figures say how it stands.
@@ -35,23 +35,27 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let here = |answer: &Answer<'_>| !matches!(answer, Answer::OtherDigest(_, Some(_)));
     let mut short = Shortfall::new(facts);
     short.hint("scope", vec!["system".to_owned()]);
-    let question = Question::of("RedTeam", about).bound().passed().with(&["scope", "techniques"]);
-    let team = short.ask_if(question, here);
+    let routes = routes(facts, workload);
+    short.hint_of("RedTeam", "techniques", routes.iter().map(|route| (*route).to_owned()).collect());
+    let question = Question::of("RedTeam", about)
+        .bound()
+        .passed()
+        .with(&["scope", "techniques"])
+        .showing(&["spec.evaluator"]);
+    let team = short.ask_if(question.clone(), here);
     if let Some(team) = team {
         let name = Shortfall::name(team);
-        short.require(words(team, "scope").contains(&"system"), || {
-            format!("{name} tried parts only, not the whole system")
-        });
-        if let Answer::Held(model) = ask(facts, &Question::of("ThreatModel", about)) {
-            let routes: Vec<&str> = entries(model, "adversaries")
-                .filter_map(|adversary| adversary.get("routes")?.as_array())
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect();
-            let left = unnamed(team, "techniques", &routes);
-            short.require(left.is_empty(), || {
-                format!("{name} did not try {}, which the threat model names", Shortfall::list(&left))
-            });
+        if !words(team, "scope").contains(&"system") {
+            short.require(false, || format!("{name} tried parts only, not the whole system"));
+            short.fix("let others attack the whole system");
+            short.renew(question.clone(), team, [Shortfall::also(team, "scope", &["system"])]);
+        }
+        let left = unnamed(team, "techniques", &routes);
+        if !left.is_empty() {
+            let named = Shortfall::list(&left);
+            short.require(false, || format!("{name} did not try {named}, which the threat model names"));
+            short.fix(format!("let others try {named}"));
+            short.renew(question.clone(), team, [Shortfall::also(team, "techniques", &left)]);
         }
     }
     for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
@@ -71,10 +75,19 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     };
     let critical = workload.spec.criticality == Criticality::Critical;
     let mut short = Shortfall::new(facts);
-    for evidence in [team, assessment].into_iter().flatten() {
-        evaluator(evidence, critical, &mut short);
+    let assessed = Question::of("SecurityAssessment", about)
+        .bound()
+        .passed()
+        .by(By::Another)
+        .showing(&["spec.evaluator"]);
+    for (question, evidence) in [(question, team), (assessed, assessment)] {
+        if let Some(evidence) = evidence
+            && !evaluator(evidence, critical, &mut short)
+        {
+            short.renew(question, evidence, []);
+        }
     }
-    short.fix("name in spec.evaluator of new evidence who evaluated, with the qualification");
+    short.fix("say who evaluated, with the qualification");
     short.tell(report, place(), &["CoP-9.2.3"]);
 }
 
@@ -83,7 +96,11 @@ fn fell(benchmark: &AIEvidence, short: &mut Shortfall<'_, '_>) {
     let number = |key: &str| benchmark.spec.facts.get(key).and_then(Value::as_f64);
     if let (Some(score), Some(baseline)) = (number("score"), number("baseline")) {
         let kept = score >= baseline - number("tolerance").unwrap_or(0.0);
-        short.require(kept, || format!("{} fell from {baseline} to {score}", Shortfall::name(benchmark)));
+        if !kept {
+            short
+                .require(false, || format!("{} fell from {baseline} to {score}", Shortfall::name(benchmark)));
+            short.fix("find out why, and run a version that is as robust as the one before");
+        }
     }
 }
 
@@ -113,11 +130,24 @@ fn crept<'a>(facts: &Facts<'a>, model: &'a AIModel, present: &AIEvidence, short:
     }
 }
 
-fn evaluator(evidence: &AIEvidence, critical: bool, short: &mut Shortfall<'_, '_>) {
+/// The ways in that the threat model names.
+fn routes<'a>(facts: &Facts<'a>, workload: &'a AIWorkload) -> Vec<&'a str> {
+    let Answer::Held(model) = ask(facts, &Question::of("ThreatModel", About::Workload(workload))) else {
+        return Vec::new();
+    };
+    entries(model, "adversaries")
+        .filter_map(|adversary| adversary.get("routes")?.as_array())
+        .flatten()
+        .filter_map(serde_json::Value::as_str)
+        .collect()
+}
+
+/// Whether a proof says who made it, and that this is somebody able and independent.
+fn evaluator(evidence: &AIEvidence, critical: bool, short: &mut Shortfall<'_, '_>) -> bool {
     let name = Shortfall::name(evidence);
     let Some(by) = &evidence.spec.evaluator else {
         short.require(false, || format!("{name} does not say who evaluated"));
-        return;
+        return false;
     };
     short.require(by.qualification.is_some(), || format!("{name} states no qualification of {:?}", by.name));
     let far = match by.independence {
@@ -128,4 +158,5 @@ fn evaluator(evidence: &AIEvidence, critical: bool, short: &mut Shortfall<'_, '_
     short.require(far || by.reason.is_some(), || {
         format!("{name} was made by {:?}, who is not independent enough, without a reason", by.name)
     });
+    by.qualification.is_some() && (far || by.reason.is_some())
 }

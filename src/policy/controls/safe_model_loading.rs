@@ -4,6 +4,7 @@ use crate::api;
 use crate::api::common::VerificationState;
 use crate::api::model::{ModelFormat, ModelSourceKind};
 use crate::models::format::Format;
+use crate::policy::containers::Role;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, ServedFacts, Subject};
 use crate::policy::fix::Fix;
@@ -249,9 +250,17 @@ fn of_pod(facts: &Facts<'_>, report: &mut Report<'_>) {
                 Wrong::Fetched | Wrong::Switched(_) => report.violated(place, &fault.detail),
             };
             let mended = faults.mend.fix(container, pod.prefix).filter(|_| fault.mended);
+            // What only fetches before the others start can go where the model is mounted.
+            let dropped = || {
+                let fetches = fault.wrong == Wrong::Fetched && container.role == Role::Init;
+                fetches.then(|| {
+                    Fix::remove_at(&pod.at(container.path("")))
+                        .after("mount the model as an image volume, and do without this container")
+                })
+            };
             finding
                 .under(&["CoP-2.7-n1"])
-                .fix(mended.unwrap_or_else(|| Fix::Text(otherwise(fault.wrong).to_owned())));
+                .fix(mended.or_else(dropped).unwrap_or_else(|| Fix::Text(otherwise(fault.wrong).to_owned())));
         }
     }
 }

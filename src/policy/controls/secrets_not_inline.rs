@@ -245,12 +245,29 @@ fn line(
                 .map(|name| format!("hands over a credential as {name:?} in plain text"))
         };
         if let Some(what) = shaped.or_else(handed_over) {
-            report.violated(pod.at(container.path(field)), what).fix(Fix::Text(
-                "write $(NAME) in its place, with a variable NAME whose valueFrom.secretKeyRef names a declared Secret"
-                    .to_owned(),
-            ));
+            report
+                .violated(pod.at(container.path(field)), what)
+                .fix(by_variable(pod, container, field, element));
         }
     }
+}
+
+/// Puts a variable from a Secret in the place of a credential, where that is the value of a long flag.
+fn by_variable(pod: &PodFacts<'_>, container: &ContainerView<'_>, field: &str, element: &str) -> Fix {
+    let words = "write $(NAME) in its place, with a variable NAME whose valueFrom.secretKeyRef names a declared Secret";
+    let Some((flag, _)) = element
+        .split_once('=')
+        .filter(|(flag, _)| flag.starts_with("--") && !element.contains(char::is_whitespace))
+    else {
+        return Fix::Text(words.to_owned());
+    };
+    let variable = json!({"name": "NAME", "valueFrom": {"secretKeyRef": {"name": "SECRET", "key": "KEY"}}});
+    let set = |field: &str, value: serde_json::Value| {
+        Fix::set_at(&pod.at(container.path(field)), "", value).edits().to_vec()
+    };
+    let mut edits = set(field, json!(format!("{flag}=$(NAME)")));
+    edits.extend(set(&format!("env[{}]", container.env.len()), variable));
+    Fix::Advice("take it from a declared Secret, and replace it, since it was seen".to_owned(), edits)
 }
 
 /// Every Secret that the pod refers to, with the place. Pull secrets are the kubelet's and reach no container.
@@ -302,7 +319,14 @@ fn declared(pod: &PodFacts<'_>, path: &str, name: &str, workload: &api::AIWorklo
     let object = Facts::name_of(workload);
     report
         .violated(pod.at(path).value(name), format!("is a Secret that {object} does not declare"))
-        .fix(Fix::Text(format!("add {name:?} to spec.secrets of {object}, or remove the reference")))
+        .fix(
+            Fix::set_at(
+                &Place::field(object, format!("spec.secrets[{}]", workload.spec.secrets.len())),
+                "",
+                name,
+            )
+            .after("remove the reference, or declare the Secret"),
+        )
         .may_arrive();
 }
 

@@ -38,14 +38,16 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     }
     let images = own_images(facts);
     short.hint("images", images.iter().map(|digest| (*digest).to_owned()).collect());
-    let whole = short.ask(assessment(About::Workload(workload)).with(&["images", "techniques"]));
+    let question = assessment(About::Workload(workload)).with(&["images", "techniques"]);
+    let whole = short.ask(question.clone());
     if let Some(whole) = whole {
         conditions(facts, whole, &mut short);
         let missing = unnamed(whole, "images", &images);
         if !missing.is_empty() {
             let named = missing.join(", ");
             short.require(false, || format!("{} does not cover image {named}", Shortfall::name(whole)));
-            short.fix(format!("assess again, with {named} among facts.images"));
+            short.fix("assess again, with this image");
+            short.renew(question.clone(), whole, [Shortfall::also(whole, "images", &missing)]);
         }
     }
     let place = || Place::object(Facts::name_of(workload));
@@ -59,14 +61,16 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     if !untried.is_empty() {
         let named = untried.join(", ");
         short.require(false, || format!("{} did not try {named}", Shortfall::name(whole)));
-        short.fix(format!("try it, and record a SecurityAssessment with {named} among facts.techniques"));
+        short.fix("try it");
+        short.renew(question.clone(), whole, [Shortfall::also(whole, "techniques", &untried)]);
     }
     let open = workload.spec.exposure.iter().any(|e| e.audience >= Some(Audience::Partner));
     if open && !words(whole, "scope").contains(&"api") {
         short.require(false, || {
             format!("{} leaves out the interface that others reach", Shortfall::name(whole))
         });
-        short.fix("assess the interface too, and record api among facts.scope");
+        short.fix("assess the interface too");
+        short.renew(question, whole, [Shortfall::also(whole, "scope", &["api"])]);
     }
     short.tell(report, place(), &["ETSI-3", "CoP-4.6"]);
 }

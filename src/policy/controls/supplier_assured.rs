@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use crate::api;
 use crate::api::model::{ModelSourceKind, Origin};
 use crate::api::supplier::{SupplierKind, SupplierStatus};
@@ -10,6 +12,7 @@ use crate::policy::evidence::{About, Answer, Question, Shortfall, ask, entries, 
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::image::ImageRef;
+use crate::policy::skeleton;
 
 /// Outside models, interfaces and devices come from examined suppliers.
 pub(super) const CONTROL: Control = Control {
@@ -97,7 +100,10 @@ fn sold_by_nobody(facts: &Facts<'_>, supplier: &api::AISupplier, why: String, re
     report
         .violated(Place::field(name_of(supplier), "spec.makerRef"), why)
         .under(&["CfV-VENDOR"])
-        .fix(Fix::Text("apply an AISupplier for the maker and name it in spec.makerRef".to_owned()))
+        .fix(
+            Fix::set_at(&Place::field(name_of(supplier), "spec.makerRef"), "", "MAKER")
+                .after("apply an AISupplier for the maker, and name it"),
+        )
         .in_declaration(facts);
 }
 
@@ -125,10 +131,8 @@ fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
                 format!("is not set, though the model is {}", spec.origin.map_or("", |o| o.as_str())),
             )
             .under(if spec.origin == Some(Origin::External) { &["CoP-2.6", "CoP-7.1"] } else { &["CoP-7.2"] })
-            .fix(Fix::Text(
-                "set spec.supplierRef to the AISupplier that it comes from, or record AIEvidence ComponentJustification \
-                 for its digest"
-                    .to_owned(),
+            .fix(Fix::set_at(&Place::field(&object, "spec.supplierRef"), "", "SUPPLIER").after(
+                "record AIEvidence ComponentJustification for its digest, or name the AISupplier that it comes from",
             ))
             .in_declaration(facts);
         return;
@@ -153,7 +157,10 @@ fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
                 ),
             )
             .under(&["CoP-2.6"])
-            .fix(Fix::Text("take the model from one of these places, or name its real supplier".to_owned()))
+            .fix(
+                Fix::set_at(&Place::field(&object, "spec.supplierRef"), "", "SUPPLIER")
+                    .after("take the model from one of these places, or name its real supplier"),
+            )
             .in_declaration(facts);
     }
 }
@@ -184,7 +191,10 @@ fn resolve<'a>(
         report
             .violated(place.clone(), "no AISupplier has this name")
             .under(&["CoP-2.6", "CoP-7.1"])
-            .fix(Fix::Text(format!("ask those who buy to apply an AISupplier {name:?}")))
+            .fix(Fix::Record(
+                format!("ask those who buy to examine it and to apply an AISupplier {name:?}"),
+                skeleton::supplier(name, "SUPPLIER-KIND", "SOURCE"),
+            ))
             .may_arrive();
     }
     found
@@ -199,7 +209,10 @@ fn examined(
     report: &mut Report<'_>,
 ) {
     let spec = &supplier.spec;
-    let mut wrong: Vec<(String, &'static [&'static str], &'static str)> = Vec::new();
+    let set = |field: &str, value: Value| {
+        Fix::set_at(&Place::field(name_of(supplier), format!("spec.{field}")), "", value)
+    };
+    let mut wrong: Vec<(String, &'static [&'static str], Fix)> = Vec::new();
     match spec.status {
         // What was withdrawn counts as revoked; trust-roots-managed says so.
         Some(SupplierStatus::Withdrawn) => return,
@@ -207,7 +220,9 @@ fn examined(
             wrong.push((
                 "is suspended, so nothing new is taken from it".to_owned(),
                 &["NCSC-V1.2"],
-                "replace the component, or ask for an AIExemption with a risk acceptance",
+                Fix::Text(
+                    "replace the component, or ask for an AIExemption with a risk acceptance".to_owned(),
+                ),
             ));
         }
         Some(SupplierStatus::Approved | SupplierStatus::Conditional) | None => {}
@@ -216,7 +231,7 @@ fn examined(
         wrong.push((
             "has not accepted the security requirements of the organisation".to_owned(),
             &["CoP-7.1"],
-            "record the acceptance in spec.requirements of the AISupplier",
+            set("requirements.accepted", json!(true)).after("let the supplier accept them, then record it"),
         ));
     }
     let newest: Vec<&str> = facts.settings.words("supplier.requirements").collect();
@@ -230,7 +245,8 @@ fn examined(
                     None => "does not say by policyDigest which requirements it has accepted".to_owned(),
                 },
                 &["CoP-7.1"],
-                "have the newest requirements accepted and set spec.requirements.policyDigest of the AISupplier",
+                set("requirements.policyDigest", json!(newest[0]))
+                    .after("let the supplier accept the newest requirements, then record it"),
             ));
         }
     }
@@ -238,21 +254,21 @@ fn examined(
         wrong.push((
             "is not verified to be who it says".to_owned(),
             &["CoP-7.2"],
-            "set spec.verified of the AISupplier once somebody made sure",
+            set("verified", json!(true)).after("let somebody make sure, then record it"),
         ));
     }
     if spec.kind == SupplierKind::OpenSourceProject && spec.security_contact.is_none() && !justified {
         wrong.push((
             "names no place for reports of weaknesses".to_owned(),
             &["CoP-7.2.1-n1"],
-            "set spec.securityContact of the AISupplier",
+            set("securityContact", json!("mailto:CONTACT")),
         ));
     }
     for (what, provisions, fix) in wrong {
         report
             .violated(place.clone(), format!("names {}, which {what}", name_of(supplier)))
             .under(provisions)
-            .fix(Fix::Text(fix.to_owned()))
+            .fix(fix)
             .in_declaration(facts);
     }
     match maker(facts, supplier) {
@@ -273,9 +289,12 @@ fn of_apis(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_
         let place = Place::field(Facts::name_of(workload), format!("spec.externalApis[{index}].supplierRef"));
         let Some(name) = api.supplier_ref.as_deref() else {
             report
-                .violated(place, format!("is not set, so nobody examined who answers at {:?}", api.host))
+                .violated(
+                    place.clone(),
+                    format!("is not set, so nobody examined who answers at {:?}", api.host),
+                )
                 .under(&["CoP-7.1"])
-                .fix(Fix::Text("set it to the AISupplier behind the interface".to_owned()))
+                .fix(Fix::set_at(&place, "", "SUPPLIER").after("name the AISupplier behind the interface"))
                 .in_declaration(facts);
             continue;
         };
@@ -375,9 +394,13 @@ fn of_devices(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
                         "is a device of which no AISupplier of kind hardware is the maker",
                     )
                     .under(&["CoP-7.2"])
-                    .fix(Fix::Text(format!(
-                        "ask those who keep the cluster to apply an AISupplier of kind hardware with {class:?} in spec.sources"
-                    )))
+                    .fix(Fix::Record(
+                        format!(
+                            "ask those who keep the cluster to apply an AISupplier of kind hardware with {class:?} in \
+                             spec.sources"
+                        ),
+                        skeleton::supplier("MAKER", "hardware", class),
+                    ))
                     .may_arrive();
             }
         }

@@ -3,6 +3,8 @@
 use k8s_openapi::api::core::v1::KeyToPath;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use serde_json::json;
+
 use crate::api;
 use crate::api::common::{AssetOwners, AssetStatus, Party};
 use crate::api::supplier::SupplierStatus;
@@ -81,7 +83,10 @@ fn of_policy(facts: &Facts<'_>, policy: &api::AITrustPolicy, report: &mut Report
                     format!("names no user or group who keeps the key or identity of {:?}", authority.name),
                 )
                 .under(&["NCSC-P2.4"])
-                .fix(Fix::Text("set owner to the user or group who would have to revoke it".to_owned()));
+                .fix(
+                    Fix::set_at(&place("owner"), "", json!({"group": "GROUP"}))
+                        .after("name the user or group who would have to revoke it"),
+                );
         }
         ends(facts, authority, &place, report);
     }
@@ -208,13 +213,17 @@ fn ends(facts: &Facts<'_>, authority: &Authority, place: &impl Fn(&str) -> Place
                     format!("is not set, so the key of {name:?} would count for ever"),
                 )
                 .under(&["NCSC-P2.4"])
-                .fix(Fix::Text(
-                    "set notAfter to the day by which the key will have been replaced".to_owned(),
-                ));
+                .fix(
+                    Fix::set_at(&place("notAfter"), "", "LAST-DAY")
+                        .after("name the day by which the key will have been replaced"),
+                );
         }
         Some(text) => match dates::until(text) {
             None => {
-                report.violated(place("notAfter").value(text), "is no date").under(&["NCSC-P2.4"]);
+                report
+                    .violated(place("notAfter").value(text), "is no date")
+                    .under(&["NCSC-P2.4"])
+                    .fix(Fix::set_at(&place("notAfter"), "", "LAST-DAY"));
             }
             Some(end) if end < facts.now => {
                 report
@@ -234,7 +243,10 @@ fn ends(facts: &Facts<'_>, authority: &Authority, place: &impl Fn(&str) -> Place
                             format!("lies after notAfter {text:?}, so {name:?} never counts"),
                         )
                         .under(&["NCSC-P2.4"])
-                        .fix(Fix::Text("set notBefore to the first day of use, before notAfter".to_owned()));
+                        .fix(
+                            Fix::set_at(&place("notBefore"), "", "YYYY-MM-DD")
+                                .after("name the first day of use, before notAfter"),
+                        );
                 }
             }
         },

@@ -1,6 +1,8 @@
 //! `user-guidance-published`: guidance on use, forbidden uses, limits and failures is published and
 //! current.
 
+use serde_json::json;
+
 use crate::api::common::Audience;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
@@ -39,21 +41,25 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let prohibited = workload.spec.purpose.as_ref().map(|p| p.prohibited_uses.as_slice()).unwrap_or_default();
     if prohibited.is_empty() {
         short.require(false, || "spec.purpose.prohibitedUses names no use that is not allowed".to_owned());
-        short.fix("name what the workload is not for in spec.purpose.prohibitedUses");
+        short.fix("say what the workload is not for, and what to do instead");
+        let use_ = json!([{"use": "USE", "alternative": "WHAT-TO-DO-INSTEAD"}]);
+        short.set(Facts::name_of(workload), "spec.purpose.prohibitedUses", use_);
     }
     let mut wanted = SECTIONS.to_vec();
     if !workload.spec.exposure.is_empty() {
         wanted.push("integrate");
     }
     short.hint("sections", wanted.iter().map(|section| (*section).to_owned()).collect());
-    let guidance = short.ask(Question::of("UserGuidance", About::Workload(workload)).with(&["sections"]));
+    let question = Question::of("UserGuidance", About::Workload(workload)).with(&["sections"]);
+    let guidance = short.ask(question.clone());
     if let Some(guidance) = guidance {
         let left = unnamed(guidance, "sections", &wanted);
         if !left.is_empty() {
             short.require(false, || {
                 format!("{} lacks section {}", Shortfall::name(guidance), Shortfall::list(&left))
             });
-            short.fix("write it, and record the new digest with facts.sections");
+            short.fix(format!("write {}", Shortfall::list(&left)));
+            short.renew(question.clone(), guidance, [Shortfall::also(guidance, "sections", &left)]);
         }
         let issued = dates::until(&guidance.spec.issued_at);
         for model in workload.spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
@@ -67,6 +73,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                     )
                 });
                 short.fix("compare it with the card of the model and publish it anew");
+                short.renew(question.clone(), guidance, []);
             }
         }
     }
@@ -75,7 +82,8 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     if !prohibited.is_empty() && prohibited.iter().all(|use_| use_.alternative.is_none()) {
         let mut short = Shortfall::new(facts);
         short.require(false, || "no prohibited use comes with what to do instead".to_owned());
-        short.fix("set alternative in spec.purpose.prohibitedUses");
+        let path = "spec.purpose.prohibitedUses[0].alternative";
+        short.set(Facts::name_of(workload), path, "WHAT-TO-DO-INSTEAD");
         short.tell(report, place(), &["NCSC-D3.17"]);
     }
 }

@@ -1,6 +1,8 @@
 //! `user-terms-disclosed`: users are told what happens to their data, who answers for what, and which
 //! functions they can decline.
 
+use serde_json::json;
+
 use crate::api::AIWorkload;
 use crate::api::common::Audience;
 use crate::api::model::ModelSourceKind;
@@ -38,22 +40,33 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let mut short = Shortfall::new(facts);
     agrees(facts, workload, &mut short);
     short.hint("sections", vec!["security-responsibilities".to_owned(), "data-use".to_owned()]);
-    let terms = short.ask(Question::of("UserTerms", About::Workload(workload)).with(&["sections"]));
+    let question = Question::of("UserTerms", About::Workload(workload)).with(&["sections"]);
+    let terms = short.ask(question.clone());
     if let Some(terms) = terms {
         let left = unnamed(terms, "sections", &["security-responsibilities", "data-use"]);
-        short.require(left.is_empty(), || {
-            format!("{} lacks section {}", Shortfall::name(terms), Shortfall::list(&left))
-        });
+        if !left.is_empty() {
+            let named = Shortfall::list(&left);
+            short.require(false, || format!("{} lacks section {named}", Shortfall::name(terms)));
+            short.fix(format!("write {named}"));
+            short.renew(question.clone(), terms, [Shortfall::also(terms, "sections", &left)]);
+        }
     }
     short.tell(report, place(), &["CoP-10.1"]);
 
-    let used = || workload.spec.models.iter().flat_map(|model| &model.capabilities_used);
+    let used = workload.spec.models.iter().enumerate().flat_map(|(index, model)| {
+        let path = move |at: usize| format!("spec.models[{index}].capabilitiesUsed[{at}]");
+        model.capabilities_used.iter().enumerate().map(move |(at, capability)| (path(at), capability))
+    });
     let mut short = Shortfall::new(facts);
-    for capability in used().filter(|c| c.consent != Some(Consent::NotNeeded)) {
+    for (path, capability) in used.filter(|(_, c)| c.consent != Some(Consent::NotNeeded)) {
         let decided = capability.consent.is_some() && capability.setting_ref.is_some();
         if !decided {
             short.require(false, || format!("users cannot decide on capability {:?}", capability.name));
-            short.fix("set consent and settingRef of the capability, or consent: none where it is what users came for");
+            short.fix("let users decide (where it is what they came for, set consent to none instead)");
+            if capability.consent.is_none() {
+                short.set(Facts::name_of(workload), format!("{path}.consent"), "optIn");
+            }
+            short.set(Facts::name_of(workload), format!("{path}.settingRef"), "SETTING");
         }
         if let Some(terms) = terms
             && !unnamed(terms, "capabilities", &[&capability.name]).is_empty()
@@ -61,7 +74,11 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             short.require(false, || {
                 format!("{} does not name capability {:?}", Shortfall::name(terms), capability.name)
             });
-            short.fix("name it among facts.capabilities of new UserTerms");
+            short.renew(
+                question.clone(),
+                terms,
+                [Shortfall::also(terms, "capabilities", &[&capability.name])],
+            );
         }
     }
     short.tell(report, place(), &["CoP-10.3.2"]);
@@ -72,7 +89,12 @@ fn agrees(facts: &Facts<'_>, workload: &AIWorkload, short: &mut Shortfall<'_, '_
     let spec = &workload.spec;
     let Some(told) = &spec.user_data else {
         short.require(false, || "spec.userData does not say what happens to the data of users".to_owned());
-        short.fix("fill spec.userData");
+        short.fix("find out what happens to it, and state it as it is");
+        let fed = spec.datasets.iter().any(|dataset| dataset.use_ == Some(DatasetPurpose::Feedback));
+        let receivers: Vec<&str> =
+            spec.external_apis.iter().map(|api| api.supplier_ref.as_deref().unwrap_or(&api.name)).collect();
+        let stated = json!({"usedForTraining": fed, "humanReview": false, "thirdParties": receivers});
+        short.set(Facts::name_of(workload), "spec.userData", stated);
         return;
     };
     let fed = spec.datasets.iter().find(|dataset| dataset.use_ == Some(DatasetPurpose::Feedback));
@@ -85,15 +107,20 @@ fn agrees(facts: &Facts<'_>, workload: &AIWorkload, short: &mut Shortfall<'_, '_
                 fed.name
             )
         });
-        short.fix("set spec.userData.usedForTraining: true and publish new UserTerms, or stop the feed");
+        short.fix("stop the feed, or publish new UserTerms that say so");
+        short.set(Facts::name_of(workload), "spec.userData.usedForTraining", true);
     }
+    let mut untold = 0;
     for api in &spec.external_apis {
         let receiver = api.supplier_ref.as_deref().unwrap_or(&api.name);
         if !told.third_parties.iter().any(|party| party == receiver) {
             short.require(false, || {
                 format!("externalApi {:?} sends data to {receiver:?}, of which users are not told", api.name)
             });
-            short.fix("name it in spec.userData.thirdParties and publish new UserTerms, or stop the call");
+            short.fix("stop the call, or publish new UserTerms that name the receiver");
+            let path = format!("spec.userData.thirdParties[{}]", told.third_parties.len() + untold);
+            short.set(Facts::name_of(workload), path, receiver);
+            untold += 1;
         }
     }
     // A model behind an interface gets the data too, whether or not a way out names its supplier.
@@ -115,7 +142,7 @@ fn agrees(facts: &Facts<'_>, workload: &AIWorkload, short: &mut Shortfall<'_, '_
         && dates::duration(kept) > dates::duration(said)
     {
         short.require(false, || format!("the log keeps inputs for {kept}, and users are told {said}"));
-        short.fix("keep the log no longer than spec.userData.retention says");
+        short.set(Facts::name_of(workload), "spec.monitoring.ioLog.retention", said);
     }
 }
 

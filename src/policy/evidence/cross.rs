@@ -1,6 +1,8 @@
 //! What documents say against what the cluster knows: controls that are kept, people who were trained, users there are.
 
-use super::kind;
+use serde_json::json;
+
+use super::{About, Shortfall, kind};
 use crate::api::common::Audience;
 use crate::api::{AIGovernance, AIWorkload};
 use crate::policy::control::{Check, Report, Verdict};
@@ -54,6 +56,25 @@ pub fn trained(
             .is_none_or(|end| dates::until(end).is_some_and(|end| end >= facts.now));
         entry.course == course && who && young && open
     })
+}
+
+/// Names as a way out of `short` that somebody takes a course and is entered in the roster.
+pub fn enrol(
+    short: &mut Shortfall<'_, '_>,
+    organisation: &AIGovernance,
+    course: &str,
+    user: Option<&str>,
+    group: Option<&str>,
+) {
+    let roster = organisation.spec.training.as_ref().map_or(0, |training| training.roster.len());
+    let who = user.or(group).unwrap_or_default();
+    short.fix(format!("let {who} complete the {course}, then write when"));
+    let subject = if user.is_some() { json!({"user": who}) } else { json!({"group": who}) };
+    short.set(
+        About::Organisation(organisation).object(),
+        format!("spec.training.roster[{roster}]"),
+        json!({"subject": subject, "course": course, "completedAt": "YYYY-MM-DD"}),
+    );
 }
 
 /// Who uses a workload: as its purpose says, else as far as its exposures reach.

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::{About, Answer, By, MOST_WORDS, Question, ask};
+use super::record::{Hint, Recorded, also, record};
+use super::{About, Answer, MOST_WORDS, Question, ask};
 use crate::api::{AIEvidence, AIGovernance, AIWorkload};
 use crate::policy::control::{Finding, Report};
 use crate::policy::facts::{Facts, Place};
-use crate::policy::fix::Fix;
+use crate::policy::fix::{Edit, Fix};
 
 /// Named in one finding before the rest is counted.
 const SHOWN: usize = 5;
@@ -18,9 +19,10 @@ const RECORDED: usize = 3;
 pub struct Shortfall<'f, 'a> {
     facts: &'f Facts<'a>,
     said: Vec<String>,
-    asked: Vec<Question<'a>>,
+    asked: Vec<Recorded<'a>>,
     fixes: Vec<String>,
-    hints: Vec<(&'static str, Vec<String>)>,
+    edits: Vec<Edit>,
+    hints: Vec<Hint>,
     unknown: usize,
 }
 
@@ -28,7 +30,15 @@ impl<'f, 'a> Shortfall<'f, 'a> {
     /// Nothing is lacking yet.
     #[must_use]
     pub const fn new(facts: &'f Facts<'a>) -> Self {
-        Self { facts, said: Vec::new(), asked: Vec::new(), fixes: Vec::new(), hints: Vec::new(), unknown: 0 }
+        Self {
+            facts,
+            said: Vec::new(),
+            asked: Vec::new(),
+            fixes: Vec::new(),
+            edits: Vec::new(),
+            hints: Vec::new(),
+            unknown: 0,
+        }
     }
 
     /// Asks, and notes what is wrong unless the proof holds, which is then returned.
@@ -96,7 +106,24 @@ impl<'f, 'a> Shortfall<'f, 'a> {
             Answer::UnreadDocument(..) => {
                 self.fix("see to it that the document can be read where spec.ref of the AIEvidence says");
             }
-            _ => self.asked.push(question),
+            _ => self.asked.push(Recorded { question, former: None, facts: Vec::new() }),
+        }
+    }
+
+    /// Notes that a proof that holds has to be recorded anew, with the facts of the `former` one but for these: evidence is
+    /// never changed. Asked again for the same proof, more facts differ.
+    pub fn renew(
+        &mut self,
+        question: Question<'a>,
+        former: &'a AIEvidence,
+        differ: impl IntoIterator<Item = (&'static str, Vec<String>)>,
+    ) {
+        let same = |known: &&mut Recorded<'a>| known.former.is_some_and(|other| std::ptr::eq(other, former));
+        if let Some(known) = self.asked.iter_mut().find(same) {
+            known.facts.extend(differ);
+        } else {
+            let facts = differ.into_iter().collect();
+            self.asked.push(Recorded { question, former: Some(former), facts });
         }
     }
 
@@ -115,9 +142,26 @@ impl<'f, 'a> Shortfall<'f, 'a> {
         }
     }
 
+    /// Names a change of a field as a way out: of `object`, as a place names it.
+    pub fn set(
+        &mut self,
+        object: impl Into<String>,
+        path: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) {
+        let mut edit = Edit::set(path, value);
+        edit.object = Some(object.into());
+        self.edits.push(edit);
+    }
+
     /// Known values of a fact, for the evidence to fill in.
     pub fn hint(&mut self, fact: &'static str, values: Vec<String>) {
-        self.hints.push((fact, values));
+        self.hints.push(Hint { of: None, fact, values });
+    }
+
+    /// The same for proofs of one type only.
+    pub fn hint_of(&mut self, type_: &'static str, fact: &'static str, values: Vec<String>) {
+        self.hints.push(Hint { of: Some(type_), fact, values });
     }
 
     /// Whether nothing is lacking.
@@ -160,77 +204,53 @@ impl<'f, 'a> Shortfall<'f, 'a> {
     fn way_out(&self) -> Option<Fix> {
         let mut words = self.fixes.join("; ");
         if self.asked.is_empty() {
+            if !self.edits.is_empty() {
+                let change = Fix::Change(self.edits.clone());
+                return Some(if words.is_empty() { change } else { change.after(words) });
+            }
             return (!words.is_empty()).then_some(Fix::Text(words));
+        }
+        if !self.edits.is_empty() {
+            let _ = write!(words, "{}{}", gap(&words, ": "), Fix::Change(self.edits.clone()));
         }
         let mut manifest = String::new();
         let mut named: Vec<String> = Vec::new();
-        for (index, question) in self.asked.iter().enumerate() {
-            let what = format!("{} of {}", question.type_, question.about);
+        for (index, recorded) in self.asked.iter().enumerate() {
+            let question = &recorded.question;
+            let anew = if recorded.former.is_some() { "a new " } else { "" };
+            let mut what = format!("{anew}{} of {}", question.type_, question.about);
+            for (index, (fact, _)) in recorded.facts.iter().enumerate() {
+                let _ = write!(what, "{}facts.{fact}", if index == 0 { " with other " } else { " and " });
+            }
             if !named.contains(&what) {
                 named.push(what);
             }
             if index < RECORDED {
-                manifest.push_str(&self.record(question));
+                manifest.push_str(&record(self.facts, recorded, &self.hints));
             }
-        }
-        if !words.is_empty() {
-            words.push_str("; ");
         }
         let rest = named.len().saturating_sub(SHOWN);
         named.truncate(SHOWN);
-        let _ = write!(words, "record AIEvidence: {}", named.join(", "));
+        let _ = write!(words, "{}record AIEvidence: {}", gap(&words, "; "), named.join(", "));
         if rest > 0 {
             let _ = write!(words, " and {rest} more");
         }
         Some(Fix::Record(words, manifest))
     }
+}
 
-    /// The evidence to fill in: what is in capital letters is for a person.
-    fn record(&self, question: &Question<'a>) -> String {
-        let about = &question.about;
-        let place = about.places(self.facts).ok().and_then(|places| places[0]);
-        let namespace = place.map_or("", |place| place.name.as_str());
-        let mut out = format!(
-            "---\napiVersion: portcullis.dev/v1alpha1\nkind: AIEvidence\nmetadata:\n  name: {}\n  namespace: {namespace}\n\
-             spec:\n  type: {}\n  subject:\n    kind: {}\n    name: {}\n",
-            object_name(question),
-            question.type_,
-            about.kind(),
-            about.name(),
-        );
-        if question.bound
-            && let Some(digest) = about.digest(self.facts)
-        {
-            let _ = writeln!(out, "    digest: {digest}");
-        }
-        if question.document {
-            out.push_str("  ref: https://DOCUMENT\n  digest: sha256:DIGEST-OF-THE-DOCUMENT\n");
-        }
-        out.push_str("  issuedAt: \"YYYY-MM-DD\"\n");
-        match question.by {
-            By::Anybody => {}
-            By::Another => out.push_str("  attestedBy: USER-OTHER-THAN-THE-AUTHOR\n"),
-            By::OneOf(parties) => {
-                let user = parties.iter().find_map(|party| party.user.as_deref());
-                let _ = writeln!(out, "  attestedBy: {}", user.unwrap_or("USER"));
-            }
-        }
-        if question.passed {
-            out.push_str("  result: pass\n");
-        }
-        if !question.facts.is_empty() {
-            out.push_str("  facts:\n");
-            for fact in question.facts {
-                let known = self.hints.iter().find(|(name, _)| name == fact);
-                let values = known.map_or("FILL-IN".to_owned(), |(_, values)| values.join(", "));
-                let _ = writeln!(out, "    {fact}: [{values}]");
-            }
-        }
-        out
-    }
+/// What stands between `before` and what follows; nothing at the start.
+const fn gap(before: &str, between: &'static str) -> &'static str {
+    if before.is_empty() { "" } else { between }
 }
 
 impl Shortfall<'_, '_> {
+    /// A fact of a proof as it is, and more words of it: for evidence that is recorded anew.
+    #[must_use]
+    pub fn also(evidence: &AIEvidence, fact: &'static str, more: &[&str]) -> (&'static str, Vec<String>) {
+        (fact, also(evidence, fact, more.iter().map(|word| (*word).to_owned())))
+    }
+
     /// A proof as sentences name it: `ThreatModel "tm-1"`.
     #[must_use]
     pub fn name(evidence: &AIEvidence) -> String {
@@ -247,22 +267,6 @@ impl Shortfall<'_, '_> {
         }
         out
     }
-}
-
-/// `threat-model-chat`: a name of at most 63 characters for the object.
-fn object_name(question: &Question<'_>) -> String {
-    let mut out = String::new();
-    let mut before = 'A';
-    for letter in question.type_.chars() {
-        if letter.is_ascii_uppercase() && before.is_ascii_lowercase() {
-            out.push('-');
-        }
-        out.push(letter.to_ascii_lowercase());
-        before = letter;
-    }
-    out.push('-');
-    out.extend(question.about.name().chars().take(63 - out.len().min(62)));
-    out.trim_end_matches(['-', '.']).to_owned()
 }
 
 /// A digest as people tell them apart.

@@ -72,6 +72,15 @@ impl<'a> About<'a> {
         }
     }
 
+    /// The object as places name it: `AIModel chat-prod/chat-7b`.
+    #[must_use]
+    pub fn object(&self) -> String {
+        match self.namespace() {
+            Some(namespace) => format!("{} {namespace}/{}", self.kind(), self.name()),
+            None => format!("{} {}", self.kind(), self.name()),
+        }
+    }
+
     /// The digest of its present state, if it has one.
     #[must_use]
     pub fn digest<'f>(&self, facts: &'f Facts<'a>) -> Option<&'f str>

@@ -27,8 +27,15 @@ pub fn judge_itself(facts: &Facts<'_>, subject: &EvidenceFacts<'_>, report: &mut
         evidence.metadata.name.as_deref().unwrap_or_default()
     );
     let mut wrong = |field: &str, value: &str, what: String, fix: &str| {
-        let place = Place::field(&object, format!("spec.{field}")).value(value);
-        report.violated(place, what).under(UNDER).fix(Fix::Text(fix.to_owned()));
+        let place = Place::field(&object, format!("spec.{field}"));
+        let mended = match field {
+            "type" => Fix::set_at(&place, "", "EVIDENCE-TYPE").after(fix),
+            "issuedAt" => Fix::set_at(&place, "", "YYYY-MM-DD").after(fix),
+            "expiresAt" => Fix::set_at(&place, "", "LAST-DAY").after(fix),
+            "subject.digest" => Fix::set_at(&place, "", "sha256:DIGEST").after(fix),
+            _ => Fix::Text(fix.to_owned()),
+        };
+        report.violated(place.value(value), what).under(UNDER).fix(mended);
     };
     if kind(&spec.type_).is_none() {
         wrong("type", &spec.type_, format!("is no known type{}", nearest(&spec.type_)), &known());
@@ -38,11 +45,11 @@ pub fn judge_itself(facts: &Facts<'_>, subject: &EvidenceFacts<'_>, report: &mut
         wrong("subject.kind", &spec.subject.kind, what, "name the object that it is about");
     } else if spec.subject.kind == "Image" && spec.subject.digest.is_none() {
         let what = "is an image, of which only the digest says which bytes are meant".to_owned();
-        wrong("subject.digest", "", what, "set spec.subject.digest to the digest of the image");
+        wrong("subject.digest", "", what, "name the digest of the image");
     }
     let issued = dates::from(&spec.issued_at);
     match issued {
-        None => wrong("issuedAt", &spec.issued_at, "is no date".to_owned(), "write it as YYYY-MM-DD"),
+        None => wrong("issuedAt", &spec.issued_at, "is no date".to_owned(), "write a day"),
         Some(at) if ahead(&spec.issued_at, at, facts.now) => {
             wrong("issuedAt", &spec.issued_at, "lies ahead".to_owned(), "date it by the day of the document");
         }
@@ -50,10 +57,10 @@ pub fn judge_itself(facts: &Facts<'_>, subject: &EvidenceFacts<'_>, report: &mut
     }
     if let Some(text) = spec.expires_at.as_deref() {
         match (dates::until(text), issued) {
-            (None, _) => wrong("expiresAt", text, "is no date".to_owned(), "write it as YYYY-MM-DD"),
+            (None, _) => wrong("expiresAt", text, "is no date".to_owned(), "write a day"),
             (Some(end), Some(issued)) if end < issued => {
                 let what = format!("lies before its issue on {}", spec.issued_at);
-                wrong("expiresAt", text, what, "set it to the last day on which the document counts");
+                wrong("expiresAt", text, what, "name the last day on which the document counts");
             }
             _ => {}
         }
