@@ -116,10 +116,11 @@ fn world() -> Result<World> {
     let mut declaration = workload("chat", NAMESPACE);
     declaration["metadata"]["uid"] = json!("5b2f8f4e-0000-4000-8000-000000000001");
     let declaration: portcullis::api::AIWorkload = serde_json::from_value(declaration)?;
-    let mut generated: Vec<Value> = generate::build(&declaration, generate::Kinds::default())
-        .into_iter()
-        .map(|desired| desired.object)
-        .collect();
+    let mut generated: Vec<Value> =
+        generate::build(&declaration, world.namespace(NAMESPACE), generate::Kinds::default())
+            .into_iter()
+            .map(|desired| desired.object)
+            .collect();
     generated.push(generate::build_namespace(world.namespace(NAMESPACE)).object);
     world.apply(Object::Workload(Box::new(declaration)));
     for mut object in generated {

@@ -148,11 +148,11 @@ async fn run(
 fn trust(host: &str, shape: &Shape) -> Result<CompiledTrust> {
     let mut authorities = Vec::new();
     let keys: &[&str] = if shape.artifact == Artifact::Model { &["model"] } else { &KEYS };
-    for key in keys.iter().copied() {
+    for key in keys {
         let path = format!("{}/tests/signed/{key}.pub", env!("CARGO_MANIFEST_DIR"));
         let pem = std::fs::read_to_string(&path).with_context(|| path.clone())?;
         authorities.push(AuthoritySpec {
-            name: key.to_owned(),
+            name: (*key).to_owned(),
             proof: ProofSpec::Key { pem, algorithm: None },
             not_before: None,
             not_after: None,
@@ -176,6 +176,7 @@ fn trust(host: &str, shape: &Shape) -> Result<CompiledTrust> {
             ..RuleSpec::default()
         }],
         authorities,
+        people: Vec::new(),
         revoked: Vec::new(),
     };
     let trust = CompiledTrust::compile(&[policy]);

@@ -84,7 +84,13 @@ pub(crate) async fn fill(client: &Client, size: Size, until: Instant) -> Result<
         let workload = serde_json::from_value::<AIWorkload>(object);
         workload
             .iter()
-            .flat_map(|workload| generate::build(workload, generate::Kinds::default()))
+            .flat_map(|workload| {
+                generate::build(
+                    workload,
+                    &portcullis::policy::facts::Namespace::default(),
+                    generate::Kinds::default(),
+                )
+            })
             .collect::<Vec<_>>()
     });
     let generated = generated.filter_map(|desired| {

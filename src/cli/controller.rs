@@ -67,6 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     start(&arguments.common, server)
 }
 
+#[expect(clippy::too_many_lines, reason = "one list, read from top to bottom")]
 async fn serve(arguments: &Arguments) -> Result<(), StartError> {
     let stop = stop_signal()?;
     let common = &arguments.common;

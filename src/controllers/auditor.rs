@@ -333,6 +333,7 @@ impl Auditor {
     }
 
     /// One namespace: bring about, judge, write. Returns whether its row has changed.
+    #[expect(clippy::too_many_lines, reason = "one list, read from top to bottom")]
     async fn namespace(&self, name: &str, now: Timestamp, pulse: &Pulse, written: &mut Written) -> bool {
         written.unwritten.remove(name);
         self.generate(name, written).await;

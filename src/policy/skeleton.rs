@@ -1,5 +1,7 @@
 //! Objects to fill in, as YAML, where one is missing: what is in capital letters is for a person.
 
+use std::fmt::Write as _;
+
 use crate::api::AIWorkload;
 use crate::policy::facts::Labels;
 
@@ -21,11 +23,20 @@ fn ours(kind: &str, name: &str, namespace: &str) -> String {
     head("portcullis.dev/v1alpha1", kind, name, namespace)
 }
 
+/// The lines that select pods by those of their labels that last.
+fn selected(labels: &Labels) -> String {
+    let lasting = labels.iter().filter(|(key, _)| !PASSING.contains(&key.as_str()));
+    lasting.take(4).fold(String::new(), |mut lines, (key, value)| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(lines, "      {key}: {value:?}");
+        lines
+    })
+}
+
 /// A declaration for pods with these labels.
 #[must_use]
 pub fn workload(namespace: &str, labels: &Labels) -> String {
-    let lasting = labels.iter().filter(|(key, _)| !PASSING.contains(&key.as_str()));
-    let selected: String = lasting.take(4).map(|(key, value)| format!("      {key}: {value:?}\n")).collect();
+    let selected = selected(labels);
     format!(
         "{}  type: TYPE\n  selector:\n    matchLabels:\n{selected}  roles: [SystemOperator]\n  owners:\n    \
          accountable: {{user: USER}}\n    systemOperator: {{group: GROUP}}\n",
@@ -101,8 +112,7 @@ pub fn limits(namespace: &str) -> String {
 /// What tells Prometheus to read the figures of pods with these labels.
 #[must_use]
 pub fn monitor(namespace: &str, name: &str, labels: &Labels, port: &str) -> String {
-    let lasting = labels.iter().filter(|(key, _)| !PASSING.contains(&key.as_str()));
-    let selected: String = lasting.take(4).map(|(key, value)| format!("      {key}: {value:?}\n")).collect();
+    let selected = selected(labels);
     format!(
         "{}  selector:\n    matchLabels:\n{selected}  podMetricsEndpoints:\n  - port: {port}\n",
         head("monitoring.coreos.com/v1", "PodMonitor", name, namespace)

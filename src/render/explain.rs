@@ -8,7 +8,6 @@ use crate::policy::code::{PROVISIONS, Provision};
 use crate::policy::control::{Control, Mode};
 
 const WIDTH: usize = 88;
-/// The control that `decide` lets nobody be exempt from.
 
 /// What a name given by a person means.
 #[derive(Clone, Copy, Debug)]

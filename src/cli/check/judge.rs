@@ -58,6 +58,7 @@ struct Judge<'m, 's> {
 }
 
 impl<'m> Judge<'m, '_> {
+    #[expect(clippy::too_many_lines, reason = "one list, read from top to bottom")]
     fn subject(&self, subject: &'m Subject) -> Option<Judgement<'m>> {
         let world = &self.manifests.world;
         let name = match &subject.content {

@@ -169,7 +169,7 @@ fn on_volumes(world: &World) -> impl Iterator<Item = Arc<Stored>> {
         let data = home.datasets.values().map(|dataset| Stored::from(dataset.as_ref()));
         models.chain(data).filter(|stored| stored.claim.is_some()).map(Arc::new).collect::<Vec<_>>()
     };
-    world.cluster.namespaces.values().flat_map(move |home| of(home))
+    world.cluster.namespaces.values().flat_map(of)
 }
 
 /// What is known of the present digest.

@@ -210,7 +210,7 @@ impl Touched {
                     out.namespaces.insert(namespace);
                 }
                 Reach::AllAccounts | Reach::Authenticated | Reach::Holders(None) | Reach::Group(None, _) => {
-                    out.all = true
+                    out.all = true;
                 }
             }
         }

@@ -59,6 +59,7 @@ const COURSES: [(&str, &[&str]); 2] =
 /// Bulletins by which the rhythm is told.
 const RHYTHM: usize = 4;
 
+#[expect(clippy::too_many_lines, reason = "one list, read from top to bottom")]
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     writer(facts, report);
     let Some(workload) = facts.ai_workload() else { return };

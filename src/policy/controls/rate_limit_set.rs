@@ -251,7 +251,7 @@ fn route(
     if !facts.cluster.has_traffic_policies {
         unread(workload, exposure, key, report);
         return;
-    };
+    }
     let gateways: Vec<String> = known.gateways.iter().map(|name| format!("Gateway/{name}")).collect();
     let all = &facts.namespace.traffic_policies;
     let about = |wanted: &dyn Fn(&String) -> bool| {

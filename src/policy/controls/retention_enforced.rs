@@ -28,12 +28,12 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     };
     match &facts.subject {
         Subject::Model(model) => {
-            due(facts, own("AIModel", model.metadata.name.as_ref()), model.spec.retention.as_ref(), report);
+            due(facts, &own("AIModel", model.metadata.name.as_ref()), model.spec.retention.as_ref(), report);
         }
         Subject::Dataset(dataset) => {
             due(
                 facts,
-                own("AIDataset", dataset.metadata.name.as_ref()),
+                &own("AIDataset", dataset.metadata.name.as_ref()),
                 dataset.spec.retention.as_ref(),
                 report,
             );
@@ -41,7 +41,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         Subject::Prompt(prompt) => {
             due(
                 facts,
-                own("AIPrompt", prompt.metadata.name.as_ref()),
+                &own("AIPrompt", prompt.metadata.name.as_ref()),
                 prompt.spec.retention.as_ref(),
                 report,
             );
@@ -61,16 +61,16 @@ fn over<'r>(facts: &Facts<'_>, retention: Option<&'r Retention>) -> Option<Resul
 }
 
 /// An asset by itself: its disposal is due. What is due must not hinder the change that mends it.
-fn due(facts: &Facts<'_>, object: String, retention: Option<&Retention>, report: &mut Report<'_>) {
+fn due(facts: &Facts<'_>, object: &str, retention: Option<&Retention>, report: &mut Report<'_>) {
     match over(facts, retention) {
         Some(Ok(until)) => {
             report
                 .violated(
-                    Place::field(&object, "spec.retention.until").value(until),
+                    Place::field(object, "spec.retention.until").value(until),
                     "has passed, so its disposal is due",
                 )
                 .under(&["FC-13"])
-                .fix(later(&object).after(
+                .fix(later(object).after(
                     "erase every copy, record an AIEvidence of type DisposalRecord, then delete it; or let its owner extend \
                      the date",
                 ))
@@ -81,11 +81,11 @@ fn due(facts: &Facts<'_>, object: String, retention: Option<&Retention>, report:
     }
 }
 
-fn unreadable(object: String, text: &str, report: &mut Report<'_>) {
+fn unreadable(object: &str, text: &str, report: &mut Report<'_>) {
     report
-        .unknown(Place::field(&object, "spec.retention.until").value(text), "is no date")
+        .unknown(Place::field(object, "spec.retention.until").value(text), "is no date")
         .under(&["FC-13"])
-        .fix(later(&object).after("write a day such as 2027-01-31"));
+        .fix(later(object).after("write a day such as 2027-01-31"));
 }
 
 fn later(object: &str) -> Fix {
@@ -142,7 +142,7 @@ fn ended(
                 )
                 .may_arrive();
         }
-        Some(Err(text)) => unreadable(object(), text, report),
+        Some(Err(text)) => unreadable(&object(), text, report),
         None => {}
     }
 }
