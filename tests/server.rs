@@ -159,11 +159,6 @@ const NOT_THROUGH: &[(&str, &str, &str)] = &[
         "AIModel/chat-7b",
         "who writes it has to be on the roster, and files do not tell who",
     ),
-    (
-        "pod-hardened/deny-administers-devices",
-        ALL,
-        "such a template needs a label on its namespace that the world has not",
-    ),
 ];
 
 /// Every object of the fixture; one that goes through needs no exception.

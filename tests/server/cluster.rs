@@ -73,7 +73,7 @@ impl Cluster {
                 Some(former) if *former == object => drop(stored.remove(&name)),
                 // A namespace stays while its labels change, as the objects in it do.
                 Some(_) if object["kind"] == "Namespace" => {
-                    self.apply(&object).await?;
+                    self.put(&object).await?;
                     stored.remove(&name);
                 }
                 _ => missing.push(object),
@@ -154,6 +154,12 @@ impl Cluster {
             sleep(Duration::from_millis(20)).await;
         }
         Ok(())
+    }
+
+    /// Whole, because applying takes no label away that came with the creation.
+    async fn put(&self, object: &Value) -> Result<(), String> {
+        let done = self.send(Method::PUT, &place(object), Some(object), None).await;
+        if done.code < 300 { Ok(()) } else { Err(format!("{}: {}", named(object), done.body["message"])) }
     }
 
     async fn apply(&self, object: &Value) -> Result<(), String> {

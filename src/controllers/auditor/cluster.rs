@@ -57,10 +57,9 @@ impl Auditor {
                 Some((format!("{} {home}/{name}", stone.kind), stone.open.clone()?))
             })
             .collect();
-        // The newest speaks for all.
-        let mut faults: Vec<EnforcementFault> =
-            self.drifts.borrow().iter().rev().filter(|drift| recent(drift, now)).map(fault).collect();
-        faults.extend(self.guards.borrow().iter().cloned());
+        // A row tells of the first: what still stands open goes before what was repaired, and of that the newest.
+        let mut faults: Vec<EnforcementFault> = self.guards.borrow().to_vec();
+        faults.extend(self.drifts.borrow().iter().rev().filter(|drift| recent(drift, now)).map(fault));
         if let Some(why) = self.trail.fault() {
             let detail = format!("cannot be exported, entries wait: {why}");
             let fix = "see that controller.auditExport of the chart names a place that takes what is written";
