@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::api::AIWorkload;
-use crate::api::workload::{Exposure, RateKey, RateLimit, RatePeriod};
+use crate::api::workload::{Exposure, RateKey, RateLimit};
 use crate::policy::facts::Namespace;
 use crate::policy::selector;
 
@@ -21,7 +21,7 @@ pub(super) fn build(workload: &AIWorkload, namespace: &Namespace) -> Option<Valu
     let exposures: Vec<&Exposure> = workload.spec.exposure.iter().filter(asks).collect();
     // Of several the strictest holds for all: one policy speaks for each route.
     let limits = exposures.iter().filter_map(|exposure| exposure.rate_limit.as_ref());
-    let limit = limits.min_by(|a, b| (a.requests * seconds(b.per)).cmp(&(b.requests * seconds(a.per))))?;
+    let limit = limits.min_by(|a, b| (a.requests * b.per.seconds()).cmp(&(b.requests * a.per.seconds())))?;
     let timeout = exposures.iter().filter_map(|exposure| exposure.timeout_seconds).min();
     let targets = routes(workload, namespace);
     if targets.is_empty() {
@@ -57,30 +57,12 @@ fn routes(workload: &AIWorkload, namespace: &Namespace) -> Vec<Value> {
 
 /// One rule for all callers together, or one for each address, of both families.
 fn rules(limit: &RateLimit) -> Vec<Value> {
-    let value = json!({"requests": limit.requests, "unit": unit(limit.per)});
+    let value = json!({"requests": limit.requests, "unit": limit.per.unit()});
     if matches!(limit.key, None | Some(RateKey::Global)) {
         return vec![json!({"limit": value})];
     }
     let each = |range: &str| json!({"clientSelectors": [{"sourceCIDR": {"type": "Distinct", "value": range}}], "limit": value});
     vec![each("0.0.0.0/0"), each("::/0")]
-}
-
-const fn unit(per: RatePeriod) -> &'static str {
-    match per {
-        RatePeriod::Second => "Second",
-        RatePeriod::Minute => "Minute",
-        RatePeriod::Hour => "Hour",
-        RatePeriod::Day => "Day",
-    }
-}
-
-const fn seconds(per: RatePeriod) -> i64 {
-    match per {
-        RatePeriod::Second => 1,
-        RatePeriod::Minute => 60,
-        RatePeriod::Hour => 3600,
-        RatePeriod::Day => 86_400,
-    }
 }
 
 #[cfg(test)]

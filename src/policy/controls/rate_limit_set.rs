@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::api;
 use crate::api::common::Audience;
 use crate::api::model::ModelKind;
-use crate::api::workload::{Exposure, RateKey, RatePeriod};
+use crate::api::workload::{Exposure, RateKey};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, Subject, TrafficPolicy};
 use crate::policy::fix::Fix;
@@ -139,7 +139,7 @@ fn ingress(
         }
     }
     let Some(declared) = &exposure.rate_limit else { return };
-    let seconds = seconds(declared.per);
+    let seconds = declared.per.seconds();
     let rates = known.limits.iter().filter_map(|(key, value)| {
         let per = if key.ends_with("limit-rps") {
             1
@@ -274,7 +274,7 @@ fn route(
             .under(provisions(exposure))
             .fix(Fix::Record(
                 "apply a BackendTrafficPolicy for the route".to_owned(),
-                skeleton::traffic(&facts.namespace.name, key, rate.requests, unit(rate.per)),
+                skeleton::traffic(&facts.namespace.name, key, rate.requests, rate.per.unit()),
             ))
             .may_arrive();
         return;
@@ -335,7 +335,7 @@ fn limited(
         }
     }
     let Some(declared) = &exposure.rate_limit else { return };
-    let seconds = seconds(declared.per);
+    let seconds = declared.per.seconds();
     let keeps = |(requests, span): &(i64, i64)| {
         requests.saturating_mul(seconds) <= declared.requests.saturating_mul(*span)
     };
@@ -363,7 +363,7 @@ fn limited(
             Fix::set_at(
                 &place,
                 "global.rules[0].limit",
-                json!({"requests": declared.requests, "unit": unit(declared.per)}),
+                json!({"requests": declared.requests, "unit": declared.per.unit()}),
             )
             .after("let a rule for all callers or for each allow no more, such as the first"),
         )
@@ -390,24 +390,6 @@ fn unread(workload: &api::AIWorkload, exposure: &Exposure, by: &str, report: &mu
 fn limiter(workload: &api::AIWorkload, index: usize) -> Fix {
     let place = Place::field(Facts::name_of(workload), format!("spec.exposure[{index}].configuredBy"));
     Fix::set_at(&place, "", "KIND/NAME")
-}
-
-const fn unit(per: RatePeriod) -> &'static str {
-    match per {
-        RatePeriod::Second => "Second",
-        RatePeriod::Minute => "Minute",
-        RatePeriod::Hour => "Hour",
-        RatePeriod::Day => "Day",
-    }
-}
-
-const fn seconds(per: RatePeriod) -> i64 {
-    match per {
-        RatePeriod::Second => 1,
-        RatePeriod::Minute => 60,
-        RatePeriod::Hour => 3600,
-        RatePeriod::Day => 86_400,
-    }
 }
 
 /// Who outside is held back by what: the declaration names it, and it says the same.
