@@ -60,8 +60,9 @@ impl Feed {
     /// Starts every watch. They live until the runtime ends, and start again by themselves, with growing pauses, after an
     /// error; what was known stays known meanwhile.
     pub fn start(&self, client: &Client) {
-        // Counted before any watch can finish, so that an early one cannot declare the whole synced.
-        self.synced.waiting.store(38, Ordering::SeqCst);
+        // One more than the watches, until all are started: an early one cannot declare the whole synced.
+        let mut all_started = true;
+        self.synced.waiting.store(1, Ordering::SeqCst);
         // Nobody asks before the whole is synced; from then on a right that is not here does not exist.
         self.world.write().unwrap_or_else(PoisonError::into_inner).rbac.complete();
         self.metadata::<Namespace>(client, Kind::Namespace, |meta| {
@@ -123,6 +124,7 @@ impl Feed {
         let policy = ("gateway.envoyproxy.io", "v1alpha1", "BackendTrafficPolicy");
         self.optional(client, Kind::TrafficPolicy, policy, |o| Object::TrafficPolicy(Box::new(o)));
         self.devices(client);
+        self.listed(&mut all_started);
     }
 
     fn devices(&self, client: &Client) {
@@ -192,6 +194,7 @@ impl Feed {
     ) where
         K: ResourceExt + Send + 'static,
     {
+        self.synced.waiting.fetch_add(1, Ordering::SeqCst);
         let feed = self.clone();
         let mut fed = Fed { feed, kind, wrap, known: HashSet::new(), first: true };
         tokio::spawn(async move { follow(events, &mut fed).await });

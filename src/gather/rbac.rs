@@ -12,7 +12,7 @@ use k8s_openapi::api::rbac::v1::{PolicyRule, RoleRef, Subject};
 use kube::core::ObjectMeta;
 use serde::Deserialize;
 
-use crate::policy::facts::{BindingRef, Grant, Via};
+use crate::policy::facts::{BindingRef, Grant, KnownRights, Via};
 use crate::policy::rights::{Holder, Rights, of_the_cluster};
 
 /// Namespace (absent for cluster-wide) and name of a role.
@@ -73,6 +73,28 @@ pub struct RbacIndex {
     by_reach: HashMap<Reach, BTreeSet<BindingKey>>,
     by_role: HashMap<RoleKey, BTreeSet<BindingKey>>,
     complete: bool,
+}
+
+impl KnownRights for RbacIndex {
+    /// By a binding of the group's own or of everybody; `None` where none names the group and not all bindings are known.
+    fn group_may(&self, group: &str, namespace: &str, name: &str) -> Option<bool> {
+        let here = Reach::Group(Some(namespace.to_owned()), group.to_owned());
+        let everywhere = Reach::Group(None, group.to_owned());
+        let mut named = false;
+        for reach in [here, everywhere, Reach::Authenticated] {
+            named |= reach != Reach::Authenticated && self.by_reach.contains_key(&reach);
+            for key in self.by_reach.get(&reach).into_iter().flatten() {
+                if key.0.as_deref().is_some_and(|home| home != namespace) {
+                    continue;
+                }
+                let rules = self.bindings.get(key).and_then(|binding| self.roles.get(&binding.role));
+                if rules.is_some_and(|rules| rules.iter().any(|rule| changes(rule, name))) {
+                    return Some(true);
+                }
+            }
+        }
+        (named || self.complete).then_some(false)
+    }
 }
 
 impl RbacIndex {
@@ -233,28 +255,6 @@ impl RbacIndex {
             }
         }
         out
-    }
-
-    /// Whether a group of people may change the AIWorkload `name` of `namespace`, by a binding of its own or of everybody;
-    /// `None` where no binding names the group and not all bindings are known.
-    #[must_use]
-    pub fn group_may(&self, group: &str, namespace: &str, name: &str) -> Option<bool> {
-        let here = Reach::Group(Some(namespace.to_owned()), group.to_owned());
-        let everywhere = Reach::Group(None, group.to_owned());
-        let mut named = false;
-        for reach in [here, everywhere, Reach::Authenticated] {
-            named |= reach != Reach::Authenticated && self.by_reach.contains_key(&reach);
-            for key in self.by_reach.get(&reach).into_iter().flatten() {
-                if key.0.as_deref().is_some_and(|home| home != namespace) {
-                    continue;
-                }
-                let rules = self.bindings.get(key).and_then(|binding| self.roles.get(&binding.role));
-                if rules.is_some_and(|rules| rules.iter().any(|rule| changes(rule, name))) {
-                    return Some(true);
-                }
-            }
-        }
-        (named || self.complete).then_some(false)
     }
 
     /// Says that all bindings are known: what is not here does not exist.

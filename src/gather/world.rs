@@ -311,7 +311,7 @@ impl World {
             facts::Subject::Namespace if namespace.governed() => self.holders(namespace),
             _ => Vec::new(),
         };
-        let mut facts = Facts {
+        Facts {
             now,
             subject,
             namespace,
@@ -319,15 +319,9 @@ impl World {
             settings,
             composition: OnceCell::new(),
             requester: None,
-            may_stop: None,
+            rights: Some(&self.rbac),
             holders,
-        };
-        let overseen = facts.ai_workload().and_then(|workload| workload.spec.oversight.as_ref());
-        if let Some(group) = overseen.and_then(|oversight| oversight.group.as_deref()) {
-            let name = facts.declaration().and_then(|workload| workload.metadata.name.as_deref());
-            facts.may_stop = self.rbac.group_may(group, &namespace.name, name.unwrap_or_default());
         }
-        facts
     }
 
     /// The settings of the profiles that apply to `namespace`, merged.

@@ -47,8 +47,14 @@ pub struct Facts<'a> {
     pub holders: Vec<Holder<'a>>,
     /// Who asks for what is judged; `None` in the audit and in files.
     pub requester: Option<Requester<'a>>,
-    /// Whether the group that oversees the declaration may change it, and so stop it; `None` where nobody knows.
-    pub may_stop: Option<bool>,
+    /// The rights that are known; `None` where none are.
+    pub rights: Option<&'a dyn KnownRights>,
+}
+
+/// The rights of people, for the few controls that ask.
+pub trait KnownRights: std::fmt::Debug {
+    /// Whether a group may change the AIWorkload `name` of `namespace`, and so stop it; `None` where that is not known.
+    fn group_may(&self, group: &str, namespace: &str, name: &str) -> Option<bool>;
 }
 
 /// Who asks.

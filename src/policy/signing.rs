@@ -125,7 +125,7 @@ mod tests {
             composition: std::cell::OnceCell::new(),
             holders: Vec::new(),
             requester: None,
-            may_stop: None,
+            rights: None,
         };
         sign(&facts, reference, volume).to_string()
     }

@@ -27,7 +27,6 @@ pub(crate) struct Bench {
     pub(crate) stage: Stage,
     pub(crate) holders: Vec<Holder<'static>>,
     pub(crate) requester: Option<Requester<'static>>,
-    pub(crate) may_stop: Option<bool>,
 }
 
 /// Reads a value that a test wrote.
@@ -56,7 +55,6 @@ impl Bench {
             stage: Stage::Entering,
             holders: Vec::new(),
             requester: None,
-            may_stop: None,
         }
     }
 
@@ -139,7 +137,7 @@ impl Bench {
             composition: OnceCell::new(),
             holders: self.holders.clone(),
             requester: self.requester,
-            may_stop: self.may_stop,
+            rights: None,
         })
     }
 

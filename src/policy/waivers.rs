@@ -125,7 +125,7 @@ fn mitigations(
         holders: facts.holders.clone(),
         composition: OnceCell::new(),
         requester: None,
-        may_stop: None,
+        rights: facts.rights,
     };
     for (index, id) in spec.mitigations.iter().enumerate() {
         let place = || at(&format!("mitigations[{index}]")).value(id);

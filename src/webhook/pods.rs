@@ -82,8 +82,7 @@ impl Judge {
         if let Some(answer) = oversized(request) {
             return answer;
         }
-        let same_spec = |old: &&RawValue| spec_of(old) == spec_of(raw);
-        if request.operation == "UPDATE" && request.old_object.as_ref().is_some_and(same_spec) {
+        if request.operation == "UPDATE" && request.old_object.is_some_and(|old| same_spec(old, raw)) {
             return Answer::allow();
         }
         let value: serde_json::Value = match serde_json::from_str(raw.get()) {
@@ -207,7 +206,7 @@ impl Judge {
     /// Whether an update of a pod changes nothing that is judged: its specification, and which declaration selects it.
     fn unchanged(&self, request: &Request<'_>) -> bool {
         let (Some(new), Some(old)) = (request.object, request.old_object) else { return false };
-        if spec_of(new) != spec_of(old) {
+        if !same_spec(new, old) {
             return false;
         }
         let labels =
@@ -317,10 +316,14 @@ fn same_templates(before: &[PodObject], after: &[PodObject]) -> bool {
         })
 }
 
-/// The text of `spec`; two equal texts say the same.
-fn spec_of(raw: &RawValue) -> Option<String> {
+/// Whether both objects have a `spec` of the same text: then it says the same. What cannot be read is not the same.
+fn same_spec(one: &RawValue, other: &RawValue) -> bool {
+    spec_of(one).is_some_and(|spec| spec_of(other) == Some(spec))
+}
+
+fn spec_of(raw: &RawValue) -> Option<&str> {
     let skeleton: Skeleton<'_> = serde_json::from_str(raw.get()).ok()?;
-    skeleton.spec.map(|spec| spec.get().to_owned())
+    skeleton.spec.map(RawValue::get)
 }
 
 /// Largest object that may be created, in bytes of the review: its later updates carry it twice, and must still fit.

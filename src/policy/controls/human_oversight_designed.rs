@@ -105,10 +105,11 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
 fn switch<'a>(facts: &Facts<'a>, workload: &'a AIWorkload, short: &mut Shortfall<'_, 'a>) {
     let Some(oversight) = &workload.spec.oversight else { return };
     let Some(switch) = oversight.kill_switch else { return };
-    if switch == KillSwitch::Quarantine && facts.may_stop == Some(false) {
-        let group = oversight.group.as_deref().unwrap_or_default();
-        let (home, name) =
-            (facts.namespace.name.as_str(), workload.metadata.name.as_deref().unwrap_or_default());
+    let (home, name) = (facts.namespace.name.as_str(), workload.metadata.name.as_deref().unwrap_or_default());
+    let may_not =
+        |group: &&str| facts.rights.and_then(|rights| rights.group_may(group, home, name)) == Some(false);
+    let group = oversight.group.as_deref().filter(|_| switch == KillSwitch::Quarantine);
+    if let Some(group) = group.filter(may_not) {
         short.require(false, || {
             format!("gives the switch to group {group:?}, which may not change AIWorkload {home}/{name}")
         });
