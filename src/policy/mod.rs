@@ -16,6 +16,7 @@ pub mod facts;
 pub mod fix;
 pub mod hours;
 pub mod image;
+pub mod libraries;
 pub mod maps;
 pub mod pod_security;
 pub mod preview;
@@ -29,6 +30,7 @@ pub mod skeleton;
 pub(crate) mod testing;
 pub mod texts;
 pub mod trail;
+pub mod versions;
 pub mod waivers;
 
 pub use control::{Check, Control, Finding, Mode, Modes, Report, Room, Scope, Verdict};
