@@ -18,6 +18,7 @@ pub mod hours;
 pub mod image;
 pub mod libraries;
 pub mod maps;
+pub mod node_paths;
 pub mod pod_security;
 pub mod preview;
 pub mod quantity;
