@@ -41,7 +41,7 @@ compositions() {
 sample_storage() {
   local folder=$1 claim
   printf 'apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: encrypted}\nprovisioner: kubernetes.io/no-provisioner\n'
-  for claim in support-chat/manual-v1 batch-scoring/scores fine-tuning/adapter fine-tuning/train-log; do
+  for claim in batch-scoring/scores fine-tuning/adapter fine-tuning/train-log; do
     mkdir -p "$folder/${claim/\//-}"; chmod 777 "$folder/${claim/\//-}" # pods run as a user that the node does not know
     cat <<YAML
 ---

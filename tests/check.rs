@@ -8,9 +8,24 @@ use std::process::{Command, Output, Stdio};
 
 const BASE: &str = include_str!("controls/base.yaml");
 
-/// The base without what is no object of a cluster.
+const MANUAL: &str =
+    "registry.example/data/manual@sha256:4444444444444444444444444444444444444444444444444444444444444444";
+
+/// The base without what is no object of a cluster. Files do not tell what the operator read on a claim, so that its dataset
+/// is an artifact here.
 fn base() -> String {
-    BASE.split("---\n# What is known of signatures").next().unwrap().to_owned()
+    let objects = BASE.split("---\n# What is known of signatures").next().unwrap();
+    let changed = objects
+        .replace(
+            "source: {kind: pvc, claimName: manual-v1}",
+            &format!("source: {{kind: oci, reference: \"{MANUAL}\"}}"),
+        )
+        .replace(
+            "persistentVolumeClaim: {claimName: manual-v1}",
+            &format!("image: {{reference: \"{MANUAL}\"}}"),
+        );
+    assert_eq!(changed.matches(MANUAL).count(), 2);
+    changed
 }
 
 fn run(arguments: &[&str], input: &str) -> Output {
@@ -35,7 +50,7 @@ fn check(arguments: &[&str], input: &str) -> (i32, String) {
 fn signatures() -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     let images = BASE.rsplit_once("images:").unwrap().1;
-    write!(file, "images:{images}").unwrap();
+    writeln!(file, "images:{images}  {MANUAL}: {{trusted: [acme-ci]}}").unwrap();
     file
 }
 

@@ -89,6 +89,8 @@ const PERSON: &[(&str, &str)] = &[
     ("owners-accountable/deny-not-confirmed-again", "somebody has to ask the owners"),
     ("patch-currency/deny-no-fix-and-nobody-told", "somebody tells those whom it concerns"),
     ("pod-hardened/deny-administers-devices", "another claim is written"),
+    ("pod-hardened/deny-claim-kept-for-the-runtime", "those who keep the cluster take the volume away"),
+    ("pod-hardened/deny-claim-of-the-node", "those who keep the cluster take the volume away"),
     ("prompt-integrity/deny-template-from-a-plain-map", "somebody has to register the text"),
     ("prompt-integrity/deny-template-in-the-image", "somebody has to take the text out of the image"),
     ("purpose-and-design-recorded/deny-acquired-otherwise", "somebody has to say how the model was come by"),

@@ -17,6 +17,8 @@ use portcullis::gather::registry::{
 };
 use server::Registry;
 
+#[path = "registry/capacity.rs"]
+mod capacity;
 #[path = "registry/certificates.rs"]
 mod certificates;
 #[path = "registry/changing.rs"]
@@ -37,6 +39,8 @@ mod hostile;
 mod keyless;
 #[path = "registry/known_bad.rs"]
 mod known_bad;
+#[path = "registry/names.rs"]
+mod names;
 #[path = "registry/secrets.rs"]
 mod secrets;
 #[path = "registry/sigstore.rs"]

@@ -2,6 +2,8 @@
 
 pub mod definitions;
 pub mod documents;
+mod scope;
+mod subject;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,15 +14,15 @@ use kube::core::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::objects::{self, PodObject};
-use super::rbac::AnyBinding;
+use super::objects;
 use super::world::{Object, World, generated};
-use crate::api::{self, Environment, Sensitivity};
-use crate::policy::facts::{Labels, ServedModel};
+use crate::api;
 use crate::policy::texts;
 use definitions::{definition, kinds, nearest};
 use documents::Documents;
 pub use documents::{Origin, Problem};
+use scope::{Scope, is_pod, scope};
+pub use subject::{Assumptions, Content, Subject};
 
 /// Everything that files say.
 #[derive(Debug, Default)]
@@ -40,87 +42,6 @@ pub struct Manifests {
 
 /// Group, kind, namespace and name.
 type Key = (String, String, String, String);
-
-/// What the files leave open.
-#[derive(Clone, Debug, Default)]
-pub struct Assumptions {
-    /// The namespace of objects that name none; `default` unless stated.
-    pub namespace: Option<String>,
-    /// Its environment, where the files do not hold the namespace.
-    pub environment: Option<Environment>,
-    /// Its sensitivity, likewise.
-    pub sensitivity: Option<Sensitivity>,
-    /// A profile that applies everywhere, beside those in the files.
-    pub profile: Option<api::profile::BaseProfile>,
-    /// True where the documents were read from a cluster: then their status is the operator's own word.
-    pub live: bool,
-}
-
-/// One object to judge.
-#[derive(Debug)]
-pub struct Subject {
-    /// Where it was read.
-    pub origin: Origin,
-    /// Kind.
-    pub kind: String,
-    /// Namespace; absent for cluster-wide objects.
-    pub namespace: Option<String>,
-    /// Name, or the prefix of the name it would get.
-    pub name: String,
-    /// What it says.
-    pub content: Content,
-}
-
-impl Subject {
-    /// The pods that it is or carries.
-    #[must_use]
-    pub fn pods(&self) -> &[PodObject] {
-        match &self.content {
-            Content::Pod(pod) => std::slice::from_ref(pod.as_ref()),
-            Content::Templates(templates) => templates,
-            _ => &[],
-        }
-    }
-}
-
-/// What an object to judge says.
-#[derive(Debug)]
-pub enum Content {
-    /// A pod.
-    Pod(Box<PodObject>),
-    /// The pod templates of a carrier.
-    Templates(Vec<PodObject>),
-    /// What a serving object names to be loaded, and its labels.
-    Served(Vec<ServedModel>, Labels),
-    /// A namespace.
-    Namespace,
-    /// A declaration.
-    Workload(Box<api::AIWorkload>),
-    /// A model.
-    Model(Box<api::AIModel>),
-    /// A dataset.
-    Dataset(Box<api::AIDataset>),
-    /// A prompt.
-    Prompt(Box<api::AIPrompt>),
-    /// A proof.
-    Evidence(Box<api::AIEvidence>),
-    /// A supplier.
-    Supplier(Box<api::AISupplier>),
-    /// An organisation.
-    Governance(Box<api::AIGovernance>),
-    /// A trust policy.
-    TrustPolicy(Box<api::AITrustPolicy>),
-    /// A profile.
-    Profile(Box<api::AIProfile>),
-    /// An exemption.
-    Exemption(Box<api::AIExemption>),
-    /// A `ConfigMap` with credentials, by key.
-    ConfigMap(Vec<texts::Found>),
-    /// A network policy.
-    NetworkPolicy(Box<NetworkPolicy>),
-    /// A role binding of a namespace or of the cluster.
-    Binding(Box<AnyBinding>),
-}
 
 impl Manifests {
     /// Reads every manifest under `paths`; `-` is standard input.
@@ -266,6 +187,7 @@ impl Manifests {
             }
             ("resource.k8s.io", "ResourceClaim") => return keep(world, Object::DeviceClaim, value, kind),
             ("resource.k8s.io", _) => return keep(world, Object::DeviceTemplate, value, kind),
+            ("", "PersistentVolume") => return keep(world, Object::Volume, value, kind),
             ("", "PersistentVolumeClaim") => return keep(world, Object::Claim, value, kind),
             ("", "ConfigMap") => {
                 let carries = |label: &str| value["metadata"]["labels"][label].is_string();
@@ -467,48 +389,6 @@ fn own_kind(kind: &str, value: &mut Value, live: bool) -> Result<(), Vec<String>
     }
     let name = value["metadata"]["name"].as_str().unwrap_or_default();
     Err(faults.into_iter().map(|fault| format!("{kind} {name:?}: {fault}")).collect())
-}
-
-fn is_pod(group: &str, kind: &str) -> bool {
-    (group.is_empty() && kind == "Pod") || objects::carrier(group, kind).is_some()
-}
-
-enum Scope {
-    Cluster,
-    Namespaced,
-}
-
-/// Where the objects of a kind live; nothing for kinds that nobody reads.
-fn scope(group: &str, kind: &str) -> Option<Scope> {
-    match (group, kind) {
-        ("", "Namespace")
-        | ("rbac.authorization.k8s.io", "ClusterRole" | "ClusterRoleBinding")
-        | ("apiextensions.k8s.io", "CustomResourceDefinition") => Some(Scope::Cluster),
-        (
-            "",
-            "ServiceAccount"
-            | "Service"
-            | "ResourceQuota"
-            | "LimitRange"
-            | "PersistentVolumeClaim"
-            | "ConfigMap",
-        )
-        | ("networking.k8s.io", "NetworkPolicy" | "Ingress")
-        | (
-            "gateway.networking.k8s.io",
-            "HTTPRoute" | "GRPCRoute" | "TLSRoute" | "TCPRoute" | "UDPRoute" | "Gateway",
-        )
-        | ("gateway.envoyproxy.io", "BackendTrafficPolicy")
-        | ("resource.k8s.io", "ResourceClaim" | "ResourceClaimTemplate")
-        | ("rbac.authorization.k8s.io", "Role" | "RoleBinding")
-        | ("monitoring.coreos.com", "PodMonitor" | "ServiceMonitor" | "PrometheusRule") => {
-            Some(Scope::Namespaced)
-        }
-        (api::common::GROUP, kind) => {
-            definition(kind).map(|d| if d.namespaced { Scope::Namespaced } else { Scope::Cluster })
-        }
-        (group, kind) => is_pod(group, kind).then_some(Scope::Namespaced),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Tests of reading manifests: what is assumed, what is refused, what is counted.
 
 use super::*;
+use crate::api::{Environment, Sensitivity};
 
 const WORKLOAD: &str = "
 apiVersion: portcullis.dev/v1alpha1

@@ -420,12 +420,15 @@ impl CacheStats for Signatures {
         let stats = self.verifier.stats();
         let of = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
         let hits = of(&stats.hits);
+        // Counted first, which also settles what was evicted.
+        let entries = self.verifier.entries();
         vec![CacheStat {
             cache: "signatures",
             hits,
+            evictions: of(&stats.evicted),
             misses: of(&stats.lookups).saturating_sub(hits).saturating_sub(of(&stats.refused)),
             failures: of(&stats.errors),
-            entries: self.verifier.entries(),
+            entries,
             requests: of(&stats.requests),
         }]
     }

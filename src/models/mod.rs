@@ -4,5 +4,6 @@
 pub mod bom;
 pub mod format;
 pub mod job;
+pub mod libraries;
 pub mod manifest;
 pub mod tar;

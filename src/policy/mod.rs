@@ -16,7 +16,9 @@ pub mod facts;
 pub mod fix;
 pub mod hours;
 pub mod image;
+pub mod libraries;
 pub mod maps;
+pub mod node_paths;
 pub mod pod_security;
 pub mod preview;
 pub mod quantity;
@@ -29,6 +31,7 @@ pub mod skeleton;
 pub(crate) mod testing;
 pub mod texts;
 pub mod trail;
+pub mod versions;
 pub mod waivers;
 
 pub use control::{Check, Control, Finding, Mode, Modes, Report, Room, Scope, Verdict};

@@ -25,6 +25,8 @@ pub struct CacheStat {
     pub misses: u64,
     /// Look-ups that ended in an error.
     pub failures: u64,
+    /// Answers that had to go because more were asked for than fit.
+    pub evictions: u64,
     /// Entries held now.
     pub entries: u64,
     /// Requests sent to another host (a registry) for this cache.
@@ -286,10 +288,13 @@ impl Debug for Caches {
 impl Collector for Caches {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let rows: Vec<CacheStat> = self.0.iter().flat_map(|caches| caches.stats()).collect();
-        let columns: [Column; 4] = [
+        let columns: [Column; 5] = [
             ("cache_hits", "Answers from memory, by cache", |row| row.hits),
             ("cache_misses", "Answers that had to be looked up, by cache", |row| row.misses),
             ("cache_failures", "Look-ups that failed, by cache", |row| row.failures),
+            ("cache_evictions", "Answers that had to go because more did not fit, by cache", |row| {
+                row.evictions
+            }),
             ("cache_requests", "Requests sent to other hosts, by cache", |row| row.requests),
         ];
         for (name, help, value) in columns {
@@ -337,7 +342,15 @@ mod tests {
 
     impl CacheStats for Signatures {
         fn stats(&self) -> Vec<CacheStat> {
-            vec![CacheStat { cache: "signatures", hits: 7, misses: 2, failures: 1, entries: 3, requests: 5 }]
+            vec![CacheStat {
+                cache: "signatures",
+                hits: 7,
+                misses: 2,
+                failures: 1,
+                evictions: 4,
+                entries: 3,
+                requests: 5,
+            }]
         }
     }
 
@@ -363,6 +376,7 @@ mod tests {
             "portcullis_watch_errors_total{resource=\"secrets\"} 1",
             "portcullis_leader 1",
             "portcullis_cache_hits_total{cache=\"signatures\"} 7",
+            "portcullis_cache_evictions_total{cache=\"signatures\"} 4",
             "portcullis_cache_requests_total{cache=\"signatures\"} 5",
             "portcullis_cache_entries{cache=\"signatures\"} 3",
         ] {

@@ -168,7 +168,7 @@ async fn pages_of_referrers_are_followed_on_the_same_registry_only() {
 }
 
 /// Answers every blob with a redirect.
-fn redirect_blobs(registry: &Registry, location: String) {
+pub(crate) fn redirect_blobs(registry: &Registry, location: String) {
     registry.twist(move |seen| {
         let hit = seen.path.contains("/blobs/");
         hit.then(|| (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location.clone())]).into_response())

@@ -83,6 +83,13 @@ const TABLE: &[(&str, Forge, Amend, &str)] = &[
         "invalid inclusion promise: SET verification failed",
     ),
     (
+        "another time than the log promised",
+        |s, d| by(s, d, Flaw::Backdated),
+        nothing,
+        "invalid inclusion promise: SET verification failed",
+    ),
+    ("a timestamp that is none", |s, d| by(s, d, Flaw::Stamp), nothing, "invalid RFC 3161 timestamp"),
+    (
         "an entry about something else",
         |s, d| by(s, d, Flaw::Entry),
         nothing,
@@ -191,6 +198,26 @@ async fn abuse_048_every_known_bad_signature_is_refused_for_what_is_wrong_with_i
     let spec = policy(&registry.host(), vec![keyless(sigstore.root(), exact())]);
     let image = ImageRef::parse(&format!("{}/team/app@{subject}", registry.host())).unwrap();
     assert!(ask(&image, &Arc::new(CompiledTrust::compile(&[spec]))).await.is_verified());
+}
+
+#[tokio::test]
+async fn abuse_049_an_intermediate_whose_time_is_over_vouches_for_nothing() {
+    for ended in [false, true] {
+        let (registry, sigstore) = (Registry::start(true).await, Sigstore::with_intermediate(ended));
+        let subject = digest(b"image");
+        attach_bundle(&registry, &subject, &by(&sigstore, &subject, Flaw::None));
+        let spec = policy(&registry.host(), vec![keyless(sigstore.root(), exact())]);
+        let image = ImageRef::parse(&format!("{}/team/app@{subject}", registry.host())).unwrap();
+        let answer = ask(&image, &Arc::new(CompiledTrust::compile(&[spec]))).await;
+        if ended {
+            assert!(matches!(answer, Verification::Untrusted { .. }), "{answer:?}");
+            // No way to the believed issuer leads through it.
+            let wanted = "certificate chain validation failed: UnknownIssuer";
+            assert!(answer.to_string().contains(wanted), "{answer}");
+        } else {
+            assert!(answer.is_verified(), "{answer:?}");
+        }
+    }
 }
 
 #[tokio::test]

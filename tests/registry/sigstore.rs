@@ -19,6 +19,8 @@ const ORIGIN: &str = "log.example - 1";
 /// The services.
 pub(crate) struct Sigstore {
     authority: CertifiedIssuer<'static, KeyPair>,
+    /// The issuer of `authority`, where it is not believed by itself.
+    above: Option<CertifiedIssuer<'static, KeyPair>>,
     log: KeyPair,
 }
 
@@ -42,6 +44,10 @@ pub(crate) enum Flaw {
     NoProof,
     /// The entry was made long before the certificate.
     Time,
+    /// The entry names another time than the log promised.
+    Backdated,
+    /// A timestamp of no authority stands beside it.
+    Stamp,
     /// The entry is about something else.
     Entry,
     /// The same entry twice, the second without proof.
@@ -75,13 +81,31 @@ impl Sigstore {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         params.not_before -= Duration::days(30);
-        Self { authority: CertifiedIssuer::self_signed(params, pair()).unwrap(), log: pair() }
+        Self { authority: CertifiedIssuer::self_signed(params, pair()).unwrap(), above: None, log: pair() }
+    }
+
+    /// The same, with an issuer between the believed one and the certificates; `ended` where its own time is over.
+    pub(crate) fn with_intermediate(ended: bool) -> Self {
+        let above = Self::new().authority;
+        let mut params = named("intermediate");
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.use_authority_key_identifier_extension = true;
+        params.not_before -= Duration::days(20);
+        if ended {
+            params.not_after = params.not_before + Duration::days(10);
+        }
+        let authority = CertifiedIssuer::signed_by(params, pair(), &above).unwrap();
+        Self { authority, above: Some(above), log: pair() }
     }
 
     /// The `trusted_root.json` that believes both.
     pub(crate) fn root(&self) -> String {
         let key = self.log.subject_public_key_info();
         let start = json!({ "start": "2020-01-01T00:00:00Z" });
+        let chain = [Some(&self.authority), self.above.as_ref()];
+        let chain: Vec<_> =
+            chain.into_iter().flatten().map(|one| json!({ "rawBytes": b64(one.der()) })).collect();
         json!({
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
             "tlogs": [{
@@ -92,7 +116,7 @@ impl Sigstore {
             "certificateAuthorities": [{
                 "subject": { "organization": "example", "commonName": "signing authority" },
                 "uri": "https://ca.example", "validFor": start,
-                "certChain": { "certificates": [{ "rawBytes": b64(self.authority.der()) }] },
+                "certChain": { "certificates": chain },
             }],
         })
         .to_string()
@@ -157,6 +181,10 @@ impl Sigstore {
             None => json!({ "publicKey": { "hint": "" } }),
         };
         material["tlogEntries"] = json!(entries);
+        if flaw == Flaw::Stamp {
+            material["timestampVerificationData"] =
+                json!({ "rfc3161Timestamps": [{ "signedTimestamp": b64("no stamp") }] });
+        }
         json!({
             "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
             "verificationMaterial": material,
@@ -225,6 +253,9 @@ impl Sigstore {
         });
         if flaw == Flaw::NoProof {
             entry.as_object_mut().unwrap().remove("inclusionProof");
+        }
+        if flaw == Flaw::Backdated {
+            entry["integratedTime"] = json!((moment - 60).to_string());
         }
         entry
     }

@@ -180,6 +180,14 @@ impl Cluster {
             found["spec"]["finalizers"] = json!([]);
             self.send(Method::PUT, &format!("{}/finalize", place(object)), Some(&found), None).await;
         }
+        if object["kind"] == "PersistentVolume" {
+            // Nor does anybody see that no claim holds a volume.
+            let mut found = self.send(Method::GET, &place(object), None, None).await.body;
+            if found["metadata"]["finalizers"].is_array() {
+                found["metadata"]["finalizers"] = json!([]);
+                self.send(Method::PUT, &place(object), Some(&found), None).await;
+            }
+        }
         if object["kind"] == "CustomResourceDefinition" {
             self.served(object, false).await?;
         }

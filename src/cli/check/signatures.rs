@@ -11,6 +11,7 @@ use crate::gather::files::{Manifests, documents};
 use crate::gather::registry::VerifierConfig;
 use crate::gather::signatures::{ImageQuestion, SignatureSource as _, Signatures as Registry, questions};
 use crate::gather::world::{Object, World};
+use crate::models::libraries::Library;
 use crate::policy::facts::{self, Attested, Signature, Vouched};
 
 /// The longest time that all look-ups of a namespace take together.
@@ -37,7 +38,8 @@ impl Signatures {
     /// Reads what somebody verified elsewhere: `images: {REFERENCE: {trusted: [AUTHORITY]}}`; instead of `trusted` with
     /// the names of authorities, `missing`, `untrusted`, `refused` or `unknown` with the reason. Beside `trusted`,
     /// `attested: [{predicateType, builderId, authority}]` says which further statements were verified, and `evidence:
-    /// {type, issuedAt, expiresAt, result}` in one what it says as evidence.
+    /// {type, issuedAt, expiresAt, result}` in one what it says as evidence, `libraries: [PURL]` which libraries that load
+    /// models a bill of materials lists.
     ///
     /// # Errors
     /// What is wrong with the text, as a clause.
@@ -106,6 +108,7 @@ struct Statement {
     builder_id: Option<String>,
     authority: String,
     evidence: Option<Said>,
+    libraries: Option<Vec<String>>,
 }
 
 /// What a statement says as evidence.
@@ -126,18 +129,29 @@ impl From<Said> for facts::Statement {
     }
 }
 
-impl TryFrom<Known> for Signature {
+impl TryFrom<Statement> for Attested {
     type Error = &'static str;
 
-    fn try_from(known: Known) -> Result<Self, Self::Error> {
-        let attested = known.attested.into_iter().map(|statement| Attested {
+    fn try_from(statement: Statement) -> Result<Self, Self::Error> {
+        let library = |url: &String| Library::of_url(url).ok_or("libraries holds what is no package URL");
+        let listed = statement.libraries.map(|urls| urls.iter().map(library).collect::<Result<_, _>>());
+        Ok(Self {
             card: None,
+            libraries: listed.transpose()?.map(|listed| Arc::new(Ok(listed))),
             evidence: statement.evidence.map(|said| Arc::new(said.into())),
             predicate_type: statement.predicate_type,
             builder_id: statement.builder_id,
             authority: statement.authority,
-        });
-        let attestations: Vec<_> = attested.collect();
+        })
+    }
+}
+
+impl TryFrom<Known> for Signature {
+    type Error = &'static str;
+
+    fn try_from(known: Known) -> Result<Self, Self::Error> {
+        let attestations =
+            known.attested.into_iter().map(Attested::try_from).collect::<Result<Vec<_>, _>>()?;
         if known.trusted.is_none() && !attestations.is_empty() {
             return Err("attested needs trusted beside it");
         }
@@ -181,6 +195,7 @@ mod tests {
         let Signature::Trusted(vouched) = known.unwrap().of("x", "a") else { panic!("not trusted") };
         let wanted = Attested {
             card: None,
+            libraries: None,
             evidence: None,
             predicate_type: "p".to_owned(),
             builder_id: Some("b".to_owned()),
@@ -189,5 +204,14 @@ mod tests {
         assert_eq!(vouched.attestations, [wanted]);
         let error = Signatures::read(&format!("images: {{a: {{missing: x, attested: [{statement}]}}}}"));
         assert_eq!(error.unwrap_err(), "images.a: attested needs trusted beside it");
+        let listed = |url: &str| {
+            let statement = format!("{{predicateType: p, authority: ci, libraries: [{url:?}]}}");
+            Signatures::read(&format!("images: {{a: {{trusted: [ci], attested: [{statement}]}}}}"))
+        };
+        let known = listed("pkg:pypi/Torch@2.4.0").unwrap().of("x", "a");
+        let Signature::Trusted(vouched) = known else { panic!("not trusted") };
+        let torch = Library::of_url("pkg:pypi/torch@2.4.0").into_iter().collect();
+        assert_eq!(vouched.attestations[0].libraries.as_deref(), Some(&Ok(torch)));
+        assert_eq!(listed("torch 2.4").unwrap_err(), "images.a: libraries holds what is no package URL");
     }
 }

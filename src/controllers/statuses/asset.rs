@@ -6,7 +6,8 @@ use kube::runtime::events::Event;
 
 use super::record::judged;
 use super::{expiry, warning};
-use crate::api::common::{AssetStatus, Retention, VerificationState};
+use crate::api::common::{AssetStatus, Retention, Verification, VerificationState};
+use crate::api::dataset::DatasetSourceKind;
 use crate::api::model::{ModelSourceKind, Stage};
 use crate::api::{AIDataset, AIModel, AIPrompt};
 use crate::controllers::conditions::{
@@ -102,7 +103,7 @@ pub fn dataset(
         .filter(|(_, w)| w.spec.datasets.iter().any(|d| Some(d.name.as_str()) == name));
     let said = [judged(decision), declared, current];
     status(
-        said,
+        said.into_iter().chain(read(dataset)),
         &dates!(spec),
         users.map(|(name, _)| name),
         namespace,
@@ -167,11 +168,27 @@ fn status<'a>(
 fn verified(model: &AIModel) -> Vec<Said> {
     let source = model.spec.source.as_ref().filter(|source| source.kind != ModelSourceKind::Api);
     let Some(source) = source else { return Vec::new() };
+    let within_reach =
+        source.claim().is_some() || matches!(source.kind, ModelSourceKind::Oci | ModelSourceKind::Image);
     let known = model.status.as_ref().and_then(|status| status.verification.as_ref());
-    let known = known.filter(|known| known.digest.is_some() && known.digest == model.spec.digest);
-    let on_volume = source.claim().is_some();
-    let in_registry = matches!(source.kind, ModelSourceKind::Oci | ModelSourceKind::Image);
-    let unread = if on_volume || in_registry {
+    found(known.filter(|known| known.digest.is_some() && known.digest == model.spec.digest), within_reach)
+}
+
+/// The same of a dataset; none of one that lies on no claim, since nobody reads those.
+fn read(dataset: &AIDataset) -> Vec<Said> {
+    let spec = &dataset.spec;
+    if spec.digest.is_none()
+        || spec.source.as_ref().is_none_or(|source| source.kind != DatasetSourceKind::Pvc)
+    {
+        return Vec::new();
+    }
+    let known = dataset.status.as_ref().and_then(|status| status.verification.as_ref());
+    found(known.filter(|known| known.digest == spec.digest), true)
+}
+
+/// What is known of the present digest, as conditions.
+fn found(known: Option<&Verification>, within_reach: bool) -> Vec<Said> {
+    let unread = if within_reach {
         "nobody has looked yet"
     } else {
         "what is fetched when a pod starts is not here to be read: keep it on a claim or in a registry"
@@ -190,7 +207,7 @@ fn verified(model: &AIModel) -> Vec<Said> {
             Some(VerificationState::Unknown | VerificationState::Pending) => {
                 Said::new(kind, Holds::Unknown, "Unknown", why.unwrap_or_else(|| unread.to_owned()))
             }
-            None if on_volume || in_registry => Said::new(kind, Holds::Unknown, "Pending", unread),
+            None if within_reach => Said::new(kind, Holds::Unknown, "Pending", unread),
             None => Said::new(kind, Holds::Unknown, "OutOfReach", unread),
         }
     };
@@ -405,5 +422,31 @@ mod tests {
         );
         assert_eq!((hub[1].1, hub[1].2.as_str()), (Holds::Unknown, "OutOfReach"));
         assert!(said(json!({"kind": "api"}), json!({})).is_empty());
+    }
+    #[test]
+    fn a_dataset_on_a_claim_says_whether_it_was_read() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let said = |source: serde_json::Value, verification: serde_json::Value| {
+            let object: AIDataset = serde_json::from_value(json!({
+                "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIDataset", "metadata": {"name": "d", "namespace": "a"},
+                "spec": {"digest": digest, "source": source}, "status": {"verification": verification}}))
+            .unwrap();
+            read(&object).into_iter().map(|said| (said.kind, said.reason, said.message)).collect::<Vec<_>>()
+        };
+        let claim = json!({"kind": "pvc", "claimName": "c"});
+        let nobody = "nobody has looked yet".to_owned();
+        assert_eq!(said(claim.clone(), json!({}))[1], (BYTES_VERIFIED, "Pending".to_owned(), nobody.clone()));
+        let other = json!({"digest": format!("sha256:{}", "1".repeat(64)), "bytesVerified": "Verified"});
+        assert_eq!(said(claim.clone(), other)[1], (BYTES_VERIFIED, "Pending".to_owned(), nobody));
+        let known = json!({"digest": digest, "signatureVerified": "Verified", "bytesVerified": "Verified", "authority": "x"});
+        let all = said(claim.clone(), known);
+        assert_eq!(all[0], (SIGNATURE_VERIFIED, "Verified".to_owned(), "signed by x".to_owned()));
+        assert_eq!(all[1].1, "Verified");
+        let held = json!({"digest": digest, "bytesVerified": "Unknown", "message": "its pod did not start"});
+        assert_eq!(
+            said(claim, held)[1],
+            (BYTES_VERIFIED, "Unknown".to_owned(), "its pod did not start".to_owned())
+        );
+        assert!(said(json!({"kind": "s3", "reference": "s3://b/k"}), json!({})).is_empty());
     }
 }

@@ -1,10 +1,13 @@
 //! Which network addresses a look-up may reach, asked for every name at the moment of connecting, so that no second
 //! answer of the name service can slip in between check and use.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -120,25 +123,60 @@ fn classify_v6(address: Ipv6Addr) -> Option<Class> {
 #[error("the name could not be resolved")]
 pub(super) struct Unresolved(#[source] io::Error);
 
-/// Resolves names by the system and lets nothing through that the policy refuses.
+type Lookup = dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync;
+
+/// Who says which addresses a name has: the system, unless another name service is given. Whatever it says is judged.
+#[derive(Clone)]
+pub struct Names(Arc<Lookup>);
+
+impl Names {
+    /// Asks `lookup` for the addresses of each name, at each connection.
+    pub fn by(
+        lookup: impl Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(lookup))
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::by(|host| {
+            async move {
+                let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
+                Ok(found.map(|address| address.ip()).collect())
+            }
+            .boxed()
+        })
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Names").finish_non_exhaustive()
+    }
+}
+
+/// Resolves names and lets nothing through that the policy refuses.
 #[derive(Debug, Clone)]
-pub(super) struct GuardedResolver(pub(super) AddressPolicy);
+pub(super) struct GuardedResolver {
+    pub(super) policy: AddressPolicy,
+    pub(super) names: Names,
+}
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let policy = self.0.clone();
+        let Self { policy, names } = self.clone();
         Box::pin(async move {
             let host = name.as_str().to_owned();
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await.map_err(Unresolved)?;
-            let found: Vec<SocketAddr> = found.collect();
+            let found = (names.0)(host.clone()).await.map_err(Unresolved)?;
             if found.is_empty() {
                 return Err(Unresolved(io::ErrorKind::NotFound.into()).into());
             }
             // One forbidden address spoils the name: picking the harmless ones would let a name service probe us.
             for address in &found {
-                policy.check(&host, address.ip())?;
+                policy.check(&host, *address)?;
             }
-            Ok(Box::new(found.into_iter()) as Addrs)
+            Ok(Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }
 }

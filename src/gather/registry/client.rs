@@ -14,7 +14,7 @@ use reqwest::header::{
 use reqwest::{Client, Response, StatusCode, Url};
 use sha2::{Digest, Sha256};
 
-use super::address::{AddressPolicy, GuardedResolver};
+use super::address::{AddressPolicy, GuardedResolver, Names};
 use super::auth::{self, RegistryCredentials, Tokens};
 use super::error::FetchError;
 use super::stats::Stats;
@@ -34,6 +34,8 @@ pub(super) struct ClientConfig {
     pub(super) extra_roots: Vec<Vec<u8>>,
     /// Address ranges of the cluster, refused like private ones.
     pub(super) cluster: Vec<IpNet>,
+    /// Who says which addresses a name has.
+    pub(super) names: Names,
 }
 
 /// The guarded client. One underlying client for each pair of permissions, so that a connection made under a wide
@@ -142,7 +144,7 @@ fn build(config: &ClientConfig, policy: &AddressPolicy, tls: bool) -> Result<Cli
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(POOL_IDLE)
         .pool_max_idle_per_host(POOL_PER_HOST)
-        .dns_resolver(GuardedResolver(policy.clone()));
+        .dns_resolver(GuardedResolver { policy: policy.clone(), names: config.names.clone() });
     if tls {
         builder = builder.https_only(true);
         let mut extra = Vec::new();

@@ -19,6 +19,7 @@ mod issuers;
 mod keyring;
 mod legacy;
 mod lookup;
+mod memory;
 mod model;
 mod oci;
 mod presence;
@@ -31,6 +32,7 @@ mod trust;
 mod verification;
 mod verifier;
 
+pub use address::Names;
 pub use attested::{Attested, EVIDENCE_PREDICATE};
 pub use auth::RegistryCredentials;
 pub use authority::{AuthoritySpec, IdentitySpec, MatchSpec, ProofSpec, RootSpec};

@@ -1,6 +1,6 @@
 //! In-toto statements: what is said about which digest. Nothing here is believed before its signature was checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -13,6 +13,7 @@ use super::attested::EVIDENCE_PREDICATE;
 use super::oci::object;
 use super::signature::cut;
 use crate::models::bom::Card;
+use crate::models::libraries::{self, Library};
 use crate::models::manifest;
 use crate::policy::facts;
 
@@ -36,6 +37,8 @@ pub(super) struct Stated {
     pub(super) finished: Option<Timestamp>,
     /// The model card, where it is a bill of materials with a model.
     pub(super) card: Option<Arc<Result<Card, String>>>,
+    /// The libraries that load or serve models, where it is a bill of materials.
+    pub(super) libraries: Option<Arc<Result<BTreeSet<Library>, String>>>,
     /// What it says as evidence.
     pub(super) evidence: Option<Arc<facts::Statement>>,
 }
@@ -150,7 +153,6 @@ pub(super) fn read(payload_type: &str, payload: &[u8], hex: &str) -> Result<Opti
         }
         _ => (None, None),
     };
-    // Bills of materials of programs are long, and hold no card.
     let evidence =
         (statement.predicate_type == EVIDENCE_PREDICATE).then(|| object::<Evidence>(predicate)).flatten();
     let evidence = evidence.filter(Evidence::is_short);
@@ -162,14 +164,18 @@ pub(super) fn read(payload_type: &str, payload: &[u8], hex: &str) -> Result<Opti
             passed: said.result.as_deref() == Some("pass"),
         })
     });
+    // Bills of materials of programs are long, and hold no card.
     let has_model = statement.predicate_type.starts_with(BILL)
         && statement.predicate.is_some_and(|bill| bill.get().contains("\"machine-learning-model\""));
     let card = has_model.then(|| Arc::new(Card::read(predicate).map_err(|error| error.to_string())));
+    let listed = libraries::is_bill(&statement.predicate_type)
+        .then(|| Arc::new(libraries::read(&statement.predicate_type, predicate)));
     Ok(Some(Stated {
         predicate_type: statement.predicate_type,
         builder_id: builder.filter(|id| !id.is_empty() && id.len() <= MAX_BUILDER),
         finished: finished.and_then(|text| text.parse().ok()),
         card,
+        libraries: listed,
         evidence,
     }))
 }

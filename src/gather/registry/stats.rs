@@ -27,6 +27,8 @@ pub struct Stats {
     pub refused: AtomicU64,
     /// Look-ups that could not tell.
     pub errors: AtomicU64,
+    /// Answers that were forgotten, or never remembered, because more are asked for than fit.
+    pub evicted: AtomicU64,
     /// Look-ups under way now.
     pub in_flight: AtomicU64,
 }

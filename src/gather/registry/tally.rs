@@ -228,6 +228,7 @@ impl<'a> Tally<'a> {
                     builder_id: stated.builder_id.clone(),
                     authority: authority.name().to_owned(),
                     card: stated.card.clone(),
+                    libraries: stated.libraries.clone(),
                     evidence: stated.evidence.clone(),
                 });
             }

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
+use super::address::Names;
 use super::auth::RegistryCredentials;
 use super::client::{ClientConfig, GuardedClient, Session};
 use super::contents::{self, Contents, Within};
@@ -20,6 +21,7 @@ use super::demand::Demand;
 use super::document::{self, Document};
 use super::error::FetchError;
 use super::lookup::{Hints, look};
+use super::memory::{self, Remembered};
 use super::specs::Question;
 use super::stats::Stats;
 use super::trust::CompiledTrust;
@@ -50,6 +52,8 @@ pub struct VerifierConfig {
     pub extra_roots: Vec<Vec<u8>>,
     /// Address ranges of the cluster, refused like private ones.
     pub cluster_ranges: Vec<IpNet>,
+    /// Who says which addresses the name of a host has.
+    pub names: Names,
 }
 
 impl Default for VerifierConfig {
@@ -64,6 +68,7 @@ impl Default for VerifierConfig {
             max_in_flight: 512,
             extra_roots: Vec::new(),
             cluster_ranges: Vec::new(),
+            names: Names::default(),
         }
     }
 }
@@ -101,41 +106,20 @@ struct Key {
     credentials: Option<[u8; 32]>,
 }
 
-#[derive(Debug, Clone)]
-struct Remembered {
-    verification: Arc<Verification>,
-    life: Duration,
-}
-
-struct Life;
-
-impl moka::Expiry<Key, Remembered> for Life {
-    fn expire_after_create(&self, _: &Key, value: &Remembered, _: Instant) -> Option<Duration> {
-        Some(value.life)
-    }
-
-    fn expire_after_update(
-        &self,
-        _: &Key,
-        value: &Remembered,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(value.life)
-    }
-}
-
 impl Verifier {
     /// Sets up a verifier. Cannot fail: where no CA certificates can be loaded, each look-up over TLS says so.
     #[must_use]
     pub fn new(config: VerifierConfig) -> Self {
         let stats = Arc::new(Stats::default());
-        let client_config =
-            ClientConfig { extra_roots: config.extra_roots.clone(), cluster: config.cluster_ranges.clone() };
+        let client_config = ClientConfig {
+            extra_roots: config.extra_roots.clone(),
+            cluster: config.cluster_ranges.clone(),
+            names: config.names.clone(),
+        };
         Self(Arc::new(Inner {
             client: GuardedClient::new(&client_config, Arc::clone(&stats)),
             hints: Hints::new(),
-            answers: moka::sync::Cache::builder().max_capacity(config.capacity).expire_after(Life).build(),
+            answers: memory::answers(config.capacity, &stats),
             flights: Mutex::default(),
             slots: Semaphore::new(config.concurrency),
             stats,
@@ -149,9 +133,11 @@ impl Verifier {
         &self.0.stats
     }
 
-    /// How many answers are remembered.
+    /// How many answers are remembered, never more than [`VerifierConfig::capacity`].
     #[must_use]
     pub fn entries(&self) -> u64 {
+        // What was put in a moment ago may not be counted yet.
+        self.0.answers.run_pending_tasks();
         self.0.answers.entry_count()
     }
 

@@ -6,7 +6,7 @@ use crate::api;
 use crate::api::common::VerificationState;
 use crate::api::dataset::DatasetSourceKind;
 use crate::api::workload::{Access, DatasetPurpose, DatasetUse, WorkloadType};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Question, Shortfall};
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
@@ -22,11 +22,10 @@ pub(super) const CONTROL: Control = Control {
     why: "whoever can change one training sample unnoticed can teach the model something",
     remedy: "seal the dataset by spec.digest with a signature, mount it read-only, and write to it from \
         dataPreparation workloads alone",
-    gaps: &[Gap {
-        provisions: &["CoP-5.2"],
-        missing: "until the operator has read a dataset on its claim, its digest and signature count as stated",
-    }],
-    limits: &[],
+    gaps: &[],
+    limits: &[
+        "datasets in registries are bound by their digest, and those in buckets, hubs and services count as stated: only what lies on a claim is read",
+    ],
     check: Check::Rule(check),
 };
 
@@ -100,6 +99,9 @@ fn uses(facts: &Facts<'_>, workload: &api::AIWorkload, used: &DatasetUse, report
     let home = facts.namespace_named(used.namespace.as_deref());
     // A dataset that nobody knows, and mounts that may write, are the matter of dataset-boundary.
     let Some(dataset) = home.and_then(|home| home.datasets.get(&used.name)) else { return };
+    if used.access != Access::Write {
+        unread(dataset, report);
+    }
     verified(facts, dataset, report);
     // What is written has no seal yet, and a service has no bytes to seal.
     let service =
@@ -170,6 +172,40 @@ fn learnt<'a>(facts: &Facts<'a>, model: &'a api::AIModel, report: &mut Report<'_
             sanitised(facts, dataset, About::Sealed(dataset, digest), report);
         }
     }
+}
+
+/// What lies on a claim is read before a pod reads it; until then nobody knows that it is what was sealed.
+fn unread(dataset: &api::AIDataset, report: &mut Report<'_>) {
+    let spec = &dataset.spec;
+    let on_claim = spec
+        .source
+        .as_ref()
+        .is_some_and(|source| source.kind == DatasetSourceKind::Pvc && source.claim_name.is_some());
+    // What states no signature or no digest is spoken of already.
+    let (Some(digest), true, true) = (spec.digest.as_deref(), spec.signature.is_some(), on_claim) else {
+        return;
+    };
+    let known = dataset.status.as_ref().and_then(|status| status.verification.as_ref());
+    let known = known.filter(|known| known.digest.as_deref() == Some(digest));
+    if known.is_some_and(|known| known.bytes_verified.is_some()) {
+        return;
+    }
+    let home = dataset.metadata.namespace.as_deref().unwrap_or_default();
+    let claim = spec.source.as_ref().and_then(|source| source.claim_name.as_deref()).unwrap_or_default();
+    report
+        .unknown(
+            Place::field(named(dataset), "spec.digest").value(digest),
+            format!(
+                "is not known to be that of what is stored: the operator's Job has not read claim {claim:?} yet, which it \
+                 does as soon as no other pod holds the claim for itself"
+            ),
+        )
+        .under(&["CoP-5.2"])
+        .fix(Fix::Command(format!(
+            "kubectl wait aidataset {} -n {home} --for=condition=BytesVerified --timeout=15m",
+            dataset.metadata.name.as_deref().unwrap_or_default(),
+        )))
+        .may_arrive();
 }
 
 /// The operator writes the status after hashing the stored bytes and checking the signature.

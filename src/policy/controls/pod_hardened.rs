@@ -1,7 +1,7 @@
 //! `pod-hardened`: a pod that is broken into gains as little as possible.
 
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
-use crate::policy::facts::{Facts, PodFacts, Stage};
+use crate::policy::facts::{Facts, NodeVolume, PodFacts, Stage};
 use crate::policy::fix::Fix;
 use crate::policy::pod_security;
 
@@ -17,7 +17,7 @@ pub(super) const CONTROL: Control = Control {
     remedy: "set the pod's and the containers' securityContext as Pod Security level restricted asks",
     gaps: &[],
     limits: &[
-        "what lies behind a claim is for those who may write PersistentVolumes: one of them may be a path of a node",
+        "a claim that is bound after its pod was let in is seen by the audit; which disk a local volume is, and where links in a folder lead, is for those who may write PersistentVolumes",
     ],
     check: Check::Rule(check),
 };
@@ -28,6 +28,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     read_only_root(pod, report);
     placement(pod, report);
     devices(facts, pod, report);
+    behind_claims(facts, pod, report);
     for field in pod.unknown_fields.iter().take(8) {
         report
             .unknown(pod.at(field), "is a field this version does not know, and it may weaken the pod")
@@ -68,6 +69,48 @@ fn placement(pod: &PodFacts<'_>, report: &mut Report<'_>) {
     }
 }
 
+/// A claim may be bound to a folder of a node, and then hands out what a pod could not name by itself.
+fn behind_claims(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    if facts.cluster.node_volumes.is_empty() {
+        return;
+    }
+    let home = facts.namespace.name.as_str();
+    for (index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
+        let claim = volume.persistent_volume_claim.as_ref().map(|source| source.claim_name.as_str());
+        let template = volume.ephemeral.as_ref().and_then(|source| source.volume_claim_template.as_ref());
+        let bound = match claim {
+            Some(claim) => facts.namespace.claims.get(claim).and_then(|known| known.volume.as_deref()),
+            None => template.and_then(|template| template.spec.volume_name.as_deref()),
+        };
+        let kept_for = |claim: &str, of: &NodeVolume| {
+            of.claim.as_ref().is_some_and(|(namespace, name)| namespace == home && name == claim)
+        };
+        let found = facts.cluster.node_volumes.iter().find(|(name, known)| {
+            bound.map_or_else(
+                || claim.is_some_and(|claim| kept_for(claim, known)),
+                |bound| bound == name.as_str(),
+            )
+        });
+        let Some((name, known)) = found else { continue };
+        let path = format!("spec.volumes[{index}]");
+        let place = match claim {
+            Some(claim) => pod.at(format!("{path}.persistentVolumeClaim.claimName")).value(claim),
+            None => pod.at(format!("{path}.ephemeral.volumeClaimTemplate.spec.volumeName")).value(name),
+        };
+        report
+            .violated(
+                place,
+                format!("leads to PersistentVolume {name:?}, whose path {:?} of the node {}", known.path, known.why),
+            )
+            .under(&["CoP-6.1", "CoP-6.2-n1"])
+            .fix(Fix::Text(
+                "name a claim of a storage class that hands out volumes of its own, and ask those who keep the cluster to take \
+                 this volume away"
+                    .to_owned(),
+            ));
+    }
+}
+
 /// A claim of devices with administrative access reaches those that others hold.
 fn devices(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
     for (index, claim) in pod.spec.resource_claims.iter().flatten().enumerate() {
@@ -103,3 +146,7 @@ fn devices(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/pod_hardened.rs"]
+mod tests;

@@ -1,13 +1,16 @@
 //! `provenance-and-sbom`: of what runs it is known who built it, what is inside, and what it was made from.
 
+use std::collections::BTreeSet;
+
 use crate::api;
 use crate::api::model::{ModelSourceKind, Origin};
+use crate::models::libraries::Library;
 use crate::policy::containers::ImageUse;
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::evidence::{self, About, Answer, Question, Shortfall};
 use crate::policy::facts::{Attested, Facts, Place, PodFacts, Signature, Subject};
 use crate::policy::fix::Fix;
-use crate::policy::skeleton;
+use crate::policy::{libraries, skeleton};
 
 /// Images carry a bill of materials and provenance, models a lineage that resolves.
 pub(super) const CONTROL: Control = Control {
@@ -29,12 +32,10 @@ pub(super) const CONTROL: Control = Control {
     why: "without a record of what is inside and who built it, no advisory can be matched to what runs",
     remedy: "attach a CycloneDX and an SLSA provenance attestation to the digest in the build that makes it, and let a \
         trust rule ask for both",
-    gaps: &[Gap {
-        provisions: &["CoP-2.7"],
-        missing: "reviewed versions of loader libraries are not compared with the bill of materials",
-    }],
+    gaps: &[],
     limits: &[
         "statements that no trust rule asks for are not looked up, so they count as missing",
+        "libraries are looked for by the names of known frameworks and loaders of models, in images and not in models",
         "of a model that no registry holds, a bill of materials and a provenance are known from evidence about its digest",
     ],
     check: Check::Rule(check),
@@ -73,6 +74,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                         .under(&["CoP-2.7", "CoP-8.1.2"])
                         .fix(ask("cyclonedx", "https://cyclonedx.org/bom", image.reference));
                 }
+                inside(facts, workload, place(), stated, report);
                 if !any(stated, PROVENANCE) {
                     report
                         .violated(place(), "carries no verified provenance, so nobody knows how it was built")
@@ -83,6 +85,31 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         }
         _ => {}
     }
+}
+
+/// What loads models in an image was examined, in the version that its verified bills of materials list.
+fn inside(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    place: Place,
+    stated: &[Attested],
+    report: &mut Report<'_>,
+) {
+    let mut listed: BTreeSet<&Library> = BTreeSet::new();
+    for read in stated.iter().filter_map(|statement| statement.libraries.as_deref()) {
+        match read {
+            Ok(libraries) => listed.extend(libraries),
+            Err(why) => {
+                report
+                    .unknown(place.clone(), format!("has a verified bill of materials, and {why}"))
+                    .under(&["CoP-2.7"])
+                    .fix(Fix::Text("attach a bill of materials as CycloneDX or SPDX".to_owned()));
+            }
+        }
+    }
+    let mut short = Shortfall::new(facts);
+    libraries::examined(facts, workload, &listed, &mut short);
+    short.tell(report, place, &["CoP-2.7"]);
 }
 
 /// What the verified bill of materials of a mounted model says is what the declaration says.

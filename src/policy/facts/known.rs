@@ -35,6 +35,8 @@ pub struct Cluster {
     pub opened_by: BTreeMap<(String, String), BTreeSet<(String, String)>>,
     /// Volumes whose content stays when their claim goes, by name.
     pub kept_volumes: BTreeSet<String>,
+    /// Volumes that are folders of a node by which a pod would rule it, by name.
+    pub node_volumes: BTreeMap<String, NodeVolume>,
     /// Whether this cluster has the kind of alert rules.
     pub has_alert_rules: bool,
     /// Drift of the webhook configuration and other faults of the enforcement itself, as sentences.
@@ -186,6 +188,17 @@ pub struct ServiceAccount {
     pub pull_secrets: Vec<String>,
     /// The identities at cloud providers that it takes, by annotation.
     pub cloud: Vec<(&'static str, String)>,
+}
+
+/// A volume that is a folder of a node which no pod should have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeVolume {
+    /// The folder.
+    pub path: String,
+    /// What is wrong with it, as a clause.
+    pub why: &'static str,
+    /// The claim that it is kept for, as namespace and name, whether or not it is bound already.
+    pub claim: Option<(String, String)>,
 }
 
 /// What is known of a claim of a volume.

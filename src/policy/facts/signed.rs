@@ -1,8 +1,10 @@
 //! What is known of signatures: of an artifact itself, and of what else was stated of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::models::bom::Card;
+use crate::models::libraries::Library;
 
 /// What is known of the signature of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub struct Attested {
     pub authority: String,
     /// The model card in it, where it is a bill of materials with a model; or why it cannot be told which model.
     pub card: Option<Arc<Result<Card, String>>>,
+    /// The libraries that load or serve models, where it is a bill of materials; or why it cannot be read.
+    pub libraries: Option<Arc<Result<BTreeSet<Library>, String>>>,
     /// What it says as evidence, where it is such a statement.
     pub evidence: Option<Arc<Statement>>,
 }

@@ -9,7 +9,17 @@ use crate::policy::testing::{Bench, DIGEST, lines, merged, read};
 fn bench(workload: &Value, dataset: &Value) -> Bench {
     let spec = json!({"digest": DIGEST, "signature": {"kind": "oms"}, "source": {"kind": "pvc", "claimName": "data"}});
     let used = json!({"datasets": [{"name": "d", "use": "retrieval"}]});
-    Bench::new("training", "internal").workload(&merged(used, workload)).dataset("d", &merged(spec, dataset))
+    let mut bench = Bench::new("training", "internal")
+        .workload(&merged(used, workload))
+        .dataset("d", &merged(spec, dataset));
+    found(&mut bench, DIGEST, &json!({"bytesVerified": "Verified", "signatureVerified": "Verified"}));
+    bench
+}
+
+/// What the operator found of `digest`.
+fn found(bench: &mut Bench, digest: &str, states: &Value) {
+    let dataset = std::sync::Arc::make_mut(bench.namespace.datasets.get_mut("d").unwrap());
+    dataset.status = Some(read(json!({"verification": merged(json!({"digest": digest}), states)})));
 }
 
 fn cleaned(patch: &Value) -> Value {
@@ -100,10 +110,11 @@ fn only_preparation_and_feedback_write() {
 fn what_failed_verification_counts_for_its_digest_only() {
     let of = |digest: &str| {
         let mut bench = bench(&json!({}), &json!({}));
-        let dataset = std::sync::Arc::make_mut(bench.namespace.datasets.get_mut("d").unwrap());
-        dataset.status = Some(read(
-            json!({"verification": {"digest": digest, "bytesVerified": "Failed", "signatureVerified": "Failed", "message": "x"}}),
-        ));
+        found(
+            &mut bench,
+            digest,
+            &json!({"bytesVerified": "Failed", "signatureVerified": "Failed", "message": "x"}),
+        );
         lines(&bench.judge(&CONTROL, Subject::Dataset(&bench.namespace.datasets["d"])))
     };
     let at = format!("AIDataset chat-prod/d spec.digest {DIGEST:?}");
@@ -115,4 +126,46 @@ fn what_failed_verification_counts_for_its_digest_only() {
         ]
     );
     assert_eq!(of(&DIGEST.replace("aaaa", "bbbb")), [""; 0]);
+}
+
+#[test]
+fn what_nobody_has_read_is_not_known_to_be_what_was_sealed() {
+    let at = format!("AIDataset chat-prod/d spec.digest {DIGEST:?}");
+    let waits = format!(
+        "{at}: is not known to be that of what is stored: the operator's Job has not read claim \"data\" yet, which it does as \
+         soon as no other pod holds the claim for itself [unknown] [may arrive]"
+    );
+    let of = |workload: Value, dataset: Value, digest: &str, states: Value| {
+        let mut bench = bench(&workload, &dataset);
+        found(&mut bench, digest, &states);
+        of_pod(&bench)
+    };
+    let none = || json!({});
+    let waiting = of(none(), none(), DIGEST, none());
+    assert_eq!(waiting, std::slice::from_ref(&waits));
+    let other = DIGEST.replace("aaaa", "bbbb");
+    assert_eq!(of(none(), none(), &other, json!({"bytesVerified": "Verified"})), [waits]);
+    // Where the Job cannot be made or does not start, the reason is said.
+    let why = "the operator was not told which image verifies models";
+    assert_eq!(
+        of(none(), none(), DIGEST, json!({"bytesVerified": "Unknown", "message": why})),
+        [format!("{at}: is not known to be that of what is stored: {why} [unknown] [may arrive]")]
+    );
+    // What nobody can read counts as stated, and who fills a claim does not wait for it.
+    assert_eq!(
+        of(
+            none(),
+            json!({"source": {"kind": "s3", "reference": "s3://b/k", "claimName": null}}),
+            &other,
+            none()
+        ),
+        [""; 0]
+    );
+    let written =
+        json!({"type": "dataPreparation", "datasets": [{"name": "d", "use": "training", "access": "write"}]});
+    assert_eq!(of(written, none(), &other, none()), [""; 0]);
+    // By itself it harms nobody.
+    let mut bench = bench(&none(), &none());
+    found(&mut bench, &other, &none());
+    assert_eq!(lines(&bench.judge(&CONTROL, Subject::Dataset(&bench.namespace.datasets["d"]))), [""; 0]);
 }

@@ -49,6 +49,72 @@ fn images_say_what_is_inside_and_how_they_were_built() {
     }
 }
 
+#[test]
+fn what_loads_models_was_examined_in_its_version() {
+    use crate::models::libraries::Library;
+    let of = |bench: Bench, read: &Result<std::collections::BTreeSet<Library>, String>| {
+        let image = format!("registry.example/app@{DIGEST}");
+        let spec = read_pod(&image);
+        let (labels, annotations) = Default::default();
+        let mut pod = PodFacts::new(&spec, &labels, &annotations);
+        pod.matched = Matched::One(&bench.namespace.workloads["chat"]);
+        let statement = |kind: &str| Attested { predicate_type: kind.to_owned(), ..Attested::default() };
+        let bill =
+            Attested { libraries: Some(Arc::new(read.clone())), ..statement("https://cyclonedx.org/bom") };
+        let attestations = vec![bill, statement("https://slsa.dev/provenance/v1")];
+        let vouched = Vouched { authorities: vec!["ci".to_owned()], attestations };
+        pod.signatures.insert(&image, Signature::Trusted(vouched));
+        lines(&bench.judge(&CONTROL, Subject::Pod(pod)))
+    };
+    let bench = || Bench::new("production", "internal").workload(&json!({}));
+    let at = format!("spec.containers[0].image \"registry.example/app@{DIGEST}\": ");
+    let listed = |urls: &[&str]| Ok(urls.iter().filter_map(|url| Library::of_url(url)).collect());
+    let open = |urls: &str, more: &str| {
+        [format!("{at}contains {urls}, for which no due diligence is recorded{more} [may arrive]")]
+    };
+    assert_eq!(of(bench(), &listed(&[])), [""; 0]);
+    let none = "; no LibraryDueDiligence of AIWorkload \"chat\" is recorded";
+    assert_eq!(of(bench(), &listed(&["pkg:pypi/vllm@0.6.3"])), open("pkg:pypi/vllm@0.6.3", none));
+    assert_eq!(
+        of(bench(), &Err("it cannot be read: x".to_owned())),
+        [format!("{at}has a verified bill of materials, and it cannot be read: x [unknown]")]
+    );
+    let proof = |libraries: Value| {
+        json!({"type": "LibraryDueDiligence", "subject": {"kind": "AIWorkload", "name": "chat"}, "issuedAt": "2025-12-02",
+            "ref": "https://d.example/x", "digest": DIGEST, "result": "pass", "facts": {"libraries": libraries}})
+    };
+    let examined =
+        |libraries: Value, url: &str| of(bench().evidence("libraries", &proof(libraries)), &listed(&[url]));
+    let vllm = "pkg:pypi/vllm@0.6.3";
+    for fits in [
+        json!([vllm]),
+        json!(["pkg:pypi/VLLM@0.6.3"]),
+        json!([{"purl": "pkg:pypi/vllm", "versions": "0.6.*"}]),
+        json!([{"purl": vllm}]),
+        json!([{"purl": "pkg:pypi/vllm", "versions": "*"}]),
+    ] {
+        assert_eq!(examined(fits.clone(), vllm), [""; 0], "{fits}");
+    }
+    // A bill that names no registry is taken at the name; a review that names none is of nothing.
+    assert_eq!(examined(json!([vllm]), "pkg:generic/vllm@0.6.3"), open("pkg:generic/vllm@0.6.3", ""));
+    for other in [
+        json!(["pkg:pypi/vllm@0.6.2"]),
+        json!(["pkg:pypi/vllm"]),
+        json!(["vllm 0.6.3"]),
+        json!(["pkg:conda/vllm@0.6.3"]),
+        json!([{"purl": "pkg:pypi/vllm"}]),
+        json!([{"purl": "pkg:pypi/vllm", "versions": "<0.6.3"}]),
+    ] {
+        assert_eq!(examined(other.clone(), vllm), open(vllm, ""), "{other}");
+    }
+    let no_range = "; LibraryDueDiligence \"libraries\" names versions \"~=0.6\", which is no range";
+    assert_eq!(examined(json!([{"purl": "pkg:pypi/vllm", "versions": "~=0.6"}]), vllm), open(vllm, no_range));
+}
+
+fn read_pod(image: &str) -> k8s_openapi::api::core::v1::PodSpec {
+    read(json!({"containers": [{"name": "c", "image": image}]}))
+}
+
 fn model(base: &Value) -> Value {
     json!({"source": {"kind": "pvc", "claimName": "c"}, "baseModelRef": base})
 }
