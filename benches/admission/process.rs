@@ -1,9 +1,15 @@
 //! Programs beside us: started, watched through /proc, and ended.
 
+use std::ffi::OsString;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+
+/// The program that is measured: as it is shipped where `hack/bench.sh` says where that lies.
+pub(crate) fn program() -> OsString {
+    std::env::var_os("PORTCULLIS_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_portcullis").into())
+}
 
 /// Clock ticks a second in /proc/PID/stat: Linux shows 100 to user space on every architecture.
 const TICKS: f64 = 100.0;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::client;
 use super::load::{self, Prepared};
-use super::process::{Running, free_port};
+use super::process::{Running, free_port, program};
 use super::registry::Registry;
 use super::subjects::{Rule, Subject, subjects};
 
@@ -164,7 +164,7 @@ impl Stage {
 
     /// The command of our own program with what both servers share.
     fn program(role: &str, http_port: u16) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let mut command = Command::new(program());
         command.args([role, "--http-listen", &format!("127.0.0.1:{http_port}"), "--log-format", "text"]);
         command.env("POD_NAMESPACE", "portcullis-system").env("POD_NAME", format!("bench-{role}"));
         command

@@ -12,7 +12,7 @@ use portcullis::api::{AICompliance, AIWorkload};
 use serde_json::Value;
 
 use super::fill::{Size, space};
-use super::process::{Memory, Running, cpu_seconds, free_port};
+use super::process::{Memory, Running, cpu_seconds, free_port, program};
 use super::report::number;
 
 /// The line of a full audit.
@@ -31,7 +31,7 @@ impl Controller {
         let list = folder.path().join("webhooks.yaml");
         std::fs::write(&list, "[]\n")?;
         let log = folder.path().join("controller.log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let mut command = Command::new(program());
         command.args([
             "controller",
             "--http-listen",
