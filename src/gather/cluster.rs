@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::Stream;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
     ConfigMap, LimitRange, Namespace, PersistentVolume, PersistentVolumeClaim, ResourceQuota, Service,
     ServiceAccount,
@@ -61,7 +62,7 @@ impl Feed {
     /// error; what was known stays known meanwhile.
     pub fn start(&self, client: &Client) {
         // Counted before any watch can finish, so that an early one cannot declare the whole synced.
-        self.synced.waiting.store(38, Ordering::SeqCst);
+        self.synced.waiting.store(39, Ordering::SeqCst);
         // Nobody asks before the whole is synced; from then on a right that is not here does not exist.
         self.world.write().unwrap_or_else(PoisonError::into_inner).rbac.complete();
         self.metadata::<Namespace>(client, Kind::Namespace, |meta| {
@@ -91,6 +92,7 @@ impl Feed {
         self.whole::<api::AIProfile>(client, Kind::Profile, |o| Object::Profile(Box::new(o)));
         self.whole::<ServiceAccount>(client, Kind::ServiceAccount, |o| Object::ServiceAccount(Box::new(o)));
         self.whole::<NetworkPolicy>(client, Kind::NetworkPolicy, |o| Object::NetworkPolicy(Box::new(o)));
+        self.whole::<HorizontalPodAutoscaler>(client, Kind::Autoscaler, |o| Object::Autoscaler(Box::new(o)));
         self.whole::<Service>(client, Kind::Service, |o| Object::Service(Box::new(o)));
         self.whole::<Ingress>(client, Kind::Ingress, |o| Object::Ingress(Box::new(o)));
         self.whole::<Role>(client, Kind::Role, |o| Object::Role(Box::new(o)));
@@ -341,6 +343,7 @@ impl Kind {
             Self::DeviceTemplate => "resourceclaimtemplates",
             Self::ResourceQuota => "resourcequotas",
             Self::LimitRange => "limitranges",
+            Self::Autoscaler => "horizontalpodautoscalers",
             Self::Role => "roles",
             Self::ClusterRole => "clusterroles",
             Self::RoleBinding => "rolebindings",

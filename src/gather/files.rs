@@ -291,6 +291,7 @@ impl Manifests {
             }
             ("", "ResourceQuota") => return keep(world, Object::ResourceQuota, value, kind),
             ("", "LimitRange") => return keep(world, Object::LimitRange, value, kind),
+            ("autoscaling", _) => return keep(world, Object::Autoscaler, value, kind),
             ("monitoring.coreos.com", "PodMonitor") => {
                 world.cluster.has_pod_monitors = true;
                 return keep(world, Object::PodMonitor, value, kind);
@@ -494,6 +495,7 @@ fn scope(group: &str, kind: &str) -> Option<Scope> {
             | "ConfigMap",
         )
         | ("networking.k8s.io", "NetworkPolicy" | "Ingress")
+        | ("autoscaling", "HorizontalPodAutoscaler")
         | (
             "gateway.networking.k8s.io",
             "HTTPRoute" | "GRPCRoute" | "TLSRoute" | "TCPRoute" | "UDPRoute" | "Gateway",

@@ -64,6 +64,7 @@ const KINDS: &[(&str, &str, &str, bool)] = &[
     ("", "v1", "Service", false),
     ("", "v1", "ResourceQuota", false),
     ("", "v1", "LimitRange", false),
+    ("autoscaling", "v2", "HorizontalPodAutoscaler", false),
     ("", "v1", "PersistentVolumeClaim", false),
     ("networking.k8s.io", "v1", "NetworkPolicy", false),
     ("rbac.authorization.k8s.io", "v1", "Role", false),
