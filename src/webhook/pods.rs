@@ -318,7 +318,7 @@ fn same_templates(before: &[PodObject], after: &[PodObject]) -> bool {
 }
 
 /// The text of `spec`; two equal texts say the same.
-fn spec_of(raw: &RawValue) -> Option<String> {
+pub(super) fn spec_of(raw: &RawValue) -> Option<String> {
     let skeleton: Skeleton<'_> = serde_json::from_str(raw.get()).ok()?;
     skeleton.spec.map(|spec| spec.get().to_owned())
 }
