@@ -17,6 +17,7 @@ pub mod fix;
 pub mod hours;
 pub mod image;
 pub mod maps;
+pub mod owners;
 pub mod pod_security;
 pub mod preview;
 pub mod quantity;
