@@ -79,7 +79,7 @@ kubectl delete networkpolicy portcullis-default-deny -n team-a --as system:servi
 check 'a generated policy that vanished comes back' written networkpolicy/portcullis-default-deny -n team-a
 
 kubectl patch validatingwebhookconfiguration portcullis --type=json --field-manager=somebody -p '[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"Ignore"},{"op":"remove","path":"/webhooks/3"}]' >/dev/null
-check 'case 71: a weakened configuration is repaired' is '[.webhooks[] | [.name, .failurePolicy] | join(" ")]' '["pods.portcullis.dev Fail","workloads.portcullis.dev Fail","namespaces.portcullis.dev Fail","environment.portcullis.dev Fail","kinds.portcullis.dev Fail","rbac.portcullis.dev Ignore"]'
+check 'case 71: a weakened configuration is repaired' is '[.webhooks[] | [.name, .failurePolicy] | join(" ")]' '["pods.portcullis.dev Fail","workloads.portcullis.dev Fail","namespaces.portcullis.dev Fail","environment.portcullis.dev Fail","configmaps.portcullis.dev Ignore","kinds.portcullis.dev Fail","rbac.portcullis.dev Ignore"]'
 check 'its labels stay' is '.metadata.labels["app.kubernetes.io/managed-by"]' '"Helm"'
 check 'an Event tells who' sh -c 'kubectl get events -A -o json | jq -e ".items[] | select(.reason == \"WebhookConfigurationRepaired\") | .message | contains(\"somebody\")"'
 expect 'case 74: an upgrade of the list meets no conflict after a repair' 'STATUS: deployed' chart upgrade --set webhook.timeoutSeconds=2

@@ -69,15 +69,16 @@ for crd in crds/*.yaml; do
   else failed "$crd is in the chart" "$(cat "$work/said")"; fi
 done
 
-holds 'the webhooks' '[hooks[].name] == ["pods.portcullis.dev", "workloads.portcullis.dev", "namespaces.portcullis.dev", "environment.portcullis.dev", "kinds.portcullis.dev", "rbac.portcullis.dev"]'
+holds 'the webhooks' '[hooks[].name] == ["pods.portcullis.dev", "workloads.portcullis.dev", "namespaces.portcullis.dev", "environment.portcullis.dev", "configmaps.portcullis.dev", "kinds.portcullis.dev", "rbac.portcullis.dev"]'
 holds 'case 73: a short timeout' 'hooks | all(.timeoutSeconds == 3)'
-holds 'closed when nobody answers, RBAC aside' '[hooks[] | select(.failurePolicy != "Fail").name] == ["rbac.portcullis.dev"]'
+holds 'closed when nobody answers, texts and RBAC aside' '[hooks[] | select(.failurePolicy != "Fail").name] == ["configmaps.portcullis.dev", "rbac.portcullis.dev"]'
+holds 'texts never wait for us' '[hooks[] | select(any(.rules[].resources[]; . == "configmaps")).name] == ["configmaps.portcullis.dev"]'
 holds 'case 12: every version, equivalents too' 'hooks | all(.matchPolicy == "Equivalent" and (.rules | all(.apiVersions == ["*"])))'
 holds 'case 78: no side effects of dry runs' 'hooks | all(.sideEffects == "NoneOnDryRun")'
 holds 'case 35: no selector on objects' 'hooks | all(.objectSelector == {})'
 holds 'the CA is left to the controller' 'hooks | all(.clientConfig | has("caBundle") | not)'
 holds 'our Service' 'hooks | all(.clientConfig.service == {name: "portcullis-webhook", namespace: "portcullis-system", path: "/validate", port: 443})'
-holds 'case 72: excluded by name' '[hook("pods.portcullis.dev", "workloads.portcullis.dev", "environment.portcullis.dev").namespaceSelector] | unique == [{matchExpressions: [{key: "portcullis.dev/environment", operator: "Exists"},
+holds 'case 72: excluded by name' '[hook("pods.portcullis.dev", "workloads.portcullis.dev", "environment.portcullis.dev", "configmaps.portcullis.dev").namespaceSelector] | unique == [{matchExpressions: [{key: "portcullis.dev/environment", operator: "Exists"},
   {key: "kubernetes.io/metadata.name", operator: "NotIn", values: ["kube-node-lease", "kube-system", "portcullis-system"]}]}]'
 holds 'case 30: no selector where labels are guarded' '[hook("namespaces.portcullis.dev", "kinds.portcullis.dev", "rbac.portcullis.dev").namespaceSelector] == [{}, {}, {}]'
 holds 'cases 1, 4, 5, 7: what changes or enters pods' 'resources("pods.portcullis.dev") | contains(["pods", "pods/ephemeralcontainers", "pods/resize", "pods/binding", "bindings", "pods/exec", "pods/attach", "pods/portforward", "pods/proxy"])'

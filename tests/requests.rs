@@ -495,3 +495,64 @@ async fn a_binding_is_judged_by_both_of_its_names() {
         assert!(denial.contains("metadata.labels[\"app\"] would overwrite"), "{denial}");
     }
 }
+
+/// Hears of assets that change.
+#[derive(Default)]
+struct Heard(Mutex<Vec<Change>>);
+
+impl RefusalSink for Heard {
+    fn refused(&self, _: Refusal) {}
+
+    fn recorded(&self, _: Refusal) {}
+
+    fn changed(&self, change: Change) {
+        self.0.lock().unwrap().push(change);
+    }
+}
+
+#[tokio::test]
+async fn an_asset_that_is_changed_outside_office_hours_is_marked_with_who_and_when() {
+    let mut documented = base();
+    let before = documented.get("AIDataset/manual").clone();
+    // It is noon of a Monday.
+    for (hours, unusual) in [("Mon-Fri 13:00-18:00", true), ("Mon-Fri 08:00-18:00", false)] {
+        let mut world = documented.manifests().world;
+        let profile = json!({
+            "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIProfile", "metadata": {"name": "default"},
+            "spec": {"parameters": {"officeHours": hours}}});
+        world.apply(Object::Profile(Box::new(serde_json::from_value(profile).unwrap())));
+        let heard = Arc::new(Heard::default());
+        let judge = Judge { sink: heard.clone(), ..judge(&documented, world, &Arc::new(Cluster::default())) };
+        let change = |patch: Value, dry_run: bool| {
+            let mut after = before.clone();
+            json_patch::merge(&mut after, &patch);
+            json!({"uid": "u", "operation": "UPDATE", "name": "manual", "namespace": "chat-prod", "dryRun": dry_run,
+                   "kind": {"group": "portcullis.dev", "kind": "AIDataset"},
+                   "resource": {"group": "portcullis.dev", "resource": "aidatasets"},
+                   "userInfo": {"username": "ada"}, "object": after, "oldObject": before})
+        };
+        let reviewed = json!({"spec": {"lastReviewedAt": "2026-05-30"}});
+        for request in [
+            change(reviewed.clone(), true),
+            change(json!({"metadata": {"labels": {"team": "a"}}}), false),
+            change(reviewed, false),
+        ] {
+            let answer = ask(&judge, request).await;
+            assert_eq!(answer.denial, None);
+        }
+        let heard = heard.0.lock().unwrap();
+        if !unusual {
+            assert!(heard.is_empty(), "neither its bytes nor its version are others: {heard:?}");
+            continue;
+        }
+        assert_eq!(heard.len(), 1, "dry runs and labels change no asset: {heard:?}");
+        assert_eq!(
+            (heard[0].namespace.as_str(), heard[0].object.as_str()),
+            ("chat-prod", "AIDataset/manual")
+        );
+        assert_eq!(heard[0].message, "ada outside office hours changed what is declared of AIDataset/manual");
+        let mark = heard[0].unusual.as_ref().unwrap();
+        let said = (mark.by.as_str(), mark.at.as_str(), mark.hours.as_str());
+        assert_eq!(said, ("ada", "2026-06-01T12:00:00Z", hours));
+    }
+}

@@ -66,51 +66,6 @@ const NOT_THROUGH: &[(&str, &str, &str)] = &[
     ("resource-bounds/deny-no-limits", "Pod/chat", "the LimitRange fills in what is missing"),
     ("resource-bounds/deny-no-memory-limit", "Pod/chat", "the LimitRange fills in what is missing"),
     (
-        "failover-ready/allow-critical-tested",
-        COUNTED,
-        "the API server fills in one replica, and a critical workload wants two",
-    ),
-    (
-        "failover-ready/deny-alone-on-one-node",
-        COUNTED,
-        "the API server fills in one replica, and a critical workload wants two",
-    ),
-    (
-        "failover-ready/deny-critical-alone",
-        COUNTED,
-        "the API server fills in one replica, and a critical workload wants two",
-    ),
-    (
-        "failover-ready/deny-not-tested",
-        COUNTED,
-        "the API server fills in one replica, and a critical workload wants two",
-    ),
-    (
-        "failover-ready/deny-one-pod",
-        COUNTED,
-        "the API server fills in one replica, and a critical workload wants two",
-    ),
-    (
-        "known-good-recovery/allow-offline-backup",
-        COUNTED,
-        "the API server fills in one replica, and a critical workload wants two",
-    ),
-    (
-        "known-good-recovery/deny-backup-of-the-model-before",
-        COUNTED,
-        "the API server fills in one replica, and a critical workload wants two",
-    ),
-    (
-        "known-good-recovery/deny-no-backup",
-        COUNTED,
-        "the API server fills in one replica, and a critical workload wants two",
-    ),
-    (
-        "owners-accountable/deny-critical-one-person",
-        COUNTED,
-        "the API server fills in one replica, and a critical workload wants two",
-    ),
-    (
         "asset-documentation-complete/allow-linked-card",
         ALL,
         "the controller reads documents, and none runs here",
@@ -164,22 +119,16 @@ const NOT_THROUGH: &[(&str, &str, &str)] = &[
 /// Every object of the fixture; one that goes through needs no exception.
 const ALL: &str = "all objects";
 
-/// The kinds whose pods are counted.
-const COUNTED: &str = "Deployments and StatefulSets";
-
 /// Pods, and the kinds that carry them and that the API server itself reads.
 const BUILT_IN: &str = "pods of built-in kinds";
 
 fn excepted(fixture: &str, on: &str) -> bool {
     let (kind, _) = on.split_once('/').unwrap();
     let built_in = kind == "Pod" || CARRIERS.iter().any(|c| c.kind == kind && !c.group.contains('.'));
-    NOT_THROUGH.iter().any(|(name, which, _)| {
-        *name == fixture && (*which == on || *which == BUILT_IN && built_in || counted(which, kind))
-    }) || everywhere(fixture)
-}
-
-fn counted(which: &str, kind: &str) -> bool {
-    which == COUNTED && matches!(kind, "Deployment" | "StatefulSet")
+    NOT_THROUGH
+        .iter()
+        .any(|(name, which, _)| *name == fixture && (*which == on || *which == BUILT_IN && built_in))
+        || everywhere(fixture)
 }
 
 fn everywhere(fixture: &str) -> bool {

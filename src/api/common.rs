@@ -430,6 +430,9 @@ pub struct AssetStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 30))]
     pub warned_days: Option<u8>,
+    /// The last change outside office hours, until `spec.lastReviewedAt` names a later time or day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unusual_change: Option<super::outcome::UnusualChange>,
     /// Workloads that use the asset, as `namespace/name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::paths")]

@@ -179,6 +179,12 @@ choices! {
         json_path = ".status.conditions[?(@.type=='Ready')].reason",
         description = "Why, or why not"
     ),
+    printcolumn(
+        name = "Unusual",
+        type_ = "string",
+        json_path = ".status.unusualChange.at",
+        description = "When it was changed outside office hours, until a later review"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(

@@ -161,3 +161,18 @@ pub struct HistoryEntry {
     #[schemars(schema_with = "schema::sha256")]
     pub previous: String,
 }
+
+/// A change of an asset outside the office hours of its namespace.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnusualChange {
+    /// When it was.
+    #[schemars(schema_with = "schema::date")]
+    pub at: String,
+    /// User who made it.
+    #[schemars(schema_with = "schema::person")]
+    pub by: String,
+    /// The office hours, as the profile states them.
+    #[schemars(schema_with = "schema::line")]
+    pub hours: String,
+}

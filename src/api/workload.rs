@@ -150,6 +150,7 @@ const STATES_IN_ORDER: (&str, &str) = (
     // On the spec, which every version of the object has: removing and adding the selector again is a change too.
     validation = ("self.selector == oldSelf.selector", "selector is immutable, declare another AIWorkload instead"),
     validation = ("self.type != 'supporting' || !has(self.models) || self.models.size() == 0", "a supporting workload has no models, choose another type"),
+    validation = ("!has(self.noPromptReason) || !has(self.prompts) || self.prompts.size() == 0", "noPromptReason is for workloads without prompts"),
     validation = (STATES_IN_ORDER.0, STATES_IN_ORDER.1)
 )]
 pub struct AIWorkloadSpec {
@@ -196,6 +197,10 @@ pub struct AIWorkloadSpec {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub prompts: Vec<PromptUse>,
+    /// Why a language model runs without a prompt of the organisation, such as one that only translates what users send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::text")]
+    pub no_prompt_reason: Option<String>,
     /// The secrets that the pods may read, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::names")]

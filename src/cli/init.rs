@@ -5,17 +5,20 @@ use std::process::ExitCode;
 
 use clap::Args;
 use kube::Api;
+use kube::api::ListParams;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 
 use super::out;
+use crate::api::AIWorkload;
 use crate::gather::files::documents::Documents;
 use crate::gather::objects::{self, PodObject};
-use crate::policy::facts::Labels;
+use crate::policy::facts::{Facts, Labels};
+use crate::policy::selector;
 use crate::render::init::{Running, first_declaration};
 
 /// Writes a first AIWorkload and its AIModels from an object that carries pods. What the pods do not tell is marked with
-/// `# fill in`; nothing is applied.
+/// `# fill in`; nothing is applied. Where a declaration selects these pods already, it says so and writes none.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The object in the cluster of the current context, as KIND/NAME: deployment, statefulset, daemonset, job, cronjob or pod
@@ -37,6 +40,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 struct Found {
     object: Value,
     namespace_labels: Option<Labels>,
+    /// The declarations of its namespace, as far as they can be read.
+    declarations: Vec<AIWorkload>,
 }
 
 fn init(arguments: &Arguments) -> Result<String, String> {
@@ -47,6 +52,9 @@ fn init(arguments: &Arguments) -> Result<String, String> {
     };
     let object = &found.object;
     let pod = pod(object)?.ok_or("it carries no pod that could be declared\n")?;
+    if let Some(said) = declared(&found.declarations, &pod.labels) {
+        return Err(said);
+    }
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
     let selector: Labels = object
         .pointer("/spec/selector/matchLabels")
@@ -62,6 +70,20 @@ fn init(arguments: &Arguments) -> Result<String, String> {
         annotations: &pod.annotations,
         spec: &pod.spec,
     }))
+}
+
+/// That a declaration selects these pods already: a second one would have them refused.
+fn declared(declarations: &[AIWorkload], labels: &Labels) -> Option<String> {
+    let selects = |workload: &&AIWorkload| selector::contains(&workload.spec.selector.match_labels, labels);
+    let workload = declarations.iter().find(selects)?;
+    let name = Facts::name_of(workload);
+    let asked = &workload.spec.selector.match_labels;
+    let labels: Vec<String> = asked.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    Some(format!(
+        "{name} selects these pods already, by {}: pods that two declarations select are refused, so complete that one, or \
+         delete it first\n",
+        labels.join(",")
+    ))
 }
 
 /// The first pod that `object` is or carries.
@@ -95,7 +117,14 @@ fn of_file(path: &PathBuf, namespace: &str) -> Result<Found, String> {
         .iter()
         .find(|object| object["kind"] == "Namespace" && object["metadata"]["name"] == name.as_str())
         .and_then(|object| serde_json::from_value(object["metadata"]["labels"].clone()).ok());
-    Ok(Found { object, namespace_labels: labels })
+    let of_kind = |object: &&Value| object["kind"] == "AIWorkload";
+    let declarations = objects.iter().filter(of_kind).filter_map(|value| {
+        let mut workload: AIWorkload = serde_json::from_value(value.clone()).ok()?;
+        let home = workload.metadata.namespace.get_or_insert_with(|| namespace.to_owned());
+        (*home == name).then_some(workload)
+    });
+    let declarations = declarations.collect();
+    Ok(Found { object, namespace_labels: labels, declarations })
 }
 
 fn of_cluster(object: &str, namespace: &str) -> Result<Found, String> {
@@ -137,6 +166,45 @@ fn of_cluster(object: &str, namespace: &str) -> Result<Found, String> {
         let labels = get("", "Namespace", namespace, None).await.ok();
         let labels =
             labels.and_then(|value| serde_json::from_value(value["metadata"]["labels"].clone()).ok());
-        Ok(Found { object, namespace_labels: labels })
+        // The same where there are no declarations yet, or they may not be read.
+        let declarations = Api::<AIWorkload>::namespaced(client.clone(), namespace);
+        let declarations =
+            declarations.list(&ListParams::default()).await.map_or_else(|_| Vec::new(), |list| list.items);
+        Ok(Found { object, namespace_labels: labels, declarations })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_declared_already_gets_no_second_declaration() {
+        let declaration = |namespace: Option<&str>| {
+            json!({"apiVersion": "portcullis.dev/v1alpha1", "kind": "AIWorkload",
+                   "metadata": {"name": "chat", "namespace": namespace},
+                   "spec": {"type": "inference", "selector": {"matchLabels": {"app": "chat"}},
+                            "owners": {"accountable": {"user": "j.doe"}}}})
+        };
+        let deployment = |app: &str| {
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "chat"},
+                   "spec": {"template": {"metadata": {"labels": {"app": app, "tier": "a"}},
+                                         "spec": {"containers": [{"name": "c", "image": "registry.example/c"}]}}}})
+        };
+        let said = |objects: &[Value]| {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("all.json");
+            std::fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string())
+                .unwrap();
+            init(&Arguments { object: None, file: Some(file), namespace: "team-a".to_owned() })
+        };
+        let twice = "AIWorkload team-a/chat selects these pods already, by app=chat: pods that two declarations select are \
+                     refused, so complete that one, or delete it first\n";
+        assert_eq!(said(&[deployment("chat"), declaration(None)]).unwrap_err(), twice);
+        assert!(said(&[deployment("other"), declaration(None)]).unwrap().contains("kind: AIWorkload"));
+        assert!(
+            said(&[deployment("chat"), declaration(Some("team-b"))]).unwrap().contains("kind: AIWorkload")
+        );
+    }
 }

@@ -21,6 +21,9 @@ pub(super) struct Arguments {
     /// File with AICompliance and AIWorkload objects instead of a cluster, or - (may be repeated)
     #[arg(short, long = "file", value_name = "PATH", num_args = 1..)]
     file: Vec<PathBuf>,
+    /// Only what lives in this namespace (may be repeated)
+    #[arg(short, long = "namespace", value_name = "NAMESPACE")]
+    namespaces: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -50,7 +53,11 @@ fn report(arguments: &Arguments) -> Result<Report, String> {
             "there is no AICompliance: is Portcullis installed, and its controller running?\n".to_owned()
         );
     }
-    Ok(Report::of(&rows, &workloads, jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()))
+    let taken_at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    if arguments.namespaces.is_empty() {
+        return Ok(Report::of(&rows, &workloads, taken_at));
+    }
+    Report::of_namespaces(&arguments.namespaces, &rows, &workloads, taken_at).map_err(|error| error + "\n")
 }
 
 type Objects = (Vec<AICompliance>, Vec<AIWorkload>);

@@ -2,12 +2,14 @@
 //! writes what people read. Only the leader runs it; its knowledge outlives nothing but its term.
 
 mod cluster;
+mod life;
 mod pulse;
 mod restore;
+mod stored;
 mod texts;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -15,18 +17,19 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
 use kube::runtime::events::Recorder;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::life::{lineage, residue};
 use self::pulse::Pulse;
+use self::stored::{Kept, Stored, Written};
 use super::audit::{
     AuditedNamespace, AuditedWorkload, Signatures, audit_namespace, images_by_workload, images_of,
 };
 use super::blocked::Book;
-use super::compliance::Summed;
 use super::compliance::rows::{self, namespace_status};
 use super::compliance::workload::{Beside, workload_status};
+use super::compliance::{Summed, owners};
 use super::conditions::{GOVERNED, Said, seconds};
 use super::dirty::Dirty;
 use super::guards::GuardFaults;
@@ -38,15 +41,11 @@ use super::statuses::Statuses;
 use super::trail::{self, Export};
 use super::wake::{FRESH as FRESH_REFUSAL, Lookout};
 use super::webhooks::Drifts;
-use crate::api::compliance::{AIComplianceStatus, Tombstone};
-use crate::api::outcome::History;
-use crate::api::workload::{AIWorkload, AIWorkloadStatus, KnownGood, LifecycleState, Lineage};
-use crate::api::{Environment, OverallVerdict};
+use crate::api::compliance::AIComplianceStatus;
+use crate::api::workload::{AIWorkload, AIWorkloadStatus};
 use crate::gather::signatures::{ImageQuestion, SignatureSource};
 use crate::gather::world::{Touched, World};
-use crate::policy::facts::{Namespace, Service, Via};
 use crate::policy::trail as chains;
-use crate::policy::{preview, selector};
 use crate::telemetry::metrics::Metrics;
 
 /// How long the audit rests when nothing changes: then expiries are looked at.
@@ -90,79 +89,6 @@ pub struct Auditor {
     pub observations: Arc<Observations>,
     /// What was seen of what workloads would go back to.
     pub retrieved: Arc<Retrieved>,
-}
-
-/// What is kept of one governed namespace between two looks.
-#[derive(Default)]
-struct Kept {
-    summed: Summed,
-    row: AIComplianceStatus,
-    /// The ConfigMaps that were looked into.
-    texts: texts::Read,
-    /// What would be left of its assets if it ended now.
-    open: Vec<Tombstone>,
-    /// Workloads whose new pods would be refused as far as the running ones tell.
-    blocked: BTreeMap<String, AuditedWorkload>,
-}
-
-/// What is remembered of the status of one workload as it is stored, and whose it is: an object that was made anew has
-/// none yet. The whole would be the largest thing in the memory of the controller.
-#[derive(Default, PartialEq)]
-struct Stored {
-    uid: Option<String>,
-    digest: [u8; 32],
-    /// Without their words: only since when each holds.
-    conditions: Vec<Condition>,
-    verdict: Option<OverallVerdict>,
-    history: Option<History>,
-    known_good: Option<KnownGood>,
-    lineage: Option<Lineage>,
-}
-
-impl Stored {
-    fn of(uid: Option<String>, status: AIWorkloadStatus) -> Self {
-        let digest = digest(&status);
-        let wordless = |condition: Condition| Condition { message: String::new(), ..condition };
-        let conditions = status.conditions.into_iter().map(wordless).collect();
-        let AIWorkloadStatus { verdict, history, known_good, lineage, .. } = status;
-        Self { uid, digest, conditions, verdict, history, known_good, lineage }
-    }
-
-    fn is(&self, uid: Option<&String>, status: &AIWorkloadStatus) -> bool {
-        self.uid.as_ref() == uid && self.digest == digest(status)
-    }
-}
-
-fn digest(status: &AIWorkloadStatus) -> [u8; 32] {
-    Sha256::digest(serde_json::to_vec(status).unwrap_or_default()).into()
-}
-
-/// What was written last, so that nothing is written twice.
-#[derive(Default)]
-struct Written {
-    namespaces: BTreeMap<String, Kept>,
-    workloads: HashMap<(String, String), Stored>,
-    cluster: AIComplianceStatus,
-    cluster_at: Option<Instant>,
-    /// What could not be generated, and why, by namespace and workload.
-    faults: HashMap<(String, String), String>,
-    /// What could not be written, and why, by namespace.
-    unwritten: BTreeMap<String, String>,
-    /// What is left of assets that went with their namespaces and does not yet stand on the row of the cluster.
-    left: Vec<Tombstone>,
-    /// Namespaces with a verdict that is held until the pods that do not come in were looked at.
-    held: BTreeSet<String>,
-}
-
-impl Written {
-    /// Forgets what is no longer there, so that it is written again.
-    fn compare(&mut self, seen: &Self) {
-        self.namespaces.retain(|name, _| seen.namespaces.contains_key(name));
-        self.workloads.retain(|key, stored| seen.workloads.get(key) == Some(stored));
-        if seen.cluster != self.cluster {
-            self.cluster_at = None;
-        }
-    }
 }
 
 /// An object of ours could not be read or written.
@@ -245,7 +171,8 @@ impl Auditor {
                 full = begun;
             }
             // An exemption that starts or ends to count changes verdicts.
-            let turned = statuses.round(&touched, Timestamp::now()).await;
+            let unusual = lock(&self.book).unusual();
+            let turned = statuses.round(&touched, &unusual, Timestamp::now()).await;
             touched.namespaces.extend(turned);
             self.round(&touched, drifted, &pulse, &mut written).await;
             if touched.all {
@@ -396,12 +323,19 @@ impl Auditor {
                         now,
                     );
                     let beside = Beside {
+                        namespace: name,
                         generation: workload.metadata.generation,
                         composition,
                         generated: written.faults.get(&key).map_or(Ok(()), |why| Err(why.clone())),
                         blocked: book.of(name, Some(workload_name), now),
                         fresh: trail::fresh(Some(&history), former).len(),
                         history: Some(history),
+                        warned_days: owners::warned(
+                            workload,
+                            &settings,
+                            stored.and_then(|stored| stored.warned_days),
+                            now,
+                        ),
                         lineage: Some(lineage),
                         known_good,
                         residue: residue(workload, namespace, &world, result.pods),
@@ -442,85 +376,6 @@ impl Auditor {
 fn governed(since: Timestamp) -> Condition {
     let message = format!("governed since {since}");
     Said::new(GOVERNED, true, "Labelled", message).condition(&[], None, since)
-}
-
-/// Since when a workload is what it is, and whether it could be tried before.
-fn lineage(
-    stored: Option<&Stored>,
-    workload: &AIWorkload,
-    namespace: &Namespace,
-    world: &World,
-    composition: &str,
-    now: Timestamp,
-) -> Lineage {
-    let previewed = || {
-        namespace.environment() == Some(Environment::Production)
-            && preview::outside(workload).next().is_some()
-            && preview::ran(workload, namespace, &world.cluster, &world.settings(namespace), now)
-    };
-    let former = stored.and_then(|stored| stored.lineage.as_ref());
-    let history = stored.and_then(|stored| stored.history.as_ref());
-    trail::lineage(former, history, composition, previewed, now)
-}
-
-/// Objects that a status tells of at most.
-const RESIDUE: usize = 16;
-
-/// What remains of a workload that retires: its pods, assets, ways in, rights, claims, identities and keys
-/// outside. Secrets are named by it, and not read.
-fn residue(workload: &AIWorkload, namespace: &Namespace, world: &World, pods: u32) -> Vec<String> {
-    let state = workload.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
-    if !matches!(state, Some(LifecycleState::Retiring | LifecycleState::Disposed)) {
-        return Vec::new();
-    }
-    let spec = &workload.spec;
-    let name = workload.metadata.name.as_deref().unwrap_or_default();
-    let mut out = Vec::new();
-    if pods > 0 {
-        out.push(format!("Pod/{pods}-running"));
-    }
-    let selects = |service: &Service| {
-        !service.selector.is_empty() && selector::contains(&service.selector, &spec.selector.match_labels)
-    };
-    let services: Vec<&String> =
-        namespace.services.iter().filter(|(_, service)| selects(service)).map(|(name, _)| name).collect();
-    let ingresses = namespace.ingresses.iter();
-    let ingresses =
-        ingresses.filter(|(_, ingress)| ingress.backends.iter().any(|backend| services.contains(&backend)));
-    out.extend(ingresses.map(|(name, _)| format!("Ingress/{name}")));
-    out.extend(services.iter().map(|name| format!("Service/{name}")));
-    let used =
-        |names: &mut dyn Iterator<Item = &String>, known: &dyn Fn(&str) -> bool, kind: &str| -> Vec<String> {
-            names.filter(|name| known(name)).map(|name| format!("{kind}/{name}")).collect()
-        };
-    out.extend(used(
-        &mut spec.models.iter().map(|m| &m.name),
-        &|n| namespace.models.contains_key(n),
-        "AIModel",
-    ));
-    out.extend(used(
-        &mut spec.prompts.iter().map(|p| &p.name),
-        &|n| namespace.prompts.contains_key(n),
-        "AIPrompt",
-    ));
-    let own =
-        spec.datasets.iter().filter(|d| d.namespace.as_ref().is_none_or(|other| *other == namespace.name));
-    out.extend(used(&mut own.map(|d| &d.name), &|n| namespace.datasets.contains_key(n), "AIDataset"));
-    // What reaches every account by a group is nobody's rest.
-    let grants =
-        world.rbac.grants(&namespace.name, name).into_iter().filter(|grant| grant.via == Via::Account);
-    out.extend(grants.map(|grant| match grant.binding.namespace {
-        Some(_) => format!("RoleBinding/{}", grant.binding.name),
-        None => format!("ClusterRoleBinding/{}", grant.binding.name),
-    }));
-    out.extend(spec.secrets.iter().map(|secret| format!("Secret/{secret}")));
-    let cloud = spec.identity.iter().flat_map(|identity| &identity.cloud_identities);
-    out.extend(cloud.map(|identity| format!("CloudIdentity/{}", identity.principal)));
-    out.extend(spec.external_apis.iter().map(|api| format!("ExternalApi/{}", api.name)));
-    out.sort_unstable();
-    out.dedup();
-    out.truncate(RESIDUE);
-    out
 }
 
 impl AuditedNamespace {

@@ -6,6 +6,7 @@ use jiff::{Timestamp, ToSpan};
 
 use super::trail::{NOTES, Noted};
 use crate::api::compliance::Tombstone;
+use crate::api::outcome::UnusualChange;
 use crate::api::outcome::{Attempt as Group, Blocked, HourlyCount};
 use crate::render::words::cut;
 use crate::webhook::attempts::{Attempt, Attempts};
@@ -22,7 +23,14 @@ pub struct Book {
     seen: HashMap<String, u64>,
     of: BTreeMap<Whose, Blocked>,
     noted: BTreeMap<Whose, VecDeque<Noted>>,
+    unusual: Unusual,
 }
+
+/// The last change of assets outside office hours, by namespace and `Kind/name`.
+pub type Unusual = BTreeMap<(String, String), UnusualChange>;
+
+/// Assets whose last unusual change is remembered beside their statuses.
+const UNUSUAL: usize = 1024;
 
 /// What was noted of one and waits to stand in its history.
 const NOTED: usize = 64;
@@ -45,6 +53,7 @@ impl Book {
         let mut namespaces = Vec::new();
         for attempt in fresh {
             let whose = (attempt.namespace.clone(), attempt.workload.clone());
+            self.mark(attempt);
             if let Some(kind) = attempt.noted {
                 let noted = self.noted.entry(whose).or_default();
                 if noted.len() < NOTED {
@@ -66,6 +75,27 @@ impl Book {
         namespaces.sort_unstable();
         namespaces.dedup();
         namespaces
+    }
+
+    /// Remembers when an asset was changed outside office hours, the newest of several. Of too many the oldest is forgotten:
+    /// it stands in the asset's status by then.
+    fn mark(&mut self, attempt: &Attempt) {
+        let Some(change) = &attempt.unusual else { return };
+        let key = (attempt.namespace.clone(), attempt.object.clone());
+        let known = self.unusual.entry(key).or_default();
+        if known.at < change.at {
+            known.clone_from(change);
+        }
+        if self.unusual.len() > UNUSUAL {
+            let oldest = self.unusual.iter().min_by(|a, b| a.1.at.cmp(&b.1.at)).map(|(key, _)| key.clone());
+            oldest.map(|key| self.unusual.remove(&key));
+        }
+    }
+
+    /// The last changes of assets outside office hours that were told of.
+    #[must_use]
+    pub fn unusual(&self) -> Unusual {
+        self.unusual.clone()
     }
 
     /// What was refused of one, as of `now`; `None` when nothing ever was.
@@ -146,6 +176,7 @@ impl Book {
     pub fn forget(&mut self, namespace: &str) {
         self.of.retain(|(ns, _), _| ns != namespace);
         self.noted.retain(|(ns, _), _| ns != namespace);
+        self.unusual.retain(|(ns, _), _| ns != namespace);
     }
 }
 
@@ -212,6 +243,7 @@ mod tests {
             noted: None,
             digest: None,
             tombstone: None,
+            unusual: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! From audited states to the rows that people read: status of an AIWorkload, of a namespace, of the cluster. Pure.
 
+pub mod owners;
 pub mod rows;
 pub mod workload;
 

@@ -20,6 +20,8 @@ pub const SIGNATURE_VERIFIED: &str = "SignatureVerified";
 pub const BYTES_VERIFIED: &str = "BytesVerified";
 /// The document of a proof is the one of its digest.
 pub const DOCUMENT_COMPARED: &str = "DocumentCompared";
+/// The asset was changed outside office hours, and nobody has reviewed it since.
+pub const UNUSUAL_CHANGE: &str = "UnusualChange";
 /// An exemption counts.
 pub const ACTIVE: &str = "Active";
 /// An authority is past the day of its rotation, or ends within 30 days.

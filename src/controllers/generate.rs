@@ -3,10 +3,12 @@
 //! `build` is pure and cannot fail; `apply` writes only what differs, and never touches an object that is not ours.
 
 mod limits;
+mod network;
+mod present;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Patch, PatchParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
@@ -14,8 +16,9 @@ use serde_json::{Value, json};
 
 use crate::api::common::{DEFAULT_DENY, LABEL_MANAGED_BY, LABEL_WORKLOAD, MANAGER};
 use crate::api::workload::{AIWorkload, LifecycleState, Manage, MetricsScheme, WorkloadType};
-use crate::gather::world::World;
 use crate::policy::facts::{Cluster, Namespace};
+
+pub use present::present;
 
 /// One object that should exist.
 #[derive(Clone, Debug, PartialEq)]
@@ -220,7 +223,7 @@ pub fn build(workload: &AIWorkload, home: &Namespace, kinds: Kinds) -> Vec<Desir
             }),
         );
     }
-    add(Resource::NetworkPolicy, json!({"spec": network(workload)}));
+    add(Resource::NetworkPolicy, json!({"spec": network::policy(workload)}));
     if kinds.traffic_policies
         && let Some(limits) = limits::build(workload, home)
     {
@@ -294,71 +297,6 @@ fn alerts(namespace: &str, name: &str, required: &[String]) -> Value {
     json!({"name": format!("portcullis.{namespace}.{name}"), "rules": rules})
 }
 
-/// The declared allowances; everything else stays closed by the namespace's default. Who is in quarantine, or gone, has none.
-fn network(workload: &AIWorkload) -> Value {
-    let spec = &workload.spec;
-    let state = spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
-    if matches!(state, Some(LifecycleState::Quarantined | LifecycleState::Disposed)) {
-        return json!({
-            "podSelector": {"matchLabels": spec.selector.match_labels},
-            "policyTypes": ["Egress", "Ingress"],
-        });
-    }
-    let port = |port: u16| json!({"port": port, "protocol": "TCP"});
-    let peer = |namespace: Option<&str>, labels: &std::collections::BTreeMap<String, String>| {
-        let mut peer = json!({"podSelector": {"matchLabels": labels}});
-        if let Some(namespace) = namespace {
-            peer["namespaceSelector"] = json!({"matchLabels": {"kubernetes.io/metadata.name": namespace}});
-        }
-        peer
-    };
-    let mut egress = Vec::new();
-    if !spec.services.is_empty() || !spec.external_apis.is_empty() {
-        // Names have to be resolved before anything can be called.
-        egress.push(json!({
-            "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
-            "to": [{
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
-                "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-            }],
-        }));
-    }
-    for service in &spec.services {
-        egress.push(json!({
-            "ports": service.ports.iter().map(|p| port(*p)).collect::<Vec<_>>(),
-            "to": [peer(service.namespace.as_deref(), &service.pod_labels)],
-        }));
-    }
-    for api in spec.external_apis.iter().filter(|api| !api.cidrs.is_empty()) {
-        let to: Vec<Value> = api.cidrs.iter().map(|cidr| json!({"ipBlock": {"cidr": cidr}})).collect();
-        egress.push(json!({"ports": [port(api.port)], "to": to}));
-    }
-    let mut ingress = Vec::new();
-    for exposure in spec.exposure.iter().filter(|exposure| !exposure.from.is_empty()) {
-        let from: Vec<Value> =
-            exposure.from.iter().map(|p| peer(p.namespace.as_deref(), &p.pod_labels)).collect();
-        ingress.push(json!({"from": from, "ports": [port(exposure.port)]}));
-    }
-    if let Some(metrics) = spec.monitoring.as_ref().and_then(|m| m.metrics.as_ref()) {
-        // Whoever scrapes lives in another namespace, which the declaration does not name: the port alone is open.
-        ingress.push(json!({
-            "from": [{"namespaceSelector": {}}],
-            "ports": [{"port": metrics.port, "protocol": "TCP"}],
-        }));
-    }
-    let mut out = json!({
-        "podSelector": {"matchLabels": spec.selector.match_labels},
-        "policyTypes": ["Egress", "Ingress"],
-    });
-    if !egress.is_empty() {
-        out["egress"] = Value::Array(egress);
-    }
-    if !ingress.is_empty() {
-        out["ingress"] = Value::Array(ingress);
-    }
-    out
-}
-
 fn object(
     resource: Resource,
     namespace: &str,
@@ -393,75 +331,6 @@ fn object(
         }
     }
     out
-}
-
-/// Whether the world already shows `desired`, as far as the world knows that kind.
-#[must_use]
-pub fn present(world: &World, desired: &Desired) -> bool {
-    let namespace = world.namespace(&desired.namespace);
-    let name = desired.name.as_str();
-    match desired.resource {
-        Resource::ServiceAccount => namespace.service_accounts.get(name).is_some_and(|account| {
-            let wanted = &desired.object["metadata"]["annotations"];
-            account.generated_for.as_deref() == Some(name)
-                && account.automount == Some(false)
-                && wanted.as_object().map_or(0, serde_json::Map::len) == account.cloud.len()
-                && account.cloud.iter().all(|(key, value)| wanted[*key] == value.as_str())
-        }),
-        Resource::NetworkPolicy => namespace.network_policies.get(name).is_some_and(|policy| {
-            policy.generated
-                && serde_json::from_value(desired.object["spec"].clone()).is_ok_and(
-                    |spec: k8s_openapi::api::networking::v1::NetworkPolicySpec| {
-                        same_policy(&spec, &policy.spec)
-                    },
-                )
-        }),
-        Resource::Role => world.rbac.role(Some(&desired.namespace), name).is_some_and(|rules| {
-            serde_json::from_value::<Vec<k8s_openapi::api::rbac::v1::PolicyRule>>(
-                desired.object["rules"].clone(),
-            )
-            .is_ok_and(|wanted| wanted == rules)
-        }),
-        Resource::RoleBinding => world.rbac.grants(&desired.namespace, name).iter().any(|g| {
-            g.binding.namespace == Some(&desired.namespace)
-                && g.binding.name == name
-                && g.role == format!("Role/{name}")
-        }),
-        Resource::PodMonitor => namespace.pod_monitors.get(name).is_some_and(|known| {
-            let wanted = &desired.object["spec"];
-            serde_json::from_value(wanted["selector"].clone())
-                .is_ok_and(|selector: LabelSelector| selector == known.selector)
-                && known.namespaces.is_none()
-                && wanted["podMetricsEndpoints"][0]["port"].as_str().is_some_and(|port| known.ports == [port])
-        }),
-        Resource::TrafficPolicy => namespace.traffic_policies.get(name).is_some_and(|known| {
-            serde_json::from_value(desired.object.clone())
-                .is_ok_and(|wanted: DynamicObject| crate::gather::world::traffic_policy(&wanted) == *known)
-        }),
-        Resource::AlertRule => {
-            let rules = desired.object.pointer("/spec/groups/0/rules").and_then(Value::as_array);
-            let wanted: BTreeSet<&str> =
-                rules.into_iter().flatten().filter_map(|rule| rule["alert"].as_str()).collect();
-            let known = namespace.alert_rules.get(name);
-            known.is_some_and(|known| known.iter().map(String::as_str).eq(wanted))
-        }
-    }
-}
-
-/// Equal up to what the API server drops: an empty list and an absent one say the same here.
-fn same_policy(
-    a: &k8s_openapi::api::networking::v1::NetworkPolicySpec,
-    b: &k8s_openapi::api::networking::v1::NetworkPolicySpec,
-) -> bool {
-    let types = |types: &Option<Vec<String>>| {
-        let mut types = types.clone().unwrap_or_default();
-        types.sort_unstable();
-        types
-    };
-    a.pod_selector == b.pod_selector
-        && types(&a.policy_types) == types(&b.policy_types)
-        && a.egress.as_deref().unwrap_or_default() == b.egress.as_deref().unwrap_or_default()
-        && a.ingress.as_deref().unwrap_or_default() == b.ingress.as_deref().unwrap_or_default()
 }
 
 /// Applies one object.

@@ -1,12 +1,14 @@
 //! The statuses of everything that people write for us beside workloads: exemptions, trust policies, profiles, assets
 //! and records. Each is computed as a value from the world and written only where it differs.
 
+pub mod abroad;
 pub mod asset;
 pub mod exemption;
 pub mod expiry;
 pub mod profile;
 pub mod record;
 pub mod trust;
+pub mod unusual;
 
 mod ledger;
 
@@ -21,6 +23,7 @@ use kube::{Client, Resource};
 use tokio::time::Instant;
 
 use self::ledger::Ledger;
+use super::blocked::Unusual;
 use crate::api;
 use crate::gather::world::{Touched, World};
 use crate::policy::facts::{EvidenceFacts, ExemptionFacts, Namespace, Subject};
@@ -34,14 +37,14 @@ const READ_AGAIN: Duration = Duration::from_mins(5);
 struct Due<K: kube::core::object::HasStatus> {
     metadata: ObjectMeta,
     status: K::Status,
-    event: Option<Event>,
+    events: Vec<Event>,
     /// A second object that the Event is about.
     about: Option<k8s_openapi::api::core::v1::ObjectReference>,
 }
 
 impl<K: kube::core::object::HasStatus> Due<K> {
     fn new(metadata: &ObjectMeta, status: K::Status) -> Self {
-        Self { metadata: metadata.clone(), status, event: None, about: None }
+        Self { metadata: metadata.clone(), status, events: Vec::new(), about: None }
     }
 }
 
@@ -120,7 +123,7 @@ impl Statuses {
     /// themselves. Returns the namespaces in which an exemption has begun or ceased to count.
     ///
     /// Guarantees: nothing is written before what was written earlier is known, so that no warning is given twice.
-    pub async fn round(&mut self, touched: &Touched, now: Timestamp) -> BTreeSet<String> {
+    pub async fn round(&mut self, touched: &Touched, unusual: &Unusual, now: Timestamp) -> BTreeSet<String> {
         let mut all = touched.all;
         if self.read_at.is_none_or(|at| at.elapsed() > READ_AGAIN) {
             if let Err(error) = self.read().await {
@@ -131,7 +134,7 @@ impl Statuses {
             self.read_at = Some(Instant::now());
             all = true;
         }
-        let dues = self.dues(touched, all, now);
+        let dues = self.dues(touched, all, unusual, now);
         let turned = self.turned(&dues.exemptions);
         let writer =
             ledger::Writer { client: &self.client, recorder: &self.recorder, metrics: &self.metrics };
@@ -177,13 +180,26 @@ impl Statuses {
             .collect()
     }
 
-    fn dues(&self, touched: &Touched, all: bool, now: Timestamp) -> Dues {
+    fn dues(&self, touched: &Touched, all: bool, unusual: &Unusual, now: Timestamp) -> Dues {
         let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
         let mut dues = Dues::default();
+        let foreign = abroad::abroad(&world.cluster);
         for (name, namespace) in &world.cluster.namespaces {
-            let every = all || touched.namespaces.contains(name);
+            // Who uses a dataset from elsewhere stands in its status.
+            let every = all
+                || touched.namespaces.contains(name)
+                || foreign
+                    .get(name.as_str())
+                    .is_some_and(|of| of.homes.iter().any(|home| touched.namespaces.contains(*home)));
             if every || !namespace.exemptions.is_empty() {
-                self.of_namespace(&world, namespace, every, now, &mut dues);
+                self.of_namespace(
+                    &world,
+                    namespace,
+                    every,
+                    (unusual, foreign.get(name.as_str())),
+                    now,
+                    &mut dues,
+                );
             }
         }
         if all {
@@ -197,6 +213,7 @@ impl Statuses {
         world: &World,
         namespace: &Namespace,
         every: bool,
+        (unusual, abroad): (&Unusual, Option<&abroad::Abroad<'_>>),
         now: Timestamp,
         dues: &mut Dues,
     ) {
@@ -211,7 +228,7 @@ impl Statuses {
             let former = self.exemptions.former(&exemption.metadata);
             let status = exemption::status(exemption, namespace, &world.cluster, &decision, &former, now);
             let mut due = Due::new(&exemption.metadata, status);
-            due.event = exemption::event(exemption, &due.status, &former, now);
+            due.events.extend(exemption::event(exemption, &due.status, &former, now));
             let subject = &exemption.spec.subject;
             let workload = namespace.workloads.get(&subject.name).filter(|_| subject.kind == "AIWorkload");
             due.about = workload.map(|workload| workload.object_ref(&()));
@@ -220,28 +237,45 @@ impl Statuses {
         if !every {
             return;
         }
+        let told = |kind: &str, metadata: &ObjectMeta| {
+            let name = metadata.name.as_deref().unwrap_or_default();
+            let told = unusual.get(&(namespace.name.clone(), format!("{kind}/{name}")));
+            (format!("{kind} {name}"), told)
+        };
         for model in namespace.models.values() {
             let decision = judge(Subject::Model(model));
             let former = self.models.former(&model.metadata);
-            let status = asset::model(model, namespace, &decision, &former, now);
+            let mut status = asset::model(model, namespace, &decision, &former, now);
+            let (what, told) = told("AIModel", &model.metadata);
+            unusual::mark(&mut status, told, &former, model.spec.last_reviewed_at.as_deref(), now);
             let mut due = Due::new(&model.metadata, status);
-            due.event = asset::model_event(model, &due.status, &former, now);
+            due.events.extend(asset::model_event(model, &due.status, &former, now));
+            due.events.extend(unusual::event(&what, &due.status, &former));
             dues.models.push(due);
         }
         for dataset in namespace.datasets.values() {
             let decision = judge(Subject::Dataset(dataset));
             let former = self.datasets.former(&dataset.metadata);
-            let status = asset::dataset(dataset, namespace, &decision, &former, now);
+            let mut status = asset::dataset(dataset, namespace, &decision, &former, now);
+            if let Some(abroad) = abroad {
+                abroad.add(dataset, &mut status);
+            }
+            let (what, told) = told("AIDataset", &dataset.metadata);
+            unusual::mark(&mut status, told, &former, dataset.spec.last_reviewed_at.as_deref(), now);
             let mut due = Due::new(&dataset.metadata, status);
-            due.event = asset::dataset_event(dataset, &due.status, &former, now);
+            due.events.extend(asset::dataset_event(dataset, &due.status, &former, now));
+            due.events.extend(unusual::event(&what, &due.status, &former));
             dues.datasets.push(due);
         }
         for prompt in namespace.prompts.values() {
             let decision = judge(Subject::Prompt(prompt));
             let former = self.prompts.former(&prompt.metadata);
-            let status = asset::prompt(prompt, namespace, &decision, &former, now);
+            let mut status = asset::prompt(prompt, namespace, &decision, &former, now);
+            let (what, told) = told("AIPrompt", &prompt.metadata);
+            unusual::mark(&mut status, told, &former, prompt.spec.last_reviewed_at.as_deref(), now);
             let mut due = Due::new(&prompt.metadata, status);
-            due.event = asset::prompt_event(prompt, &due.status, &former, now);
+            due.events.extend(asset::prompt_event(prompt, &due.status, &former, now));
+            due.events.extend(unusual::event(&what, &due.status, &former));
             dues.prompts.push(due);
         }
         for evidence in namespace.evidence.values() {
@@ -249,7 +283,7 @@ impl Statuses {
             let former = self.evidence.former(&evidence.metadata);
             let status = record::evidence(evidence, &settings, &decision, &former, now);
             let mut due = Due::new(&evidence.metadata, status);
-            due.event = record::event(evidence, &settings, &due.status, &former, now);
+            due.events.extend(record::event(evidence, &settings, &due.status, &former, now));
             dues.evidence.push(due);
         }
     }

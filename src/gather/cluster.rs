@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::Stream;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
     ConfigMap, LimitRange, Namespace, PersistentVolume, PersistentVolumeClaim, ResourceQuota, Service,
     ServiceAccount,
@@ -92,6 +93,7 @@ impl Feed {
         self.whole::<api::AIProfile>(client, Kind::Profile, |o| Object::Profile(Box::new(o)));
         self.whole::<ServiceAccount>(client, Kind::ServiceAccount, |o| Object::ServiceAccount(Box::new(o)));
         self.whole::<NetworkPolicy>(client, Kind::NetworkPolicy, |o| Object::NetworkPolicy(Box::new(o)));
+        self.whole::<HorizontalPodAutoscaler>(client, Kind::Autoscaler, |o| Object::Autoscaler(Box::new(o)));
         self.whole::<Service>(client, Kind::Service, |o| Object::Service(Box::new(o)));
         self.whole::<Ingress>(client, Kind::Ingress, |o| Object::Ingress(Box::new(o)));
         self.whole::<Role>(client, Kind::Role, |o| Object::Role(Box::new(o)));
@@ -344,6 +346,7 @@ impl Kind {
             Self::DeviceTemplate => "resourceclaimtemplates",
             Self::ResourceQuota => "resourcequotas",
             Self::LimitRange => "limitranges",
+            Self::Autoscaler => "horizontalpodautoscalers",
             Self::Role => "roles",
             Self::ClusterRole => "clusterroles",
             Self::RoleBinding => "rolebindings",

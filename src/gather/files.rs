@@ -213,6 +213,7 @@ impl Manifests {
             }
             ("", "ResourceQuota") => return keep(world, Object::ResourceQuota, value, kind),
             ("", "LimitRange") => return keep(world, Object::LimitRange, value, kind),
+            ("autoscaling", _) => return keep(world, Object::Autoscaler, value, kind),
             ("monitoring.coreos.com", "PodMonitor") => {
                 world.cluster.has_pod_monitors = true;
                 return keep(world, Object::PodMonitor, value, kind);

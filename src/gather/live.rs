@@ -65,6 +65,7 @@ const KINDS: &[(&str, &str, &str, bool)] = &[
     ("", "v1", "ResourceQuota", false),
     ("", "v1", "LimitRange", false),
     ("", "v1", "PersistentVolume", false),
+    ("autoscaling", "v2", "HorizontalPodAutoscaler", false),
     ("", "v1", "PersistentVolumeClaim", false),
     ("networking.k8s.io", "v1", "NetworkPolicy", false),
     ("rbac.authorization.k8s.io", "v1", "Role", false),

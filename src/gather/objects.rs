@@ -227,7 +227,7 @@ pub fn templates(carrier: &Carrier, object: &Value) -> Result<Vec<PodObject>, St
             let prefix = format!("{prefix}.");
             let mut pod =
                 template_from(prefix.clone(), value).map_err(|error| format!("{prefix}: {error}"))?;
-            pod.around = around(object, &prefix);
+            pod.around = around(carrier, object, &prefix);
             out.push(pod);
         }
     }
@@ -286,7 +286,7 @@ pub fn labels_of(object: &Value) -> Labels {
 
 /// What `object` says around the pod at `prefix`. A time limit may stand beside the template, as in the Jobs of a `JobSet`,
 /// or at the top.
-fn around(object: &Value, prefix: &str) -> Around {
+fn around(carrier: &Carrier, object: &Value, prefix: &str) -> Around {
     let top = |path: &str| object.pointer(path).and_then(Value::as_i64);
     let beside = prefix.strip_suffix("template.").and_then(|beside| {
         let steps = beside.replace(['[', '.'], "/").replace(']', "");
@@ -294,11 +294,21 @@ fn around(object: &Value, prefix: &str) -> Around {
     });
     Around {
         revisions: top("/spec/revisionHistoryLimit"),
-        replicas: top("/spec/replicas"),
+        replicas: top("/spec/replicas").or_else(|| counts_from_one(carrier).then_some(1)),
         deadline: beside
             .or_else(|| top("/spec/activeDeadlineSeconds"))
             .or_else(|| top("/spec/runPolicy/activeDeadlineSeconds")),
     }
+}
+
+/// Whether the API server fills in one pod where an object of this kind does not say how many there are to be.
+fn counts_from_one(carrier: &Carrier) -> bool {
+    matches!(
+        (carrier.group, carrier.kind),
+        ("apps", "Deployment" | "StatefulSet" | "ReplicaSet")
+            | ("", "ReplicationController")
+            | ("leaderworkerset.x-k8s.io", "LeaderWorkerSet")
+    )
 }
 
 fn walk<'v>(at: &'v Value, path: &str, prefix: String, out: &mut Vec<(String, &'v Value)>) {
@@ -395,6 +405,9 @@ mod tests {
         let apps = json!({"spec": {"replicas": 3, "revisionHistoryLimit": 1, "template": template}});
         let known = Around { revisions: Some(1), replicas: Some(3), deadline: None };
         assert_eq!(around("apps", "Deployment", &apps), known);
+        let silent = json!({"spec": {"template": template}});
+        assert_eq!(around("apps", "StatefulSet", &silent).replicas, Some(1), "as the API server fills in");
+        assert_eq!(around("apps", "DaemonSet", &silent).replicas, None);
         let job = json!({"spec": {"activeDeadlineSeconds": 60, "template": template}});
         assert_eq!(around("batch", "Job", &job).deadline, Some(60));
         let cron =

@@ -148,6 +148,7 @@ impl World {
             },
             Object::ResourceQuota(quota) => self.put_name(&quota.metadata, |ns| &mut ns.resource_quotas),
             Object::LimitRange(range) => self.put_name(&range.metadata, |ns| &mut ns.limit_ranges),
+            Object::Autoscaler(scaler) => self.put_autoscaler(*scaler),
             rights => self.apply_rights(rights),
         }
     }
@@ -221,6 +222,7 @@ impl World {
             Kind::UdpRoute => self.take_route(namespace, &format!("UDPRoute/{name}")),
             Kind::Gateway => self.take(namespace, |ns| ns.gateways.remove(name).is_some()).widened(),
             Kind::TrafficPolicy => self.take(namespace, |ns| ns.traffic_policies.remove(name).is_some()),
+            Kind::Autoscaler => self.take(namespace, |ns| ns.autoscalers.remove(name).is_some()),
             Kind::ResourceQuota => self.take(namespace, |ns| ns.resource_quotas.remove(name)),
             Kind::LimitRange => self.take(namespace, |ns| ns.limit_ranges.remove(name)),
         }

@@ -66,8 +66,7 @@ impl<'a> Data<'a> {
         if workload.metadata.namespace.as_deref() != Some(&self.namespace.name) {
             entry["namespace"] = json!(self.namespace.name);
         }
-        let next = workload.spec.datasets.len();
-        Fix::set_at(&Place::field(Facts::name_of(workload), format!("spec.datasets[{next}]")), "", entry)
+        Fix::set_at(&Place::field(Facts::name_of(workload), "spec.datasets[+]"), "", entry)
     }
 
     /// The entry for a workload in its list of consumers.
@@ -77,8 +76,7 @@ impl<'a> Data<'a> {
             "namespace": workload.metadata.namespace.as_deref().unwrap_or_default(),
             "workload": workload.metadata.name.as_deref().unwrap_or_default(),
         });
-        let next = self.dataset.spec.consumers.len();
-        Fix::set_at(&Place::field(self.object(), format!("spec.consumers[{next}]")), "", consumer)
+        Fix::set_at(&Place::field(self.object(), "spec.consumers[+]"), "", consumer)
     }
 
     /// Whether both are one and the same.

@@ -19,9 +19,9 @@ use crate::api;
 use crate::api::evidence::StatementRead;
 
 pub use known::{
-    Claim, Closing, Cluster, ConfigMap, DeviceClaim, DeviceRequest, EnforcementFault, Gateway, Ingress,
-    Listener, Namespace, Network, NetworkPolicy, NodeVolume, Overdue, Parent, PodMonitor, Route, Service,
-    ServiceAccount, ServicePort, Settings, Text, TrafficPolicy,
+    Autoscaler, Claim, Closing, Cluster, ConfigMap, DeviceClaim, DeviceRequest, EnforcementFault, Gateway,
+    Ingress, Listener, Namespace, Network, NetworkPolicy, NodeVolume, Overdue, Parent, PodMonitor, Route,
+    Service, ServiceAccount, ServicePort, Settings, Text, TrafficPolicy,
 };
 pub use signed::{Attested, Signature, Statement, Vouched};
 

@@ -24,7 +24,8 @@ pub enum Fix {
 pub struct Edit {
     /// The object, where it is another one than the one judged, as a place names it: `AIWorkload chat-prod/chat`.
     pub object: Option<String>,
-    /// Dotted path from the object's root, e.g. `spec.template.spec.containers[0].image`.
+    /// Dotted path from the object's root, e.g. `spec.template.spec.containers[0].image`; `spec.models[+]` is one more
+    /// element of a list, however many others are added to it.
     pub path: String,
     /// The new value; `None` removes the field.
     pub value: Option<Value>,
@@ -125,7 +126,7 @@ impl Edit {
         if at.is_null() && self.value.is_some() {
             *at = match last {
                 Step::Key(_) => Value::Object(serde_json::Map::new()),
-                Step::Index(_) => Value::Array(Vec::new()),
+                Step::Index(_) | Step::More => Value::Array(Vec::new()),
             };
         }
         match (last, &self.value) {
@@ -133,6 +134,14 @@ impl Edit {
                 at.as_object_mut().map(|map| map.insert((*key).to_owned(), value.clone())).is_some()
             }
             (Step::Key(key), None) => at.as_object_mut().map(|map| map.remove(*key)).is_some(),
+            // What is in the list already is not added again.
+            (Step::More, Some(value)) => at.as_array_mut().is_some_and(|list| {
+                if !list.contains(value) {
+                    list.push(value.clone());
+                }
+                true
+            }),
+            (Step::More, None) => false,
             (Step::Index(index), value) => at.as_array_mut().is_some_and(|list| match value {
                 Some(value) if *index < list.len() => {
                     list[*index] = value.clone();
@@ -157,6 +166,8 @@ impl Edit {
 enum Step<'a> {
     Key(&'a str),
     Index(usize),
+    /// One more element.
+    More,
 }
 
 /// Splits `a.b[0]["c.d"]` into its steps; keys with dots are written `["key"]`.
@@ -170,7 +181,10 @@ fn steps(path: &str) -> Vec<Step<'_>> {
             rest = quoted.get(end + 2..).unwrap_or("");
         } else if let Some(bracket) = rest.strip_prefix('[') {
             let end = bracket.find(']').unwrap_or(bracket.len());
-            out.push(Step::Index(bracket[..end].parse().unwrap_or(usize::MAX)));
+            out.push(match &bracket[..end] {
+                "+" => Step::More,
+                number => Step::Index(number.parse().unwrap_or(usize::MAX)),
+            });
             rest = bracket.get(end + 1..).unwrap_or("");
         } else {
             let end = rest.find(['.', '[']).unwrap_or(rest.len());
@@ -206,6 +220,8 @@ fn descend<'v>(at: &'v mut Value, step: &Step<'_>, create: bool) -> Option<&'v m
             }
             list.get_mut(*index)
         }
+        // Only what is added as a whole can be: nothing lies below an element that is not there.
+        Step::More => None,
     }
 }
 
@@ -222,8 +238,11 @@ impl std::fmt::Display for Fix {
                     if index > 0 {
                         f.write_str("; ")?;
                     }
-                    let verb = if edit.value.is_some() { "set" } else { "remove" };
-                    write!(f, "{verb} {}", edit.path)?;
+                    match (edit.path.strip_suffix("[+]"), &edit.value) {
+                        (Some(list), Some(_)) => write!(f, "add to {list}")?,
+                        (_, Some(_)) => write!(f, "set {}", edit.path)?,
+                        (_, None) => write!(f, "remove {}", edit.path)?,
+                    }
                     if let Some(object) = &edit.object {
                         write!(f, " of {object}")?;
                     }
@@ -258,6 +277,19 @@ mod tests {
         assert_eq!(object["spec"]["volumes"], json!([{"name": "v"}]));
         assert!(!Fix::set("spec.containers[7].x", 1).apply(&mut object));
         assert!(!Fix::set_at(&Place::field("AIWorkload a/b", "spec.x"), "", 1).apply(&mut object));
+    }
+
+    #[test]
+    fn what_is_added_to_one_list_by_several_stands_there_side_by_side() {
+        let add = |name: &str| Fix::set("spec.models[+]", json!({"name": name}));
+        let mut object = json!({"spec": {}});
+        for name in ["a", "b", "a"] {
+            assert!(add(name).apply(&mut object));
+        }
+        assert_eq!(object["spec"]["models"], json!([{"name": "a"}, {"name": "b"}]));
+        assert_eq!(add("a").to_string(), r#"add to spec.models: {"name":"a"}"#);
+        assert!(!Fix::remove("spec.models[+]").apply(&mut object), "there is no such element to remove");
+        assert!(!Fix::set("spec[+]", 1).apply(&mut object), "no list");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod image;
 pub mod libraries;
 pub mod maps;
 pub mod node_paths;
+pub mod owners;
 pub mod pod_security;
 pub mod preview;
 pub mod quantity;

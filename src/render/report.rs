@@ -1,6 +1,7 @@
 //! The audit for somebody without access to the cluster: a table, JSON, or one page of HTML. Pure.
 
 mod html;
+mod part;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -125,10 +126,21 @@ impl Report {
     /// cluster, or a state that nobody wrote, is said in the notes and counts as unknown, never as kept.
     #[must_use]
     pub fn of(rows: &[AICompliance], workloads: &[AIWorkload], taken_at: String) -> Self {
-        let empty = AIComplianceStatus::default();
         let status = |row: &AICompliance| row.status.clone().unwrap_or_default();
         let cluster = rows.iter().find(|row| row.metadata.name.as_deref() == Some(CLUSTER)).map(status);
-        let of_cluster = cluster.as_ref().unwrap_or(&empty);
+        Self::put_together(cluster.as_ref(), rows, workloads, taken_at)
+    }
+
+    /// The report on `rows` with what `cluster` says of provisions.
+    fn put_together(
+        cluster: Option<&AIComplianceStatus>,
+        rows: &[AICompliance],
+        workloads: &[AIWorkload],
+        taken_at: String,
+    ) -> Self {
+        let empty = AIComplianceStatus::default();
+        let status = |row: &AICompliance| row.status.clone().unwrap_or_default();
+        let of_cluster = cluster.unwrap_or(&empty);
         let provisions: Vec<Kept> = PROVISIONS.iter().map(|provision| kept(provision, of_cluster)).collect();
         let mut namespaces: Vec<Row> = rows
             .iter()
@@ -151,8 +163,8 @@ impl Report {
             taken_at,
             audited_at: of_cluster.last_audit_time.clone(),
             groups: groups(&provisions),
-            cluster: cluster.as_ref().map(|status| row(CLUSTER, status)),
-            notes: notes(cluster.as_ref(), &namespaces, &provisions),
+            cluster: cluster.map(|status| row(CLUSTER, status)),
+            notes: notes(cluster, &namespaces, &provisions),
             namespaces,
             workloads,
             provisions,

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::api::compliance::Tombstone;
 use crate::api::outcome::HistoryKind;
+use crate::api::outcome::UnusualChange;
 use crate::gather::objects::Owner;
 use crate::gather::world::World;
 use crate::policy::ALL;
@@ -98,6 +99,9 @@ pub struct Attempt {
     /// What is left of an asset that was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tombstone: Option<Tombstone>,
+    /// That an asset was changed outside office hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unusual: Option<UnusualChange>,
 }
 
 /// A request that was let in and belongs into a history: an asset was written or deleted.
@@ -115,6 +119,8 @@ pub struct Change {
     pub digest: Option<String>,
     /// What is left of it, where it was deleted.
     pub tombstone: Option<Tombstone>,
+    /// That it was changed outside office hours.
+    pub unusual: Option<UnusualChange>,
 }
 
 /// What one replica remembers.
@@ -176,6 +182,7 @@ impl RefusalSink for Sink {
                 noted: Some(HistoryKind::BreakGlass),
                 digest: None,
                 tombstone: None,
+                unusual: None,
             });
         }
         let _ = self.events.try_send(Told::Entered(access));
@@ -193,6 +200,7 @@ impl RefusalSink for Sink {
             noted: Some(HistoryKind::Asset),
             digest: change.digest,
             tombstone: change.tombstone,
+            unusual: change.unusual,
         });
     }
 
@@ -209,6 +217,7 @@ impl RefusalSink for Sink {
                 noted: None,
                 digest: None,
                 tombstone: None,
+                unusual: None,
             });
         }
         // A full queue means that Events are behind already: more of them would not help anybody.

@@ -7,9 +7,11 @@ use super::access::Access;
 use super::attempts::Change;
 use super::judge::{Judge, concluded, read, unreadable};
 use super::namespaces::SPARE;
+use super::pods::same_spec;
 use super::wire::{Answer, Request};
 use crate::api;
 use crate::api::compliance::Tombstone;
+use crate::api::outcome::UnusualChange;
 use crate::gather::objects::{Meta, PodObject};
 use crate::policy::facts::{Asset, EvidenceFacts, ExemptionFacts, Requester, Subject, Writer};
 use crate::policy::hours;
@@ -58,7 +60,9 @@ impl Judge {
         let spec =
             |raw: Option<&RawValue>| raw.and_then(|raw| read::<Asset>(raw).ok()).map(|asset| asset.spec);
         let (new, old) = (spec(request.object), spec(request.old_object));
-        if new == old {
+        let at = (self.clock)();
+        let unusual = self.unusual(request, at);
+        if new == old && unusual.is_none() {
             return;
         }
         let said = |spec: &Spec| {
@@ -73,16 +77,12 @@ impl Judge {
         let user = words::cut(request.user_info.username.clone(), 60);
         let did = match (&old, &new) {
             (None, Some(new)) => format!("created {object}: {}", said(new)),
+            (Some(old), Some(new)) if old == new => format!("changed what is declared of {object}"),
             (Some(old), Some(new)) => format!("changed {object}: {} -> {}", said(old), said(new)),
             (Some(old), None) => format!("deleted {object}: {}", said(old)),
             (None, None) => return,
         };
-        let at = (self.clock)();
-        let night = {
-            let world = self.world();
-            let settings = world.settings(world.namespace(&request.namespace));
-            if hours::outside(&settings, at).is_some() { " outside office hours" } else { "" }
-        };
+        let night = if unusual.is_some() { " outside office hours" } else { "" };
         self.sink.changed(Change {
             at,
             namespace: request.namespace.to_string(),
@@ -91,8 +91,25 @@ impl Judge {
             tombstone: new
                 .is_none()
                 .then(|| self.tombstone(request, kind, old.as_ref().and_then(|s| s.digest.clone()))),
+            unusual: unusual.filter(|_| new.is_some()),
             digest: new.or(old).and_then(|spec| spec.digest),
         });
+    }
+
+    /// The mark of an asset whose specification is written outside office hours.
+    fn unusual(&self, request: &Request<'_>, at: jiff::Timestamp) -> Option<UnusualChange> {
+        let hours = {
+            let world = self.world();
+            let settings = world.settings(world.namespace(&request.namespace));
+            hours::outside(&settings, at)?.to_owned()
+        };
+        // Labels and what stands beside the specification change no asset.
+        let changed = match (request.object, request.old_object) {
+            (Some(new), Some(old)) => !same_spec(new, old),
+            _ => true,
+        };
+        let by = words::cut(request.user_info.username.clone(), 253);
+        changed.then(|| UnusualChange { at: seconds(at), by, hours: words::cut(hours, 128) })
     }
 
     /// What is left of an asset: when it went, and the record of what became of it.

@@ -317,7 +317,7 @@ fn same_templates(before: &[PodObject], after: &[PodObject]) -> bool {
 }
 
 /// Whether both objects have a `spec` of the same text: then it says the same. What cannot be read is not the same.
-fn same_spec(one: &RawValue, other: &RawValue) -> bool {
+pub(super) fn same_spec(one: &RawValue, other: &RawValue) -> bool {
     spec_of(one).is_some_and(|spec| spec_of(other) == Some(spec))
 }
 

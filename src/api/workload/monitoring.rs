@@ -84,6 +84,10 @@ pub struct Monitoring {
     /// How odd inputs are found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anomaly: Option<Anomaly>,
+    /// Why nothing looks for odd inputs, where a public or critical workload declares no `anomaly`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::text")]
+    pub no_anomaly_reason: Option<String>,
     /// How often logs are analysed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_review: Option<LogReview>,

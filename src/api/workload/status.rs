@@ -50,6 +50,10 @@ pub struct AIWorkloadStatus {
     /// The newest composition that ran and kept every enforced control: what to go back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_good: Option<KnownGood>,
+    /// The last warning that the owners have to be confirmed again: 30, 7 or 1 days before, 0 when the day came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 30))]
+    pub warned_days: Option<u8>,
     /// Objects that remain while the workload retires, as `Kind/name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::paths")]

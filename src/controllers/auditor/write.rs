@@ -4,18 +4,22 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 
-use super::{AuditError, Auditor, Kept, Pulse, Stored, Written, lock};
+use super::pulse::Pulse;
+use super::stored::{Kept, Stored, Written};
+use super::{AuditError, Auditor, lock};
 use crate::api::common::{LABEL_MANAGED_BY, MANAGER};
 use crate::api::compliance::AIComplianceStatus;
 use crate::api::outcome::{HistoryEntry, HistoryKind};
 use crate::api::workload::{AIWorkload, AIWorkloadStatus};
 use crate::api::{AICompliance, OverallVerdict};
 use crate::controllers::audit::states::control;
+use crate::controllers::compliance::owners;
 use crate::controllers::generate::{self, Desired};
 use crate::controllers::status::put_status;
 use crate::controllers::trail;
@@ -95,6 +99,7 @@ impl Auditor {
                     let uid = workload.uid();
                     let former = written.workloads.get(&key).filter(|stored| stored.uid == uid);
                     self.tell(&workload, former, &status).await;
+                    self.warn(&workload, former, &status).await;
                     let known = former.and_then(|stored| stored.history.as_ref());
                     let fresh = trail::fresh(status.history.as_ref(), known);
                     let chain = chains::of_workload(&key.0, &key.1, uid.as_deref().unwrap_or_default());
@@ -160,6 +165,20 @@ impl Auditor {
             },
             _ => return,
         };
+        if let Err(error) = self.recorder.publish(&event, &workload.object_ref(&())).await {
+            tracing::warn!(%error, "an Event could not be written");
+        }
+    }
+
+    /// Warns that the owners of a workload have to be confirmed again.
+    async fn warn(&self, workload: &AIWorkload, former: Option<&Stored>, status: &AIWorkloadStatus) {
+        let marks = (status.warned_days, former.and_then(|stored| stored.warned_days));
+        let event = {
+            let world = self.world();
+            let namespace = world.namespace(workload.metadata.namespace.as_deref().unwrap_or_default());
+            owners::event(workload, &world.settings(namespace), marks, Timestamp::now())
+        };
+        let Some(event) = event else { return };
         if let Err(error) = self.recorder.publish(&event, &workload.object_ref(&())).await {
             tracing::warn!(%error, "an Event could not be written");
         }

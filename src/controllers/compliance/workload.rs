@@ -13,6 +13,8 @@ use crate::render::words;
 
 /// What a status says beside the states of controls.
 pub struct Beside<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
     /// The generation of the declaration.
     pub generation: Option<i64>,
     /// Digest of its composition.
@@ -29,6 +31,8 @@ pub struct Beside<'a> {
     pub known_good: Option<KnownGood>,
     /// How many entries of the history are new: they are not dropped.
     pub fresh: usize,
+    /// The nearest mark on the way to the day by which its owners have to be confirmed again.
+    pub warned_days: Option<u8>,
     /// What remains of it while it retires.
     pub residue: Vec<String>,
     /// What was seen of its figures and its log sink.
@@ -41,6 +45,7 @@ pub struct Beside<'a> {
 #[must_use]
 pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Timestamp) -> AIWorkloadStatus {
     let Beside {
+        namespace,
         generation,
         composition,
         generated,
@@ -49,6 +54,7 @@ pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Times
         lineage,
         known_good,
         fresh,
+        warned_days,
         residue,
         observed,
         former,
@@ -84,18 +90,22 @@ pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Times
         }
         Err(why) => Said::new(GENERATED, false, "NotApplied", why),
     };
+    let mut rows = states.rows();
+    let all = rows.len();
+    rows.truncate(ROWS);
     let mut status = AIWorkloadStatus {
         observed_generation: generation,
         verdict: Some(verdict),
         top_reason: states.top_reason(),
         counters: Some(states.counters()),
         pods: Some(PodCounts { total: audited.pods, never_verified: audited.never_verified }),
-        rows: states.rows().into_iter().take(16).collect(),
+        rows,
         blocked,
         composition_digest: Some(composition),
         lineage,
         history,
         known_good,
+        warned_days,
         residue,
         conditions: conditions(
             [compliant, generated, selects].into_iter().chain(observed),
@@ -105,9 +115,28 @@ pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Times
         ),
     };
     bound(&mut status, fresh);
+    point_on(&mut status, all, namespace);
     status
 }
 
+/// Says where the findings stand that the status has no room for.
+fn point_on(status: &mut AIWorkloadStatus, all: usize, namespace: &str) {
+    let more = all - status.rows.len().min(all);
+    let compliant = status.conditions.iter_mut().find(|condition| condition.type_ == COMPLIANT);
+    let Some(compliant) = compliant.filter(|_| more > 0) else { return };
+    let noun = if more == 1 { "finding" } else { "findings" };
+    compliant.message = format!(
+        "{}; {more} more {noun}: kubectl get aicompliance {namespace} -o yaml",
+        words::cut(std::mem::take(&mut compliant.message), LONGEST_WORDS)
+    );
+}
+
+/// Rows that a status has.
+const ROWS: usize = 16;
+/// The words of the condition before those that point to more, in bytes.
+const LONGEST_WORDS: usize = 200;
+/// Room that is kept for the words that point to more: the longest name of a namespace, and what stands around it.
+const POINTER: usize = 128;
 /// A status of at most this many bytes, however much went wrong.
 const LARGEST_STATUS: usize = 4096;
 /// What is left of a message that has to be shortened for it, in bytes.
@@ -119,7 +148,7 @@ fn bound(status: &mut AIWorkloadStatus, fresh: usize) {
     let size = |status: &AIWorkloadStatus| serde_json::to_vec(status).map_or(0, |bytes| bytes.len());
     let long = |row: &Row| row.message.as_ref().is_some_and(|message| message.len() > SHORT);
     let fails = |row: &Row| row.state == State::Fail;
-    while size(status) > LARGEST_STATUS {
+    while size(status) > LARGEST_STATUS - POINTER {
         if let Some(history) = status.history.as_mut().filter(|history| history.entries.len() > fresh.max(2))
         {
             history.entries.remove(0);
@@ -175,6 +204,36 @@ mod tests {
         assert!(serde_json::to_vec(&status).unwrap().len() <= LARGEST_STATUS);
         assert_eq!(status.rows.len(), 16);
         assert_eq!(status.blocked.unwrap().attempts[0].object, "Pod/chat-19");
+    }
+
+    #[test]
+    fn a_status_without_room_for_all_findings_says_where_the_others_stand() {
+        let said = |shown: usize, all: usize| {
+            let row = Row {
+                control: "pod-hardened".to_owned(),
+                state: State::Fail,
+                provisions: vec!["CoP-5.2".to_owned(); 4],
+                message: Some("w".repeat(180)),
+                object: None,
+            };
+            let now = Timestamp::from_second(1_800_000_000).unwrap();
+            let kept = Said::new(COMPLIANT, false, "PodHardened", "w".repeat(180));
+            let mut status = AIWorkloadStatus {
+                rows: vec![row; shown],
+                conditions: conditions([kept], &[], None, now),
+                ..AIWorkloadStatus::default()
+            };
+            bound(&mut status, 1);
+            let left = all - status.rows.len();
+            point_on(&mut status, all, &"n".repeat(63));
+            assert!(serde_json::to_vec(&status).unwrap().len() <= LARGEST_STATUS);
+            (left, status.conditions.remove(0).message)
+        };
+        assert_eq!(said(3, 3), (0, "w".repeat(180)));
+        let (left, message) = said(16, 40);
+        assert!(left >= 24, "{left}");
+        let pointer = format!("; {left} more findings: kubectl get aicompliance {} -o yaml", "n".repeat(63));
+        assert_eq!(message, "w".repeat(180) + &pointer);
     }
 
     #[test]

@@ -112,3 +112,70 @@ fn requests_without_records_are_told() {
     let bare = look(&target, None, Ok("requests_total 1\n".to_owned()), at(0));
     assert_eq!(reason(&bare), (Holds::No, "CountersMissing".to_owned()));
 }
+
+/// Serves one answer behind TLS, with the certificate `shown` and the key `held`.
+async fn served_encrypted(
+    shown: &rcgen::CertifiedKey<rcgen::KeyPair>,
+    held: &rcgen::KeyPair,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+    body: &'static str,
+) -> (SocketAddr, tokio::task::JoinHandle<std::io::Result<String>>) {
+    let key = rustls_pki_types::PrivateKeyDer::try_from(held.serialize_der()).unwrap();
+    let provider = crate::webhook::tls::provider();
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let pair = rustls::sign::CertifiedKey::new(vec![shown.cert.der().clone()], key);
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(pair)));
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = tokio::spawn(async move {
+        let (tcp, _) = listener.accept().await?;
+        let mut stream = acceptor.accept(tcp).await?;
+        let mut bytes = vec![0; 4096];
+        let read = stream.read(&mut bytes).await?;
+        stream.write_all(&answer("200 OK", body)).await?;
+        stream.flush().await?;
+        Ok(String::from_utf8_lossy(&bytes[..read]).into_owned())
+    });
+    (address, asked)
+}
+
+fn self_made() -> rcgen::CertifiedKey<rcgen::KeyPair> {
+    rcgen::generate_simple_self_signed(vec!["pod".to_owned()]).unwrap()
+}
+
+#[tokio::test]
+async fn figures_behind_a_certificate_of_the_pods_own_making_are_read() {
+    crate::webhook::tls::install_provider();
+    for versions in [&[&rustls::version::TLS13], &[&rustls::version::TLS12]] {
+        let made = self_made();
+        let (address, asked) = served_encrypted(&made, &made.signing_key, versions, "up 1\n").await;
+        let target = Target { tls: true, ..target(address, &[]) };
+        assert_eq!(read(&target).await.unwrap(), "up 1\n");
+        let asked = asked.await.unwrap().unwrap();
+        assert!(asked.starts_with("GET /metrics HTTP/1.1\r\n"), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_shows_a_certificate_has_to_hold_its_key_and_to_speak_tls() {
+    crate::webhook::tls::install_provider();
+    for versions in [&[&rustls::version::TLS13], &[&rustls::version::TLS12]] {
+        let (shown, other) = (self_made(), self_made());
+        let (address, asked) = served_encrypted(&shown, &other.signing_key, versions, "up 1\n").await;
+        let error = read(&Target { tls: true, ..target(address, &[]) }).await.unwrap_err();
+        assert!(matches!(error, ProbeError::Connect(_)), "{error:?}");
+        assert!(error.to_string().contains("certificate"), "{error}");
+        assert!(asked.await.unwrap().is_err(), "nothing was asked of it");
+    }
+    let (address, _) = served(answer("200 OK", "up 1\n")).await;
+    let error = read(&Target { tls: true, ..target(address, &[]) }).await.unwrap_err();
+    assert!(matches!(error, ProbeError::Connect(_)), "{error:?}");
+    let made = self_made();
+    let (address, _) = served_encrypted(&made, &made.signing_key, &[&rustls::version::TLS13], "up 1\n").await;
+    read(&target(address, &[])).await.unwrap_err();
+}

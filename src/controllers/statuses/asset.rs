@@ -11,15 +11,16 @@ use crate::api::dataset::DatasetSourceKind;
 use crate::api::model::{ModelSourceKind, Stage};
 use crate::api::{AIDataset, AIModel, AIPrompt};
 use crate::controllers::conditions::{
-    BYTES_VERIFIED, CURRENT, DECLARED, Holds, READY, SIGNATURE_VERIFIED, Said, conditions,
+    BYTES_VERIFIED, CURRENT, DECLARED, Holds, READY, SIGNATURE_VERIFIED, Said, UNUSUAL_CHANGE, conditions,
 };
 use crate::policy::facts::Namespace;
 use crate::policy::{Decision, dates};
 
 /// The conditions of an asset that are written here.
-pub const CONDITIONS: [&str; 5] = [READY, DECLARED, CURRENT, SIGNATURE_VERIFIED, BYTES_VERIFIED];
+pub const CONDITIONS: [&str; 6] =
+    [READY, DECLARED, CURRENT, SIGNATURE_VERIFIED, BYTES_VERIFIED, UNUSUAL_CHANGE];
 /// Workloads that a status names.
-const CONSUMERS: usize = 32;
+pub(super) const CONSUMERS: usize = 32;
 
 /// When an asset has to be looked at again, and when it ends.
 struct Dates<'a> {

@@ -121,12 +121,12 @@ where
             match result {
                 Ok(true) => {
                     // The status says what was told: it is written first, and the Event given once.
-                    if let Some(mut event) = due.event {
-                        let own = reference::<K>(&due.metadata);
+                    let own = reference::<K>(&due.metadata);
+                    for mut event in due.events {
                         writer.tell(&event, &own).await;
                         if let Some(about) = &due.about {
                             // Warnings of several objects about one stay apart.
-                            event.secondary = Some(own);
+                            event.secondary = Some(own.clone());
                             writer.tell(&event, about).await;
                         }
                     }

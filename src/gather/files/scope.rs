@@ -30,6 +30,7 @@ pub(super) fn scope(group: &str, kind: &str) -> Option<Scope> {
             | "ConfigMap",
         )
         | ("networking.k8s.io", "NetworkPolicy" | "Ingress")
+        | ("autoscaling", "HorizontalPodAutoscaler")
         | (
             "gateway.networking.k8s.io",
             "HTTPRoute" | "GRPCRoute" | "TLSRoute" | "TCPRoute" | "UDPRoute" | "Gateway",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
     ConfigMap, LimitRange, Namespace as CoreNamespace, PersistentVolume, PersistentVolumeClaim,
     ResourceQuota, Service, ServiceAccount,
@@ -82,6 +83,8 @@ pub enum Object {
     ResourceQuota(Box<ResourceQuota>),
     /// A `LimitRange`.
     LimitRange(Box<LimitRange>),
+    /// A `HorizontalPodAutoscaler`.
+    Autoscaler(Box<HorizontalPodAutoscaler>),
     /// A Role.
     Role(Box<Role>),
     /// A ClusterRole.
@@ -161,6 +164,8 @@ pub enum Kind {
     ResourceQuota,
     /// `LimitRange`.
     LimitRange,
+    /// `HorizontalPodAutoscaler`.
+    Autoscaler,
     /// Role.
     Role,
     /// `ClusterRole`.

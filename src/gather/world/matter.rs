@@ -1,5 +1,6 @@
 //! What the world keeps of volumes and devices.
 
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::PersistentVolume;
 use kube::core::DynamicObject;
 
@@ -56,6 +57,12 @@ impl World {
         self.cluster.kept_volumes.remove(name);
         self.cluster.node_volumes.remove(name);
         Touched::nothing()
+    }
+
+    /// Of what scales a workload, what it scales and to how many at least.
+    pub(super) fn put_autoscaler(&mut self, scaler: HorizontalPodAutoscaler) -> Touched {
+        let known = read::autoscaler(&scaler);
+        self.put(scaler.metadata, |ns| &mut ns.autoscalers, known)
     }
 
     /// A claim that was made for one pod is known by its template.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, IngressBackend, IngressRule};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -81,6 +82,16 @@ pub(super) fn claim(claim: &PersistentVolumeClaim) -> facts::Claim {
         copy_of: other
             .map(|s| (s.namespace.clone(), s.name.clone()))
             .or_else(|| local.map(|s| (None, s.name.clone()))),
+    }
+}
+
+/// What is kept of what scales a workload. Its status, which changes with every measurement, is not.
+pub(super) fn autoscaler(scaler: &HorizontalPodAutoscaler) -> facts::Autoscaler {
+    let target = &scaler.spec.scale_target_ref;
+    facts::Autoscaler {
+        kind: target.kind.clone(),
+        name: target.name.clone(),
+        least: i64::from(scaler.spec.min_replicas.unwrap_or(1)),
     }
 }
 

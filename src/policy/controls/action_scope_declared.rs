@@ -41,14 +41,42 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         return;
     }
     let Some(workload) = facts.ai_workload() else { return };
-    if workload.spec.type_ != WorkloadType::Agent {
-        return;
-    }
+    // What acts on other systems is bounded, whatever it is called.
     for (index, action) in workload.spec.actions.iter().enumerate() {
         guarded(facts, workload, (index, action), report);
         reachable(facts, workload, (index, action), report);
     }
-    beyond(facts, workload, report);
+    if workload.spec.type_ == WorkloadType::Agent {
+        beyond(facts, workload, report);
+        idle(facts, workload, report);
+    }
+}
+
+/// An agent says at least one thing that it does.
+fn idle(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let spec = &workload.spec;
+    let rights = spec.identity.iter().flat_map(|identity| &identity.permissions);
+    // What is within its reach is told of one by one.
+    let reached = !spec.services.is_empty() || !spec.external_apis.is_empty();
+    if !spec.actions.is_empty() || reached || rights.flat_map(|right| &right.verbs).any(|verb| !reading(verb))
+    {
+        return;
+    }
+    // Whatever it may read is at least that.
+    let mut rights = spec.identity.iter().flat_map(|identity| &identity.permissions);
+    let readable = rights.find_map(|right| Some((right.resources.first()?, right.verbs.first()?)));
+    let action = readable.map_or_else(
+        || json!({"target": "TARGET", "verb": "VERB", "failSafe": safe()}),
+        |(target, verb)| json!({"target": target, "verb": verb}),
+    );
+    report
+        .violated(at(workload, "spec.actions"), "is empty, so nothing says what the agent does")
+        .under(&["CoP-2.5-n2"])
+        .fix(
+            Fix::set_at(&at(workload, "spec.actions[+]"), "", action)
+                .after("say what it does, or choose another spec.type if it acts on nothing"),
+        )
+        .in_declaration(facts);
 }
 
 fn at(workload: &api::AIWorkload, path: impl Into<String>) -> Place {
@@ -56,7 +84,11 @@ fn at(workload: &api::AIWorkload, path: impl Into<String>) -> Place {
 }
 
 fn reads(action: &AgentAction) -> bool {
-    READING.contains(&action.verb.as_str()) || action.verb == "read"
+    reading(&action.verb) || action.verb == "read"
+}
+
+fn reading(verb: &str) -> bool {
+    READING.contains(&verb)
 }
 
 /// Something other than the model keeps each action that changes something within bounds.
@@ -109,6 +141,20 @@ fn guarded(
                 .fix(Fix::Text("create the Service, or correct the reference".to_owned()))
                 .may_arrive();
         }
+        Some((name, Some(("Container", container)))) => {
+            if let Some((pod, _)) = facts.ai_pod()
+                && !pod.containers.iter().any(|known| known.name == container)
+            {
+                report
+                    .violated(place().value(name), format!("no container {container:?} is in the pod"))
+                    .under(&["CoP-2.5-n2"])
+                    .fix(
+                        Fix::set_at(&place(), "", PROVIDER)
+                            .after("add the container to the pod, or name what keeps the action safe"),
+                    )
+                    .may_arrive();
+            }
+        }
         _ => {}
     }
 }
@@ -159,11 +205,10 @@ fn beyond(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
         .map(|(i, api)| (format!("spec.externalApis[{i}].name"), &api.name));
     let services =
         spec.services.iter().enumerate().map(|(i, s)| (format!("spec.services[{i}].name"), &s.name));
-    let add = |target: &str, verb: &str, next: usize| {
+    let add = |target: &str, verb: &str| {
         let action = json!({"target": target, "verb": verb, "failSafe": safe()});
-        Fix::set_at(&at(workload, format!("spec.actions[{next}]")), "", action)
+        Fix::set_at(&at(workload, "spec.actions[+]"), "", action)
     };
-    let mut next = spec.actions.len();
     for (path, name) in apis.chain(services).filter(|(_, name)| !acted(name) && !logs(name)) {
         report
             .violated(
@@ -171,9 +216,8 @@ fn beyond(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
                 "is within reach of the agent, and no entry of spec.actions says for what",
             )
             .under(&["CoP-2.5"])
-            .fix(add(name, "VERB", next).after("say for what, or take the way to it out"))
+            .fix(add(name, "VERB").after("say for what, or take the way to it out"))
             .in_declaration(facts);
-        next += 1;
     }
     for (index, permission) in spec.identity.iter().flat_map(|identity| &identity.permissions).enumerate() {
         for verb in permission.verbs.iter().filter(|verb| !READING.contains(&verb.as_str())) {
@@ -187,9 +231,8 @@ fn beyond(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
                         format!("lets the agent {verb} {resource}, and no entry of spec.actions says so"),
                     )
                     .under(&["CoP-2.5"])
-                    .fix(add(resource, verb, next).after("take the right away, or say for what"))
+                    .fix(add(resource, verb).after("take the right away, or say for what"))
                     .in_declaration(facts);
-                next += 1;
             }
         }
     }

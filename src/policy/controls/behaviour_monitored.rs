@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::api;
-use crate::api::common::Audience;
+use crate::api::common::{Audience, Criticality};
 use crate::api::workload::{AlertKind, WorkloadType};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
@@ -27,6 +27,8 @@ pub(super) const CONTROL: Control = Control {
     limits: &[
         "alerts of other systems than the Prometheus operator are not looked up",
         "whether alerts fire when they should is shown by evaluation only",
+        "what a drift alert found is for people to look into: the report shows digests and entries, and joins them to no alert",
+        "an analysis of logs by a program counts once somebody records a LogReview of it",
     ],
     check: Check::Rule(check),
 };
@@ -66,15 +68,18 @@ fn alerts(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
         ("intrusion", has(AlertKind::Intrusion), &["NCSC-O1.2"]),
         ("extraction", !outside || has(AlertKind::Extraction) || has(AlertKind::Abuse), &["NCSC-P2.2"]),
     ];
-    let next = declared.map_or(0, |behaviour| behaviour.alerts.len());
-    for (index, (kind, _, provisions)) in wanted.into_iter().filter(|(_, there, _)| !there).enumerate() {
+    for (kind, _, provisions) in wanted.into_iter().filter(|(_, there, _)| !there) {
         let place = at(workload, "behaviour.alerts");
         report
             .violated(place.clone(), format!("names no alert of kind {kind}, so nobody would be told"))
             .under(provisions)
             .fix(
-                Fix::set_at(&place, &format!("[{}]", next + index), json!({"name": "ALERT", "kind": kind}))
-                    .after("write the alert as a PrometheusRule, and name it"),
+                Fix::set_at(
+                    &place,
+                    "[+]",
+                    json!({"name": format!("ALERT-{}", kind.to_uppercase()), "kind": kind}),
+                )
+                .after("write the alert as a PrometheusRule, and name it"),
             )
             .in_declaration(facts);
     }
@@ -139,8 +144,14 @@ fn reviewed(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'
 
 /// A declared detector of odd inputs is in the pod, and its alert is one of those declared.
 fn detector(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
-    let Some(monitoring) = workload.spec.monitoring.as_ref() else { return };
-    let Some(anomaly) = &monitoring.anomaly else { return };
+    let declared = workload.spec.monitoring.as_ref();
+    let Some((monitoring, anomaly)) = declared.and_then(|m| Some((m, m.anomaly.as_ref()?))) else {
+        let reason = declared.and_then(|monitoring| monitoring.no_anomaly_reason.as_deref());
+        if reason.is_none_or(|reason| reason.trim().is_empty()) {
+            undetected(facts, workload, report);
+        }
+        return;
+    };
     if let (Some(name), Some((pod, _))) = (anomaly.container.as_deref(), facts.ai_pod())
         && !pod.containers.iter().any(|container| container.name == name)
     {
@@ -175,6 +186,26 @@ fn detector(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'
             .fix(Fix::Text("add the alert there, or correct the name".to_owned()))
             .in_declaration(facts);
     }
+}
+
+/// Where anybody may send something, or a failure does serious harm, odd inputs are looked for, or it is said why not.
+fn undetected(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let public = workload.spec.exposure.iter().any(|e| e.audience == Some(Audience::Public));
+    let why = match (public, workload.spec.criticality) {
+        (true, _) => "which everybody may send",
+        (false, Criticality::Critical) => "on which something critical rests",
+        _ => return,
+    };
+    let place = at(workload, "anomaly");
+    let fix = Fix::set_at(&at(workload, "noAnomalyReason"), "", "WHY-NONE");
+    report
+        .violated(place, format!("is missing, so nothing looks for odd inputs, {why}"))
+        .under(&["CoP-12.3-n1"])
+        .fix(fix.after(
+            "declare how odd inputs are found, and the container and alert that do it, in spec.monitoring.anomaly; where \
+             nothing does, say why instead",
+        ))
+        .in_declaration(facts);
 }
 
 #[cfg(test)]

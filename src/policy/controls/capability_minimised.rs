@@ -23,7 +23,10 @@ pub(super) const CONTROL: Control = Control {
     remedy: "switch each unused capability off and name the means under capabilitiesDisabledBy, or record a \
         RiskAcceptance for the model's digest",
     gaps: &[],
-    limits: &["a capability that a gateway or guard turns off by a rule is taken as declared"],
+    limits: &[
+        "a capability that a gateway or guard turns off by a rule is taken as declared",
+        "what a model can do is known from spec.capabilities of its AIModel; one that lists nothing is taken to do what is used",
+    ],
     check: Check::Rule(check),
 };
 
@@ -74,7 +77,6 @@ fn offered<'a>(
     // A declaration that names none of what it uses has not begun to say what it leaves unused.
     let unused = has.iter().filter(|name| !used.capabilities_used.iter().any(|used| used.name == **name));
     let mut accepted: Option<Vec<&str>> = None;
-    let mut next = used.capabilities_disabled_by.len();
     for name in unused {
         if let Some(number) = used.capabilities_disabled_by.iter().position(|disabled| disabled.name == *name)
         {
@@ -103,7 +105,7 @@ fn offered<'a>(
                     .fix(
                         Fix::set_at(
                             &at(workload, format!("spec.models[{index}].capabilitiesDisabledBy")),
-                            &format!("[{next}]"),
+                            "[+]",
                             json!({"name": name, "arg": "ARGUMENT"}),
                         )
                         .after(
@@ -112,7 +114,6 @@ fn offered<'a>(
                         ),
                     )
                     .in_declaration(facts);
-            next += 1;
         }
     }
 }
@@ -173,12 +174,10 @@ fn switch(pod: &PodFacts<'_>, field: &str, wanted: &str, declared: &str) -> Fix 
         return Fix::Text(words);
     };
     let (list, value) = match wanted.split_once('=').filter(|_| field == "env") {
-        Some((name, value)) => {
-            (format!("env[{}]", container.env.len()), json!({"name": name, "value": value}))
-        }
-        None => (format!("args[{}]", container.args.len()), json!(wanted)),
+        Some((name, value)) => ("env[+]", json!({"name": name, "value": value})),
+        None => ("args[+]", json!(wanted)),
     };
-    Fix::set_at(&pod.at(container.path(&list)), "", value).after(words)
+    Fix::set_at(&pod.at(container.path(list)), "", value).after(words)
 }
 
 /// What is risky is off until a user turns it on.

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::api;
-use crate::api::model::ModelSource;
-use crate::api::workload::{LifecycleState, SinkKind};
-use crate::policy::control::{Check, Control, Gap, Mode, Modes, Report, Room};
+use crate::api::model::{ModelKind, ModelSource};
+use crate::api::workload::{DatasetPurpose, DatasetUse, LifecycleState, ModelUse, SinkKind, WorkloadType};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data::{self, Data};
 use crate::policy::facts::{Facts, Matched, Place, PodFacts, Stage, Subject};
 use crate::policy::fix::Fix;
@@ -23,11 +23,9 @@ pub(super) const CONTROL: Control = Control {
     provisions: &["CoP-5.1", "CoP-5.1-n1", "CfV-SCOPE"],
     why: "only what is known, with its place and its owner, can be protected",
     remedy: "create an AIWorkload whose spec.selector matches the pod's labels, and an AIModel for each artifact it mounts",
-    gaps: &[Gap {
-        provisions: &["CoP-5.1-n1"],
-        missing: "that a language model has a prompt, and that reactions of users which models learn from are a dataset, is not yet asked",
-    }],
+    gaps: &[],
     limits: &[
+        "which models are language models is known from spec.modelKind; that one runs without a prompt is taken from the reason given",
         "AI outside governed namespaces is told by devices, by known model servers and by registered artifacts; a program of one's \
          own on ordinary processors looks like any other",
     ],
@@ -41,8 +39,14 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             mounts(facts, pod, report);
             claims(facts, pod, report);
             active(facts, pod, report);
+            prompted(facts, report);
+            learns(facts, report);
         }
-        Subject::Workload(workload) => shared(facts, workload, report),
+        Subject::Workload(workload) => {
+            shared(facts, workload, report);
+            prompted(facts, report);
+            learns(facts, report);
+        }
         Subject::Cluster => {
             for line in &facts.cluster.undeclared {
                 report.violated(Place::object(line), "looks like AI outside every governed namespace");
@@ -112,6 +116,61 @@ fn active(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
         .may_arrive();
 }
 
+/// A language model that answers or acts does so by a prompt, which is an asset; that there is none is said with its reason.
+fn prompted(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some(workload) = facts.ai_workload() else { return };
+    let spec = &workload.spec;
+    let answers = matches!(spec.type_, WorkloadType::Inference | WorkloadType::Agent | WorkloadType::Batch);
+    let said = spec.no_prompt_reason.as_deref().is_some_and(|reason| !reason.trim().is_empty());
+    if !answers || said || !spec.prompts.is_empty() {
+        return;
+    }
+    let of_language = |used: &&ModelUse| {
+        let model = facts.namespace.models.get(&used.name);
+        model.is_some_and(|model| model.spec.model_kind == Some(ModelKind::Llm))
+    };
+    let Some(used) = spec.models.iter().find(of_language) else { return };
+    let place = Place::field(Facts::name_of(workload), "spec.prompts");
+    let fix = Fix::set_at(&Place::field(Facts::name_of(workload), "spec.noPromptReason"), "", "WHY-NONE");
+    report
+        .violated(place, format!("is empty, and AIModel {:?} is a language model", used.name))
+        .under(&["CoP-5.1-n1"])
+        .fix(fix.after(
+            "apply an AIPrompt with the text that the model is instructed by and name it in spec.prompts; where there is none, \
+             say why instead",
+        ))
+        .in_declaration(facts);
+}
+
+/// What users' data teaches a model is a dataset, unless somebody else who is named learns from it.
+fn learns(facts: &Facts<'_>, report: &mut Report<'_>) {
+    let Some(workload) = facts.ai_workload() else { return };
+    let Some(told) = workload.spec.user_data.as_ref().filter(|told| told.used_for_training == Some(true))
+    else {
+        return;
+    };
+    let kept = |used: &DatasetUse| {
+        matches!(
+            used.use_,
+            Some(DatasetPurpose::Feedback | DatasetPurpose::Training | DatasetPurpose::FineTuning)
+        )
+    };
+    let elsewhere = !told.third_parties.is_empty() || !workload.spec.external_apis.is_empty();
+    if elsewhere || workload.spec.datasets.iter().any(kept) {
+        return;
+    }
+    let place = Place::field(Facts::name_of(workload), "spec.userData.usedForTraining").value("true");
+    let fix = Fix::set_at(&place, "", false);
+    report
+        .violated(place, "says that models learn from users' data, and no dataset of spec.datasets holds it")
+        .under(&["CoP-5.1-n1"])
+        .fix(fix.after(
+            "declare the AIDataset that collects it in spec.datasets with use: feedback, or who else learns from it in \
+             spec.userData.thirdParties; only where nobody does",
+        ))
+        .in_declaration(facts);
+}
+
 /// Pods that two declarations select are refused, so a second declaration may not take in what another one selects.
 fn shared(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
     let own = workload.metadata.name.as_deref();
@@ -171,10 +230,7 @@ fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
                         ),
                     )
                     .fix(Fix::set_at(
-                        &Place::field(
-                            Facts::name_of(workload),
-                            format!("spec.models[{}]", workload.spec.models.len()),
-                        ),
+                        &Place::field(Facts::name_of(workload), "spec.models[+]"),
                         "",
                         json!({"name": name}),
                     ))

@@ -147,7 +147,7 @@ fn called(
             Fix::set_at(
                 &Place::field(
                     Facts::name_of(workload),
-                    format!("spec.externalApis[{}]", workload.spec.external_apis.len()),
+                    "spec.externalApis[+]",
                 ),
                 "",
                 json!({"name": "NAME", "host": host, "port": 443, "supplierRef": "SUPPLIER", "dataClasses": ["SENSITIVITY"]}),

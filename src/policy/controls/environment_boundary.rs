@@ -254,7 +254,7 @@ fn permitted(
             .under(&["NCSC-P5.3"])
             .fix(
                 Fix::set_at(
-                    &Place::field(&object, format!("spec.allowedNamespaces[{}]", namespaces.len())),
+                    &Place::field(&object, "spec.allowedNamespaces[+]"),
                     "",
                     facts.namespace.name.as_str(),
                 )

@@ -221,7 +221,7 @@ fn led_to(
                 .under(&["CoP-6.1"])
                 .fix(
                     Fix::set_at(
-                        &Place::field(owner, format!("spec.exposure[{}]", workload.spec.exposure.len())),
+                        &Place::field(owner, "spec.exposure[+]"),
                         "",
                         json!({"name": "NAME", "service": name, "port": target, "audience": "AUDIENCE"}),
                     )

@@ -7,7 +7,7 @@ use crate::api::common::{Criticality, OverallVerdict};
 use crate::api::workload::FailoverKind;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Question, Shortfall};
-use crate::policy::facts::{Facts, Place, PodFacts};
+use crate::policy::facts::{Autoscaler, Facts, Place, PodFacts};
 use crate::policy::fix::Fix;
 
 /// What is critical has something tried that takes over.
@@ -19,7 +19,8 @@ pub(super) const CONTROL: Control = Control {
     modes: Modes::new(Mode::Warn, Mode::Audit, Mode::Audit, Mode::Audit),
     provisions: &["CoP-7.3"],
     why: "the day a supplier is suspended is too late to look for another",
-    remedy: "declare spec.recovery.failover with a target of other lineage and record FailoverTest",
+    remedy: "declare spec.recovery.failover with a target of other lineage and record FailoverTest; run two pods on \
+        different nodes, by spec.replicas or by a HorizontalPodAutoscaler with minReplicas of 2 or more",
     gaps: &[],
     limits: &["what takes over by hand or without AI is not in the cluster, and is taken from its test"],
     check: Check::Rule(check),
@@ -78,7 +79,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     }
     short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-7.3"]);
     if let Some(pod) = facts.governed_pod() {
-        spread(pod, report);
+        spread(facts, pod, report);
     }
 }
 
@@ -88,22 +89,33 @@ fn fails(workload: &AIWorkload) -> bool {
 }
 
 /// One node that fails takes not all of what is critical with it.
-fn spread(pod: &PodFacts<'_>, report: &mut Report<'_>) {
+fn spread(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
     let Some(replicas) = pod.around.replicas.filter(|_| matches!(pod.kind, "Deployment" | "StatefulSet"))
     else {
         return;
     };
-    if replicas == 1 {
+    // How many there are is up to what scales the workload, wherever there is such.
+    let scaler = scaler(facts, pod);
+    let (least, place) = match scaler {
+        Some((name, scaler)) => {
+            let object = format!("HorizontalPodAutoscaler {}/{name}", facts.namespace.name);
+            (scaler.least, Place::field(object, "spec.minReplicas"))
+        }
+        None => (replicas, Place { path: Some("spec.replicas".to_owned()), ..Place::default() }),
+    };
+    if least == 1 {
+        let fix = Fix::set_at(&place, "", 2);
         report
             .violated(
-                Place { path: Some("spec.replicas".to_owned()), ..Place::default() }.value("1"),
-                "leaves nothing while the one pod of a critical workload is away",
+                place.value("1"),
+                "leaves nothing while the one pod of a critical workload is away; a HorizontalPodAutoscaler \
+                    created before with minReplicas of 2 or more counts as well",
             )
-            .fix(Fix::set("spec.replicas", 2));
+            .fix(fix);
     }
     let apart = pod.spec.affinity.as_ref().is_some_and(|affinity| affinity.pod_anti_affinity.is_some());
     let constraints = pod.spec.topology_spread_constraints.as_deref().unwrap_or_default();
-    if replicas > 1 && !apart && constraints.is_empty() {
+    if least > 1 && !apart && constraints.is_empty() {
         report
             .violated(
                 pod.at("spec.topologySpreadConstraints"),
@@ -115,6 +127,12 @@ fn spread(pod: &PodFacts<'_>, report: &mut Report<'_>) {
                         "labelSelector": {"matchLabels": pod.labels}}]),
             ));
     }
+}
+
+/// What decides how many pods the object around `pod` has.
+fn scaler<'a>(facts: &Facts<'a>, pod: &PodFacts<'_>) -> Option<(&'a String, &'a Autoscaler)> {
+    let mut all = facts.namespace.autoscalers.iter();
+    all.find(|(_, scaler)| scaler.kind == pod.kind && scaler.name == pod.name && !pod.name.is_empty())
 }
 
 /// What two workloads have in common: models by digest, and suppliers.

@@ -230,10 +230,7 @@ fn reachable(
                     .under(&["CoP-12.1"])
                     .fix(
                         Fix::set_at(
-                            &at(
-                                workload,
-                                &format!("spec.externalApis[{}]", workload.spec.external_apis.len()),
-                            ),
+                            &at(workload, "spec.externalApis[+]"),
                             "",
                             json!({
                                 "name": target, "host": "HOST", "port": 443, "supplierRef": "SUPPLIER",
@@ -307,7 +304,7 @@ fn service(
             .under(&["CoP-12.1"])
             .fix(
                 Fix::set_at(
-                    &at(workload, &format!("spec.services[{}]", workload.spec.services.len())),
+                    &at(workload, "spec.services[+]"),
                     "",
                     json!({
                         "name": name, "namespace": namespace, "podLabels": {"LABEL": "VALUE"},

@@ -1,5 +1,6 @@
 //! `owners-accountable`: for every part that the organisation plays somebody answers.
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::api;
@@ -8,10 +9,10 @@ use crate::api::model::{Acquisition, Origin};
 use crate::api::workload::{Role, WorkloadType};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data::Data;
-use crate::policy::dates;
 use crate::policy::evidence::About;
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
+use crate::policy::owners::{self, Confirmed};
 
 /// Workloads and models have owners for each role that applies.
 pub(super) const CONTROL: Control = Control {
@@ -171,8 +172,8 @@ fn listed(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
             name.as_ref().filter(|name| !known.is_empty() && !known.contains(name)).cloned()
         };
         let strangers = [
-            (format!("spec.people.users[{}]", people.users.len()), unknown(&party.user, &people.users)),
-            (format!("spec.people.groups[{}]", people.groups.len()), unknown(&party.group, &people.groups)),
+            ("spec.people.users[+]", unknown(&party.user, &people.users)),
+            ("spec.people.groups[+]", unknown(&party.group, &people.groups)),
         ];
         for (entry, name) in strangers.into_iter().filter_map(|(entry, name)| Some((entry, name?))) {
             let who = organisation.metadata.name.as_deref().unwrap_or_default();
@@ -191,34 +192,27 @@ fn listed(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
     }
 }
 
-/// For how many days the naming of owners counts, where no profile sets less in `owners.reconfirm`.
-const CONFIRMED_DAYS: i64 = 365;
-
-/// Owners are looked at again once a year; that they were named with the declaration counts as the first time.
+/// Owners are looked at again once a year; who has to is warned 30, 7 and 1 days before.
 fn confirmed(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
-    let stated = workload.spec.owners.confirmed_at.as_deref();
-    let created = workload.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    // A day that lies ahead confirms nothing.
-    let confirmed = stated.and_then(dates::from).filter(|at| *at <= facts.now);
-    // Nothing is known yet of a declaration that was not created.
-    let Some(last) = confirmed.max(created) else { return };
-    let days = facts.settings.days("owners.reconfirm", CONFIRMED_DAYS).min(CONFIRMED_DAYS);
-    if facts.now.duration_since(last).as_hours() > days * 24 {
-        let day = last.to_string();
-        let day = day.split('T').next().unwrap_or_default();
-        report
-            .violated(
-                Place::field(Facts::name_of(workload), "spec.owners.confirmedAt")
-                    .value(stated.unwrap_or_default()),
-                format!("owners were named or confirmed last on {day}, which counts for {days} days"),
-            )
-            .under(&["NCSC-G5"])
-            .fix(Fix::Text(
-                "ask the owners whether they still answer for it, and set spec.owners.confirmedAt".to_owned(),
-            ))
-            // A year that ends in the night takes no pod away.
-            .of_namespace();
+    let Some(Confirmed { last, days, until }) = owners::confirmed(workload, facts.settings, facts.now) else {
+        return;
+    };
+    if until >= facts.now {
+        return;
     }
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let stated = workload.spec.owners.confirmed_at.as_deref();
+    let place = Place::field(Facts::name_of(workload), "spec.owners.confirmedAt");
+    let fix =
+        Fix::set_at(&place, "", day(facts.now)).after("ask the owners whether they still answer for it");
+    report
+        .violated(
+            place.value(stated.unwrap_or_default()),
+            format!("owners were named or confirmed last on {}, which counts for {days} days", day(last)),
+        )
+        .under(&["NCSC-G5"])
+        .fix(fix)
+        .in_declaration(facts);
 }
 
 /// Where a failure does serious harm, whoever builds does not sign off what he built.

@@ -230,7 +230,7 @@ fn declared(
         _ => format!("hands over a prompt, and {name} declares no AIPrompt with it as its source"),
     };
     let fix = if let Some((registered, _)) = registered {
-        let entry = format!("spec.prompts[{}]", workload.spec.prompts.len());
+        let entry = "spec.prompts[+]";
         Fix::set_at(&Place::field(&name, entry), "", json!({"name": registered}))
     } else {
         let texts = facts.namespace.config_maps.get(map).map(|map| &map.digests);

@@ -160,10 +160,10 @@ fn companions<'f, 'a>(facts: &'f Facts<'a>, workload: &AIWorkload) -> Shortfall<
                 )
             });
             short.fix("choose full, partial, planned or notApplicable for each");
-            for (index, name) in left.iter().enumerate() {
+            for name in &left {
                 short.set(
                     About::Organisation(organisation).object(),
-                    format!("spec.companionCodes[{}]", kept.len() + index),
+                    "spec.companionCodes[+]",
                     json!({"name": name, "adherence": "ADHERENCE"}),
                 );
             }
@@ -179,7 +179,7 @@ fn companions<'f, 'a>(facts: &'f Facts<'a>, workload: &AIWorkload) -> Shortfall<
             short.fix("choose one that is kept, and say how far");
             short.set(
                 About::Organisation(organisation).object(),
-                format!("spec.companionCodes[{}]", kept.len() + left.len()),
+                "spec.companionCodes[+]",
                 json!({"name": BASICS[0], "adherence": "ADHERENCE"}),
             );
         }

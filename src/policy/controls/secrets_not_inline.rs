@@ -266,7 +266,7 @@ fn by_variable(pod: &PodFacts<'_>, container: &ContainerView<'_>, field: &str, e
         Fix::set_at(&pod.at(container.path(field)), "", value).edits().to_vec()
     };
     let mut edits = set(field, json!(format!("{flag}=$(NAME)")));
-    edits.extend(set(&format!("env[{}]", container.env.len()), variable));
+    edits.extend(set("env[+]", variable));
     Fix::Advice("take it from a declared Secret, and replace it, since it was seen".to_owned(), edits)
 }
 
@@ -320,12 +320,8 @@ fn declared(pod: &PodFacts<'_>, path: &str, name: &str, workload: &api::AIWorklo
     report
         .violated(pod.at(path).value(name), format!("is a Secret that {object} does not declare"))
         .fix(
-            Fix::set_at(
-                &Place::field(object, format!("spec.secrets[{}]", workload.spec.secrets.len())),
-                "",
-                name,
-            )
-            .after("remove the reference, or declare the Secret"),
+            Fix::set_at(&Place::field(object, "spec.secrets[+]"), "", name)
+                .after("remove the reference, or declare the Secret"),
         )
         .may_arrive();
 }

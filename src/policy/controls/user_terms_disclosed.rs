@@ -110,7 +110,6 @@ fn agrees(facts: &Facts<'_>, workload: &AIWorkload, short: &mut Shortfall<'_, '_
         short.fix("stop the feed, or publish new UserTerms that say so");
         short.set(Facts::name_of(workload), "spec.userData.usedForTraining", true);
     }
-    let mut untold = 0;
     for api in &spec.external_apis {
         let receiver = api.supplier_ref.as_deref().unwrap_or(&api.name);
         if !told.third_parties.iter().any(|party| party == receiver) {
@@ -118,9 +117,8 @@ fn agrees(facts: &Facts<'_>, workload: &AIWorkload, short: &mut Shortfall<'_, '_
                 format!("externalApi {:?} sends data to {receiver:?}, of which users are not told", api.name)
             });
             short.fix("stop the call, or publish new UserTerms that name the receiver");
-            let path = format!("spec.userData.thirdParties[{}]", told.third_parties.len() + untold);
+            let path = "spec.userData.thirdParties[+]";
             short.set(Facts::name_of(workload), path, receiver);
-            untold += 1;
         }
     }
     // A model behind an interface gets the data too, whether or not a way out names its supplier.

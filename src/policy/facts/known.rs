@@ -142,6 +142,8 @@ pub struct Namespace {
     pub resource_quotas: BTreeSet<String>,
     /// Names of `LimitRanges`.
     pub limit_ranges: BTreeSet<String>,
+    /// `HorizontalPodAutoscalers` by name; what KEDA scales has one too.
+    pub autoscalers: BTreeMap<String, Autoscaler>,
 }
 
 impl Namespace {
@@ -305,6 +307,17 @@ pub struct Ingress {
     pub tls: bool,
     /// What its controller is told of limits, by annotation.
     pub limits: Labels,
+}
+
+/// What is known of a `HorizontalPodAutoscaler`: what it scales, and to how many at least.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Autoscaler {
+    /// Kind of what it scales.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The least number of pods.
+    pub least: i64,
 }
 
 /// What is known of a Gateway: its listeners.

@@ -104,3 +104,37 @@ fn the_table_names_what_is_not_kept() {
     );
     assert!(table.starts_with("NAME"));
 }
+
+#[test]
+fn a_report_on_one_namespace_tells_of_no_other() {
+    let mut all = rows();
+    let other = json!({
+        "apiVersion": "portcullis.dev/v1alpha1", "kind": "AICompliance", "metadata": {"name": "other"},
+        "spec": {"scope": "Namespace"},
+        "status": {"verdict": "warn", "lastAuditTime": "2026-06-01T11:59:00Z",
+            "provisions": [{"id": "CoP-6.2", "state": "warn", "controls": ["pod-hardened"], "workloads": ["other/a"]}],
+            "findings": [{"control": "pod-hardened", "state": "warn", "provisions": ["CoP-6.2"], "object": "other/Pod/a"}]}});
+    all.push(serde_json::from_value(other).unwrap());
+    let of = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        Report::of_namespaces(&names, &all, &[], "2026-06-01T12:01:00Z".to_owned())
+    };
+    let report = of(&["other"]).unwrap();
+    let names: Vec<_> = report.namespaces.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!((names, report.cluster.is_none()), (vec!["other"], true));
+    assert_eq!(report.audited_at.as_deref(), Some("2026-06-01T11:59:00Z"));
+    let state = |report: &Report, id: &str| {
+        report.provisions.iter().find(|kept| kept.id == id).map(|kept| kept.state)
+    };
+    assert_eq!(state(&report, "CoP-6.2"), Some(State::Warn));
+    assert_eq!(state(&report, "CoP-5.2"), Some(State::Unknown), "broken elsewhere, and not told of here");
+    assert_eq!(report.findings.len(), 1);
+    assert_eq!(report.notes[0], "this report is about namespace other alone");
+    let both = of(&["other", "chat-prod"]).unwrap();
+    assert_eq!((both.namespaces.len(), both.findings.len()), (2, 2));
+    assert_eq!(
+        of(&["nowhere"]).unwrap_err(),
+        "namespace \"nowhere\" has no AICompliance: it is not governed, or nobody has audited it yet"
+    );
+    assert!(of(&["cluster"]).is_err(), "no namespace");
+}

@@ -8,7 +8,7 @@ use crate::policy::testing::{Bench, assert_lines};
 fn alerts(kinds: &[&str], audience: &str) -> Vec<crate::policy::Finding> {
     let alerts: Vec<Value> = kinds.iter().map(|kind| json!({"name": kind, "kind": kind})).collect();
     Bench::new("production", "internal")
-        .workload(&json!({"monitoring": {"behaviour": {"alerts": alerts}},
+        .workload(&json!({"monitoring": {"behaviour": {"alerts": alerts}, "noAnomalyReason": "inputs are all alike"},
                           "exposure": [{"name": "api", "port": 1, "audience": audience}]}))
         .of_workload(&CONTROL)
 }
@@ -28,6 +28,39 @@ fn somebody_is_told_of_each_kind_of_change() {
     );
     assert_eq!(found[1].provisions, ["NCSC-O1.2"]);
     assert_eq!(found[2].provisions, ["NCSC-P2.2"]);
+}
+
+#[test]
+fn odd_inputs_are_looked_for_where_anybody_may_send_them_or_it_is_said_why_not() {
+    let found = |audience: &str, criticality: &str, extra: &Value| {
+        let mut monitoring = json!({"behaviour": {"alerts": [
+            {"name": "a", "kind": "drift"}, {"name": "b", "kind": "sudden"}, {"name": "c", "kind": "intrusion"},
+            {"name": "d", "kind": "abuse"}]}});
+        json_patch::merge(&mut monitoring, extra);
+        Bench::new("production", "internal")
+            .workload(&json!({"monitoring": monitoring, "criticality": criticality,
+                              "exposure": [{"name": "api", "port": 1, "audience": audience}]}))
+            .of_workload(&CONTROL)
+    };
+    let none = json!({});
+    let public = found("public", "standard", &none);
+    assert_eq!(public[0].provisions, ["CoP-12.3-n1"]);
+    assert_lines(
+        &public,
+        &[
+            "AIWorkload chat-prod/chat spec.monitoring.anomaly: is missing, so nothing looks for odd inputs, which everybody may send",
+        ],
+    );
+    assert_lines(
+        &found("internal", "critical", &json!({"noAnomalyReason": " "})),
+        &[
+            "AIWorkload chat-prod/chat spec.monitoring.anomaly: is missing, so nothing looks for odd inputs, on which something \
+           critical rests",
+        ],
+    );
+    assert_lines(&found("internal", "standard", &none), &[]);
+    assert_lines(&found("public", "critical", &json!({"anomaly": {"method": "outliers"}})), &[]);
+    assert_lines(&found("public", "critical", &json!({"noAnomalyReason": "inputs are all alike"})), &[]);
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! What an audit remembers of what it has written, so that nothing is written twice.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use super::texts;
+use crate::api::OverallVerdict;
+use crate::api::compliance::{AIComplianceStatus, Tombstone};
+use crate::api::outcome::History;
+use crate::api::workload::{AIWorkloadStatus, KnownGood, Lineage};
+use crate::controllers::audit::AuditedWorkload;
+use crate::controllers::compliance::Summed;
+
+/// What is kept of one governed namespace between two looks.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) summed: Summed,
+    pub(super) row: AIComplianceStatus,
+    /// The ConfigMaps that were looked into.
+    pub(super) texts: texts::Read,
+    /// What would be left of its assets if it ended now.
+    pub(super) open: Vec<Tombstone>,
+    /// Workloads whose new pods would be refused as far as the running ones tell.
+    pub(super) blocked: BTreeMap<String, AuditedWorkload>,
+}
+
+/// What is remembered of the status of one workload as it is stored, and whose it is: an object that was made anew has
+/// none yet. The whole would be the largest thing in the memory of the controller.
+#[derive(Default, PartialEq)]
+pub(super) struct Stored {
+    pub(super) uid: Option<String>,
+    pub(super) digest: [u8; 32],
+    /// Without their words: only since when each holds.
+    pub(super) conditions: Vec<Condition>,
+    pub(super) verdict: Option<OverallVerdict>,
+    pub(super) warned_days: Option<u8>,
+    pub(super) history: Option<History>,
+    pub(super) known_good: Option<KnownGood>,
+    pub(super) lineage: Option<Lineage>,
+}
+
+impl Stored {
+    pub(super) fn of(uid: Option<String>, status: AIWorkloadStatus) -> Self {
+        let digest = digest(&status);
+        let wordless = |condition: Condition| Condition { message: String::new(), ..condition };
+        let conditions = status.conditions.into_iter().map(wordless).collect();
+        let AIWorkloadStatus { verdict, warned_days, history, known_good, lineage, .. } = status;
+        Self { uid, digest, conditions, verdict, warned_days, history, known_good, lineage }
+    }
+
+    pub(super) fn is(&self, uid: Option<&String>, status: &AIWorkloadStatus) -> bool {
+        self.uid.as_ref() == uid && self.digest == digest(status)
+    }
+}
+
+fn digest(status: &AIWorkloadStatus) -> [u8; 32] {
+    Sha256::digest(serde_json::to_vec(status).unwrap_or_default()).into()
+}
+
+/// What was written last, so that nothing is written twice.
+#[derive(Default)]
+pub(super) struct Written {
+    pub(super) namespaces: BTreeMap<String, Kept>,
+    pub(super) workloads: HashMap<(String, String), Stored>,
+    pub(super) cluster: AIComplianceStatus,
+    pub(super) cluster_at: Option<Instant>,
+    /// What could not be generated, and why, by namespace and workload.
+    pub(super) faults: HashMap<(String, String), String>,
+    /// What could not be written, and why, by namespace.
+    pub(super) unwritten: BTreeMap<String, String>,
+    /// What is left of assets that went with their namespaces and does not yet stand on the row of the cluster.
+    pub(super) left: Vec<Tombstone>,
+    /// Namespaces with a verdict that is held until the pods that do not come in were looked at.
+    pub(super) held: BTreeSet<String>,
+}
+
+impl Written {
+    /// Forgets what is no longer there, so that it is written again.
+    pub(super) fn compare(&mut self, seen: &Self) {
+        self.namespaces.retain(|name, _| seen.namespaces.contains_key(name));
+        self.workloads.retain(|key, stored| seen.workloads.get(key) == Some(stored));
+        if seen.cluster != self.cluster {
+            self.cluster_at = None;
+        }
+    }
+}
