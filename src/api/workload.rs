@@ -150,7 +150,6 @@ const STATES_IN_ORDER: (&str, &str) = (
     // On the spec, which every version of the object has: removing and adding the selector again is a change too.
     validation = ("self.selector == oldSelf.selector", "selector is immutable, declare another AIWorkload instead"),
     validation = ("self.type != 'supporting' || !has(self.models) || self.models.size() == 0", "a supporting workload has no models, choose another type"),
-    validation = ("!has(self.noPromptReason) || !has(self.prompts) || self.prompts.size() == 0", "noPromptReason is for workloads without prompts"),
     validation = (STATES_IN_ORDER.0, STATES_IN_ORDER.1)
 )]
 pub struct AIWorkloadSpec {
