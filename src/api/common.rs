@@ -403,6 +403,11 @@ pub struct Verification {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::date")]
     pub bytes_verified_at: Option<String>,
+    /// When the bytes were last to be hashed again and could not be; the message says why. What was verified before counts
+    /// for one more period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::date")]
+    pub bytes_missed_at: Option<String>,
     /// Whether the formats seen in the stored files yield data only when they are loaded, and run no code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub formats_verified: Option<VerificationState>,

@@ -181,14 +181,27 @@ fn verified_at(stored: &Stored) -> Option<Timestamp> {
     dates::from(former(stored)?.bytes_verified_at.as_deref()?)
 }
 
+/// How often the bytes are read.
+fn period(stored: &Stored) -> SignedDuration {
+    stored.every.as_deref().and_then(dates::duration).map_or(EVERY, |every| every.max(AT_LEAST))
+}
+
 /// Whether the bytes are to be read: never read for this digest, or too long ago.
 fn is_due(stored: &Stored, now: Timestamp) -> bool {
     let (Some(known), Some(at)) = (former(stored), verified_at(stored)) else { return true };
-    let every = stored.every.as_deref().and_then(dates::duration);
-    let every = every.map_or(EVERY, |every| every.max(AT_LEAST));
-    let every =
-        if known.bytes_verified == Some(VerificationState::Unknown) { every.min(AGAIN) } else { every };
-    now.duration_since(at) >= every
+    let missed = known.bytes_missed_at.as_deref().and_then(dates::from);
+    if missed.is_some_and(|missed| now.duration_since(missed) < AGAIN) {
+        return false;
+    }
+    let unknown = known.bytes_verified == Some(VerificationState::Unknown);
+    now.duration_since(at) >= if unknown { AGAIN } else { period(stored) }
+}
+
+/// Whether bytes that were verified still count although they could not be read again in time: for one more period. A
+/// volume that only one pod may hold is read when that pod ends, and what takes its place is not to wait for it.
+fn is_forgiven(stored: &Stored, now: Timestamp) -> bool {
+    former(stored).is_some_and(|known| known.bytes_verified == Some(VerificationState::Verified))
+        && verified_at(stored).is_some_and(|at| now.duration_since(at) < period(stored) * 2)
 }
 
 /// The status that an answer makes. What is not known stays unknown, and a digest that nobody asked about proves nothing.
@@ -201,11 +214,17 @@ pub fn verification(of: impl Into<Stored>, outcome: &Outcome, now: Timestamp) ->
         digest: digest.clone(),
         bytes_verified: Some(VerificationState::Unknown),
         bytes_verified_at: Some(at.clone()),
+        bytes_missed_at: None,
         message: Some(words::cut(why.to_owned(), 1000)),
         // A look that failed does not undo what an earlier one proved about the signature of the same digest.
         ..former(&stored).cloned().unwrap_or_default()
     };
     match outcome {
+        Outcome::Unknown(why) if is_forgiven(&stored, now) => Verification {
+            bytes_missed_at: Some(at),
+            message: Some(words::cut(format!("the bytes could not be read again: {why}"), 1000)),
+            ..former(&stored).cloned().unwrap_or_default()
+        },
         Outcome::Unknown(why) => unknown(why),
         Outcome::Answered(answer) if Some(&answer.digest) != digest.as_ref() => {
             unknown("the verifier answered about another digest")
@@ -217,6 +236,7 @@ pub fn verification(of: impl Into<Stored>, outcome: &Outcome, now: Timestamp) ->
             authority: answer.authorities.first().cloned(),
             bytes_verified: Some(answer.bytes),
             bytes_verified_at: Some(at),
+            bytes_missed_at: None,
             // Nobody loads data, so nothing is said of what loading it runs.
             formats_verified: (!stored.is_data).then_some(answer.formats),
             formats_seen: seen(&answer.seen),

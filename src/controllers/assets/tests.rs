@@ -137,6 +137,36 @@ fn a_pod_that_does_not_start_is_said_and_taken_away() {
 }
 
 #[test]
+fn what_could_not_be_read_again_counts_for_one_more_period() {
+    let missed = |at: &str| {
+        let told = verification(&model("m", verified(at)), &Outcome::Unknown("held".to_owned()), now());
+        (
+            told.bytes_verified.unwrap(),
+            told.bytes_verified_at.unwrap(),
+            told.bytes_missed_at,
+            told.message.unwrap(),
+        )
+    };
+    let again = "the bytes could not be read again: held".to_owned();
+    let recent = "2026-05-24T12:00:00Z".to_owned();
+    assert_eq!(missed(&recent), (VerificationState::Verified, recent, Some(NOW.to_owned()), again));
+    let long_ago = missed("2026-05-18T12:00:00Z");
+    assert_eq!(long_ago, (VerificationState::Unknown, NOW.to_owned(), None, "held".to_owned()));
+    let mut failed = verified("2026-05-24T12:00:00Z");
+    failed["bytesVerified"] = json!("Failed");
+    let told = verification(&model("m", failed), &Outcome::Unknown("held".to_owned()), now());
+    assert_eq!(told.bytes_verified, Some(VerificationState::Unknown), "only what was good counts on");
+    // It is tried again every ten minutes.
+    let tried = |at: &str| {
+        let mut known = verified("2026-05-24T12:00:00Z");
+        known["bytesMissedAt"] = json!(at);
+        steps(&world([model("m", known)]), &[])
+    };
+    assert_eq!(tried("2026-06-01T11:51:00Z"), [""; 0]);
+    assert_eq!(tried("2026-06-01T11:49:00Z"), ["start m"]);
+}
+
+#[test]
 fn without_an_image_nothing_is_started_and_the_status_says_so() {
     let mut world = world([model("m", json!(null))]);
     world.verifier_image.clear();
