@@ -12,7 +12,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -20,19 +20,21 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, Resource, ResourceExt as _};
-use portcullis::api::AICompliance;
+use portcullis::api::{AICompliance, AIEvidence};
 use portcullis::controllers::auditor::Auditor;
 use portcullis::controllers::certificates::{
     AUTHORITY_SECRET, Certificates, LiveBundles, Outputs, SERVING_SECRET, observe,
 };
+use portcullis::controllers::dirty::Dirty;
 use portcullis::controllers::guards::GuardFaults;
 use portcullis::controllers::leader::{self, Leadership};
+use portcullis::controllers::proofs::Proofs;
 use portcullis::controllers::trail::{Export, Target};
 use portcullis::controllers::wake::Lookout;
 use portcullis::controllers::webhooks::{Drifts, Settings, Webhooks};
 use portcullis::gather::registry::VerifierConfig;
 use portcullis::gather::signatures::Signatures;
-use portcullis::gather::world::World;
+use portcullis::gather::world::{Object, World};
 use portcullis::telemetry::metrics::Metrics;
 use portcullis::telemetry::probes::Readiness;
 use portcullis::webhook::tls::{TlsStore, install_provider};
@@ -310,11 +312,12 @@ async fn shows(gate: &Gate) -> Result<()> {
         await_condition(definitions.clone(), &name, conditions::is_crd_established()).await?;
     }
     let world = Arc::new(RwLock::new(World::default()));
+    let (known, dirty) = (Arc::clone(&world), Arc::<Dirty>::default());
     let auditor = Auditor {
         client: gate.client.clone(),
         world: Arc::clone(&world),
         pods: Arc::default(),
-        dirty: Arc::default(),
+        dirty: Arc::clone(&dirty),
         signatures: Arc::new(Signatures::new(world, VerifierConfig::default())),
         book: Arc::default(),
         lookout: Arc::new(Lookout::new(false)),
@@ -349,7 +352,88 @@ async fn shows(gate: &Gate) -> Result<()> {
     })
     .await?;
     ensure!(begun.elapsed() < Duration::from_secs(15), "the row told of it after {:?}", begun.elapsed());
+    deleted_rows_come_back(gate, &rows, &known, &dirty).await?;
     auditing.abort();
+    documents_are_told(gate, &known).await
+}
+
+/// A row that somebody deletes is there again within seconds, with what it said before.
+async fn deleted_rows_come_back(
+    gate: &Gate,
+    rows: &Api<AICompliance>,
+    known: &Arc<RwLock<World>>,
+    dirty: &Dirty,
+) -> Result<()> {
+    let name = "gate-rows";
+    drop(cluster(name).await?);
+    let namespaces: Api<Namespace> = Api::all(gate.client.clone());
+    let mut governed = namespaces.get(name).await?;
+    governed.metadata.labels = Some(
+        [("portcullis.dev/environment", "production"), ("portcullis.dev/sensitivity", "internal")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+    );
+    let touched =
+        known.write().map_err(|_| anyhow::anyhow!("a lock"))?.apply(Object::Namespace(Box::new(governed)));
+    dirty.add(touched);
+    let row = async || Ok::<_, anyhow::Error>(rows.get_opt(name).await?.filter(|row| row.status.is_some()));
+    until("the row of the namespace is there", async || Ok(row().await?.is_some())).await?;
+    // Since when the namespace is governed is known from the row alone.
+    let since = |row: Option<AICompliance>| row.and_then(|row| row.status).map(|status| status.conditions);
+    sleep(Duration::from_millis(1_100)).await;
+    let before = row().await?;
+    let uid = before.as_ref().and_then(|row| row.metadata.uid.clone());
+    rows.delete(name, &DeleteParams::default()).await?;
+    let deleted = Instant::now();
+    until("the row comes back", async || Ok(row().await?.is_some_and(|row| row.metadata.uid != uid))).await?;
+    ensure!(deleted.elapsed() < Duration::from_secs(10), "it took {:?}", deleted.elapsed());
+    let (before, after) = (since(before), since(row().await?));
+    ensure!(before.is_some() && before == after, "{before:?} became {after:?}");
+    let uid = rows.get("cluster").await?.metadata.uid;
+    rows.delete("cluster", &DeleteParams::default()).await?;
+    until("the row of the cluster comes back", async || {
+        Ok(rows.get_opt("cluster").await?.is_some_and(|row| row.metadata.uid != uid && row.status.is_some()))
+    })
+    .await?;
+    ensure!(deleted.elapsed() < Duration::from_secs(20), "it took {:?}", deleted.elapsed());
+    Ok(())
+}
+
+/// What is found of the document behind evidence stands in its status, as the definition lets it.
+async fn documents_are_told(gate: &Gate, known: &Arc<RwLock<World>>) -> Result<()> {
+    let namespace = "gate-rows";
+    let maps: Api<ConfigMap> = Api::namespaced(gate.client.clone(), namespace);
+    ensure_created(&maps, json!({"metadata": {"name": "doc"}, "data": {"text": "hello"}})).await?;
+    let all: Api<AIEvidence> = Api::namespaced(gate.client.clone(), namespace);
+    let right = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    let wrong = format!("sha256:{}", "1".repeat(64));
+    for (name, document, digest) in
+        [("right", "doc/text", right), ("wrong", "doc/text", &wrong), ("none", "gone/text", right)]
+    {
+        let spec = json!({
+            "type": "ThreatModel", "subject": {"kind": "AIWorkload", "name": "chat"}, "result": "pass",
+            "issuedAt": "2026-01-01", "attestedBy": "ada", "ref": format!("configmap://{document}"), "digest": digest,
+        });
+        ensure_created(&all, json!({"metadata": {"name": name}, "spec": spec})).await?;
+        let stored = all.get(name).await?;
+        drop(known.write().map_err(|_| anyhow::anyhow!("a lock"))?.apply(Object::Evidence(Box::new(stored))));
+    }
+    let proofs = Proofs {
+        client: gate.client.clone(),
+        world: Arc::clone(known),
+        signatures: Arc::new(Signatures::new(Arc::clone(known), VerifierConfig::default())),
+        metrics: Arc::new(Metrics::default()),
+    };
+    let proving = tokio::spawn(proofs.run());
+    for (name, state) in [("right", "Same"), ("wrong", "Altered"), ("none", "Missing")] {
+        until("what was found stands in the status", async || {
+            let status = serde_json::to_value(all.get(name).await?.status)?;
+            Ok(status["document"]["state"] == state)
+        })
+        .await
+        .with_context(|| name.to_owned())?;
+    }
+    proving.abort();
     Ok(())
 }
 

@@ -531,11 +531,12 @@ async fn an_asset_that_is_changed_outside_office_hours_is_marked_with_who_and_wh
                    "resource": {"group": "portcullis.dev", "resource": "aidatasets"},
                    "userInfo": {"username": "ada"}, "object": after, "oldObject": before})
         };
-        let reviewed = json!({"spec": {"lastReviewedAt": "2026-05-30"}});
+        let other = json!({"spec": {"reviewEvery": "P77D"}});
         for request in [
-            change(reviewed.clone(), true),
+            change(other.clone(), true),
             change(json!({"metadata": {"labels": {"team": "a"}}}), false),
-            change(reviewed, false),
+            change(json!({"spec": {"lastReviewedAt": "2026-05-30"}}), false),
+            change(other, false),
         ] {
             let answer = ask(&judge, request).await;
             assert_eq!(answer.denial, None);
@@ -545,7 +546,7 @@ async fn an_asset_that_is_changed_outside_office_hours_is_marked_with_who_and_wh
             assert!(heard.is_empty(), "neither its bytes nor its version are others: {heard:?}");
             continue;
         }
-        assert_eq!(heard.len(), 1, "dry runs and labels change no asset: {heard:?}");
+        assert_eq!(heard.len(), 1, "dry runs, labels and reviews change no asset: {heard:?}");
         assert_eq!(
             (heard[0].namespace.as_str(), heard[0].object.as_str()),
             ("chat-prod", "AIDataset/manual")

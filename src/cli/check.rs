@@ -47,7 +47,8 @@ pub(super) struct Arguments {
     /// Sensitivity of that namespace, where the files do not hold it
     #[arg(long, requires = "environment")]
     sensitivity: Option<Sensitivity>,
-    /// YAML file with what somebody verified: `images: {REFERENCE: {trusted: [AUTHORITY]}}`
+    /// YAML file with what somebody verified: `images: {REFERENCE: {trusted: [AUTHORITY], attested: [{predicateType:
+    /// TYPE, authority: AUTHORITY}]}}`; statements that are not listed under `attested` count as missing
     #[arg(long, value_name = "FILE")]
     signatures: Option<PathBuf>,
     /// Look signatures up in the registries that the trust policies in the files list

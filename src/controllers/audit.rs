@@ -104,8 +104,13 @@ pub fn audit_namespace(
 ) -> AuditedNamespace {
     let namespace = world.namespace(name);
     let settings = world.settings(namespace);
+    let lasting = lasting(pods, namespace);
     let judge = |subject: Subject<'_>, workload: Option<&crate::api::AIWorkload>| -> Decision {
-        let facts: Facts<'_> = world.facts(now, subject, namespace, &settings);
+        let counted = matches!(subject, Subject::Workload(_));
+        let mut facts: Facts<'_> = world.facts(now, subject, namespace, &settings);
+        facts.lasting_pods = workload
+            .filter(|_| counted)
+            .and_then(|workload| lasting.get(workload.metadata.name.as_deref()?).copied());
         let enforcement = Enforcement::of(namespace, &world.cluster, workload, now);
         let name = workload.and_then(|w| w.metadata.name.as_deref());
         decide(evaluate(&facts), &enforcement, name, false)
@@ -230,6 +235,21 @@ fn groups<'a>(pods: &'a Pods, namespace: &str) -> Vec<Alike<'a>> {
     out
 }
 
+/// How many pods each workload has that are started again whenever they end; those of Jobs are not.
+fn lasting(pods: &Pods, namespace: &Namespace) -> BTreeMap<String, u32> {
+    let mut out = BTreeMap::new();
+    for (names, sample) in groups(pods, &namespace.name) {
+        let ends = sample.object.spec.restart_policy.as_deref().is_some_and(|policy| policy != "Always");
+        if let Matched::One(workload) = matched(namespace, &sample.object.labels)
+            && !ends
+        {
+            let name = workload.metadata.name.clone().unwrap_or_default();
+            *out.entry(name).or_default() += u32::try_from(names.len()).unwrap_or(u32::MAX);
+        }
+    }
+    out
+}
+
 /// Takes in what was decided on an object that is no workload's.
 fn note_all(
     own: &mut States,
@@ -312,6 +332,37 @@ mod tests {
         let (state, message) = state(&world);
         assert_eq!(state, State::Fail);
         assert!(message.contains("may list secrets"), "{message}");
+    }
+
+    #[test]
+    fn a_critical_workload_that_is_scaled_to_one_pod_is_told_of() {
+        let mut world = World::default();
+        world.apply(Object::Namespace(read(json!({"metadata": {"name": "chat", "labels": {
+            "portcullis.dev/environment": "production", "portcullis.dev/sensitivity": "internal"}}}))));
+        world.apply(Object::Workload(read(json!({
+            "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIWorkload",
+            "metadata": {"name": "chat", "namespace": "chat"},
+            "spec": {"selector": {"matchLabels": {"app": "chat"}}, "type": "inference", "criticality": "critical",
+                     "owners": {"accountable": {"user": "j"}}}}))));
+        let mut pods = Pods::default();
+        let pod = |name: &str, restart: &str| {
+            read(json!({"metadata": {"name": name, "namespace": "chat", "labels": {"app": "chat"}},
+                "spec": {"restartPolicy": restart, "containers": [{"name": "c", "image": "i"}]}}))
+        };
+        let told = |pods: &Pods| {
+            let now = Timestamp::UNIX_EPOCH;
+            let audited =
+                audit_namespace(&world, pods, &Signatures::new(), "chat", now, &Waiting::new(), now);
+            let worst = audited.workloads["chat"].states.worst.get("failover-ready");
+            worst.is_some_and(|(_, finding)| finding.detail.starts_with("has one pod"))
+        };
+        assert!(!told(&pods), "what has no pods is not scaled to one");
+        pods.apply(pod("job", "Never"));
+        assert!(!told(&pods), "a Job ends");
+        pods.apply(pod("a", "Always"));
+        assert!(told(&pods));
+        pods.apply(pod("b", "Always"));
+        assert!(!told(&pods));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! writes what people read. Only the leader runs it; its knowledge outlives nothing but its term.
 
 mod cluster;
+mod gone;
 mod life;
 mod pulse;
 mod restore;
@@ -130,6 +131,13 @@ impl Auditor {
     /// Audits until it is dropped.
     pub async fn run(self) {
         let pulse = Arc::new(Pulse::default());
+        let gone = gone::Gone::default();
+        let _rows = gone::watch(
+            self.client.clone(),
+            Arc::clone(&gone),
+            Arc::clone(&self.dirty),
+            Arc::clone(&self.metrics),
+        );
         let _watcher = pulse::watch(Arc::clone(&pulse), self.client.clone(), Arc::clone(&self.metrics));
         let mut written = self.restored(&pulse).await;
         let mut statuses = Statuses::new(&self.client, &self.world, &self.recorder, &self.metrics);
@@ -158,6 +166,10 @@ impl Auditor {
                 }
             };
             touched.namespaces.extend(written.unwritten.keys().chain(&written.held).cloned());
+            written.missing.append(&mut lock(&gone));
+            if written.missing.remove("cluster") {
+                written.cluster_at = None;
+            }
             if full.elapsed() > FULL {
                 touched.all = true;
                 // Rows that somebody deleted are missed only by looking.
@@ -203,6 +215,7 @@ impl Auditor {
                 .map(|n| n.name.clone())
                 .collect()
         };
+        written.missing.retain(|name| governed.contains(name));
         written.unwritten.retain(|name, _| governed.contains(name) || written.namespaces.contains_key(name));
         let gone: Vec<String> =
             written.namespaces.keys().filter(|name| !governed.contains(*name)).cloned().collect();

@@ -10,6 +10,7 @@ use kube::{Api, Client, Resource as _};
 use serde_json::json;
 
 use crate::api::AIEvidence;
+use crate::api::evidence::AIEvidenceStatus;
 use crate::gather::proofs::{Agenda, ClusterMaps, Found};
 use crate::gather::signatures::Signatures;
 use crate::gather::world::World;
@@ -58,10 +59,16 @@ impl Proofs {
         let kind = ApiResource::erase::<AIEvidence>(&());
         let namespace = metadata.namespace.as_deref().unwrap_or_default();
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind);
+        // What is left out of what a manager applies is taken away; `null` would be refused.
+        let status = AIEvidenceStatus {
+            document: found.document.clone(),
+            statement: found.statement.clone(),
+            ..AIEvidenceStatus::default()
+        };
         let patch = json!({
             "apiVersion": AIEvidence::api_version(&()), "kind": AIEvidence::kind(&()),
             "metadata": {"name": name, "uid": metadata.uid},
-            "status": {"document": found.document, "statement": found.statement},
+            "status": status,
         });
         match api.patch_status(name, &PatchParams::apply(VERIFIER).force(), &Patch::Apply(&patch)).await {
             Ok(_) => Ok(()),

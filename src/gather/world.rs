@@ -318,6 +318,7 @@ impl World {
             settings,
             composition: OnceCell::new(),
             requester: None,
+            lasting_pods: None,
             rights: Some(&self.rbac),
             holders,
         }

@@ -10,7 +10,18 @@ pub fn until(text: &str) -> Option<Timestamp> {
         return Some(time);
     }
     let date: Date = text.parse().ok()?;
-    date.at(23, 59, 59, 0).to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    // The last days of the year 9999 lie beyond what an instant can be.
+    Some(date.at(23, 59, 59, 0).to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |zoned| zoned.timestamp()))
+}
+
+/// How far the clocks of others may run ahead.
+pub const SKEW: SignedDuration = SignedDuration::from_mins(10);
+
+/// Whether `text` names a time that is still to come, clocks that run ahead aside: what is said to have happened then has
+/// not. What is no date does not.
+#[must_use]
+pub fn ahead(text: &str, now: Timestamp) -> bool {
+    from(text).is_some_and(|at| at.duration_since(now) > SKEW)
 }
 
 /// The first instant at which `text` holds: an RFC 3339 time is itself, a plain date is its first second in UTC.
@@ -45,6 +56,10 @@ mod tests {
         assert_eq!(from("2027-01-31").unwrap().to_string(), "2027-01-31T00:00:00Z");
         assert_eq!(until("2027-01-31T10:00:00Z").unwrap().to_string(), "2027-01-31T10:00:00Z");
         assert_eq!(until("soon"), None);
+        assert_eq!(until("9999-12-31"), Some(Timestamp::MAX));
+        let now = "2027-01-31T10:00:00Z".parse().unwrap();
+        assert!(!ahead("2027-01-31", now) && !ahead("2027-01-31T10:05:00Z", now) && !ahead("soon", now));
+        assert!(ahead("2027-02-01", now) && ahead("2027-01-31T10:30:00Z", now));
         assert_eq!(duration("P90D").unwrap().as_hours(), 90 * 24);
         assert_eq!(duration("PT24H").unwrap().as_hours(), 24);
         assert_eq!(duration("x"), None);

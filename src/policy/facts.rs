@@ -47,6 +47,8 @@ pub struct Facts<'a> {
     pub holders: Vec<Holder<'a>>,
     /// Who asks for what is judged; `None` in the audit and in files.
     pub requester: Option<Requester<'a>>,
+    /// How many pods that are to last stand under the declaration; `None` where nobody counted.
+    pub lasting_pods: Option<u32>,
     /// The rights that are known; `None` where none are.
     pub rights: Option<&'a dyn KnownRights>,
 }

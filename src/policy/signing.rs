@@ -125,6 +125,7 @@ mod tests {
             composition: std::cell::OnceCell::new(),
             holders: Vec::new(),
             requester: None,
+            lasting_pods: None,
             rights: None,
         };
         sign(&facts, reference, volume).to_string()

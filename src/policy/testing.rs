@@ -137,6 +137,7 @@ impl Bench {
             composition: OnceCell::new(),
             holders: self.holders.clone(),
             requester: self.requester,
+            lasting_pods: None,
             rights: None,
         })
     }

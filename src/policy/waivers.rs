@@ -125,6 +125,7 @@ fn mitigations(
         holders: facts.holders.clone(),
         composition: OnceCell::new(),
         requester: None,
+        lasting_pods: facts.lasting_pods,
         rights: facts.rights,
     };
     for (index, id) in spec.mitigations.iter().enumerate() {

@@ -27,6 +27,17 @@ fn seconds(at: jiff::Timestamp) -> String {
     jiff::Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
+/// Whether two objects of the same kind differ in when they were last reviewed and in nothing else of their specification.
+fn only_reviewed(new: &RawValue, old: &RawValue) -> bool {
+    let spec = |raw: &RawValue| {
+        let mut object: serde_json::Value = read(raw).ok()?;
+        let mut spec = object.get_mut("spec")?.take();
+        spec.as_object_mut()?.remove("lastReviewedAt");
+        Some(spec)
+    };
+    spec(new).is_some_and(|reviewed| spec(old) == Some(reviewed))
+}
+
 impl Judge {
     /// Our own kinds: what they say is judged on CREATE and UPDATE; who deletes a declaration hears what it leaves behind.
     pub(super) async fn own_kind(&self, request: &Request<'_>, deadline: Instant) -> Answer {
@@ -103,9 +114,9 @@ impl Judge {
             let settings = world.settings(world.namespace(&request.namespace));
             hours::outside(&settings, at)?.to_owned()
         };
-        // Labels and what stands beside the specification change no asset.
+        // Labels and what stands beside the specification change no asset, and neither does a review of it.
         let changed = match (request.object, request.old_object) {
-            (Some(new), Some(old)) => !same_spec(new, old),
+            (Some(new), Some(old)) => !same_spec(new, old) && !only_reviewed(new, old),
             _ => true,
         };
         let by = words::cut(request.user_info.username.clone(), 253);

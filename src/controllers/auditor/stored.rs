@@ -73,14 +73,17 @@ pub(super) struct Written {
     pub(super) unwritten: BTreeMap<String, String>,
     /// What is left of assets that went with their namespaces and does not yet stand on the row of the cluster.
     pub(super) left: Vec<Tombstone>,
+    /// Rows that somebody deleted, to be written again as they were.
+    pub(super) missing: BTreeSet<String>,
     /// Namespaces with a verdict that is held until the pods that do not come in were looked at.
     pub(super) held: BTreeSet<String>,
 }
 
 impl Written {
-    /// Forgets what is no longer there, so that it is written again.
+    /// Notes what is no longer there, so that it is written again.
     pub(super) fn compare(&mut self, seen: &Self) {
-        self.namespaces.retain(|name, _| seen.namespaces.contains_key(name));
+        let missing = self.namespaces.keys().filter(|name| !seen.namespaces.contains_key(*name));
+        self.missing.extend(missing.cloned());
         self.workloads.retain(|key, stored| seen.workloads.get(key) == Some(stored));
         if seen.cluster != self.cluster {
             self.cluster_at = None;

@@ -14,7 +14,7 @@ use super::pulse::Pulse;
 use super::stored::{Kept, Stored, Written};
 use super::{AuditError, Auditor, lock};
 use crate::api::common::{LABEL_MANAGED_BY, MANAGER};
-use crate::api::compliance::AIComplianceStatus;
+use crate::api::compliance::{AIComplianceStatus, Tombstone};
 use crate::api::outcome::{HistoryEntry, HistoryKind};
 use crate::api::workload::{AIWorkload, AIWorkloadStatus};
 use crate::api::{AICompliance, OverallVerdict};
@@ -44,7 +44,10 @@ impl Auditor {
             let ended =
                 self.world().cluster.namespaces.get(name).is_none_or(|namespace| namespace.terminating);
             if ended {
-                written.left.append(&mut kept.open);
+                // What was seen last is told with the time at which it was missed.
+                let at = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default().to_string();
+                let open = kept.open.drain(..);
+                written.left.extend(open.map(|stone| Tombstone { disposed_at: Some(at.clone()), ..stone }));
             }
         }
         let rows: Api<AICompliance> = Api::all(self.client.clone());
@@ -195,7 +198,7 @@ impl Auditor {
     ) -> bool {
         // The time alone is no news: unchanged rows are not written.
         let at = std::mem::replace(&mut kept.row.last_audit_time, former.last_audit_time.clone());
-        let differs = kept.row != former;
+        let differs = kept.row != former || written.missing.contains(name);
         if differs {
             kept.row.last_audit_time = at;
             let chain = chains::of_namespace(name, uid.as_deref().unwrap_or_default());
@@ -206,6 +209,7 @@ impl Auditor {
                 // What was found counts for the row of the cluster; what is compared with next is what is stored.
                 kept.row = former;
             } else {
+                written.missing.remove(name);
                 let fresh = trail::fresh(kept.row.history.as_ref(), former.history.as_ref());
                 self.export(&chain, &fresh, name, None);
             }

@@ -1,6 +1,6 @@
 //! The mark of an asset that was changed outside office hours, until somebody has reviewed it. Pure.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::runtime::events::{Event, EventType};
 
 use crate::api::common::AssetStatus;
@@ -11,8 +11,8 @@ use crate::render::words;
 
 /// Puts the mark of the last such change into `status`: the one that the webhook has `told` of, or the one of before.
 ///
-/// Guarantees: the mark outlives whoever told of it, and goes with a review that begins after the change. A review that
-/// names a day begins with that day, so that one of the day of the change does not confirm it.
+/// Guarantees: the mark outlives whoever told of it, and goes with a review that begins after the change and has begun by
+/// `now`. A review that names a day begins with that day, so that one of the day of the change does not confirm it.
 pub fn mark(
     status: &mut AssetStatus,
     told: Option<&UnusualChange>,
@@ -21,7 +21,7 @@ pub fn mark(
     now: Timestamp,
 ) {
     let newest = told.into_iter().chain(&former.unusual_change).max_by(|a, b| a.at.cmp(&b.at));
-    let reviewed = last_reviewed_at.and_then(dates::from);
+    let reviewed = last_reviewed_at.filter(|text| !dates::ahead(text, now)).and_then(dates::from);
     let confirmed = |change: &UnusualChange| {
         change.at.parse::<Timestamp>().is_ok_and(|at| reviewed.is_some_and(|reviewed| reviewed > at))
     };
@@ -34,9 +34,17 @@ pub fn mark(
 fn words_of(change: &UnusualChange) -> String {
     let UnusualChange { at, by, hours } = change;
     format!(
-        "{by:?} changed it at {at}, outside office hours ({hours}): look at what changed, and set spec.lastReviewedAt to a \
-         later time, or revoke the right to change it"
+        "{by:?} changed it at {at}, outside office hours ({hours}): look at what changed, and set spec.lastReviewedAt to the \
+         time of that look, such as {}, or revoke the right to change it",
+        later(at)
     )
+}
+
+/// A time after a change, as an example of how to write one.
+fn later(at: &str) -> String {
+    let later =
+        at.parse::<Timestamp>().ok().and_then(|at| at.checked_add(SignedDuration::from_hours(1)).ok());
+    later.map_or_else(|| at.to_owned(), |later| later.to_string())
 }
 
 /// The warning of a change that was not told of before.
@@ -83,7 +91,8 @@ mod tests {
                 "UnusualChange",
                 "True",
                 "\"ada\" changed it at 2026-05-31T12:00:00Z, outside office hours (Mon-Fri 08:00-18:00): look at what \
-                 changed, and set spec.lastReviewedAt to a later time, or revoke the right to change it"
+                 changed, and set spec.lastReviewedAt to the time of that look, such as 2026-05-31T13:00:00Z, or revoke the \
+                 right to change it"
             )]
         );
         let told = event("AIDataset manual", &seen, &none).unwrap();
@@ -96,6 +105,11 @@ mod tests {
         assert!(event("AIDataset manual", &again, &seen).is_none());
         assert_eq!(marked(Some(&sunday), &seen, Some("2026-06-01")).unusual_change, None);
         assert_eq!(marked(None, &seen, Some("2026-05-31T12:30:00Z")).conditions, []);
+        assert_eq!(
+            marked(None, &seen, Some("2036-01-01")).unusual_change.as_ref(),
+            Some(&sunday),
+            "it lies ahead"
+        );
         // The newest one counts, in whatever order they come.
         let night = change("2026-06-02T03:00:00Z");
         let later = marked(Some(&night), &seen, Some("2026-06-01"));

@@ -257,7 +257,11 @@ fn review(
                     .require(false, || format!("states reviewEvery {every}, which is more than {days} days"));
                 short.set(about.object(), "spec.reviewEvery", format!("P{days}D"));
             }
-            if facts.now.duration_since(at) > length.min(most) {
+            if dates::ahead(last, facts.now) {
+                short.require(false, || format!("states lastReviewedAt {last}, which lies ahead"));
+                short.fix("state the day on which it was reviewed");
+                short.set(about.object(), "spec.lastReviewedAt", "YYYY-MM-DD");
+            } else if facts.now.duration_since(at) > length.min(most) {
                 short.require(false, || {
                     format!("was last reviewed on {last}, and its review is due every {every}")
                 });

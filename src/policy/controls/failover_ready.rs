@@ -31,6 +31,14 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     if workload.spec.criticality != Criticality::Critical {
         return;
     }
+    if facts.lasting_pods == Some(1) {
+        report
+            .violated(
+                Place::object(Facts::name_of(workload)),
+                "has one pod, so nothing is left of a critical workload while it is away",
+            )
+            .fix(Fix::Text("scale what carries it to two or more, on different nodes".to_owned()));
+    }
     let mut short = Shortfall::new(facts);
     let failover = workload.spec.recovery.as_ref().and_then(|recovery| recovery.failover.as_ref());
     match failover {

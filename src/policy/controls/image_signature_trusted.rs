@@ -47,13 +47,13 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                 ));
             }
             Some(Signature::Unknown(why)) => {
-                report
-                    .unknown(place(), why.as_str())
-                    .fix(Fix::Text(
-                        "try again when the registry answers; nothing needs to change if the image is signed"
-                            .to_owned(),
-                    ))
-                    .may_arrive();
+                let fix = if why.contains("entry does not allow") {
+                    "let every AITrustPolicy that lists this registry say the same of it (allowPrivateAddresses, plainHTTP): \
+                     where two differ, the stricter word counts"
+                } else {
+                    "try again when the registry answers; nothing needs to change if the image is signed"
+                };
+                report.unknown(place(), why.as_str()).fix(Fix::Text(fix.to_owned())).may_arrive();
             }
             Some(Signature::Unasked) => {
                 report

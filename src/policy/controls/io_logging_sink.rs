@@ -351,6 +351,7 @@ fn internal_states(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut R
                 Some(day) if facts.now.duration_since(day).as_hours() > DECISION_HOURS => {
                     (place, "is more than 365 days ago".to_owned())
                 }
+                Some(_) if dates::ahead(text, facts.now) => (place, "lies ahead".to_owned()),
                 Some(_) => return kept_well(facts, workload, states, report),
             }
         }

@@ -192,15 +192,16 @@ fn offline(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_
         }
     }
     let oldest = recovery.and_then(|recovery| recovery.rpo.as_deref()).and_then(dates::duration);
-    let taken = backup.taken_at.as_deref().and_then(dates::until);
-    if let (Some(oldest), taken) = (oldest, taken)
-        && taken.is_none_or(|taken| facts.now.duration_since(taken) > oldest)
-    {
+    let stated = backup.taken_at.as_deref().unwrap_or_default();
+    let old = oldest.is_some_and(|oldest| {
+        dates::until(stated).is_none_or(|taken| facts.now.duration_since(taken) > oldest)
+    });
+    let ahead = dates::ahead(stated, facts.now);
+    if old || ahead {
         report
             .violated(
-                at(workload, "spec.recovery.backup.takenAt")
-                    .value(backup.taken_at.as_deref().unwrap_or_default()),
-                "is longer ago than spec.recovery.rpo allows",
+                at(workload, "spec.recovery.backup.takenAt").value(stated),
+                if ahead { "lies ahead" } else { "is longer ago than spec.recovery.rpo allows" },
             )
             .under(&["NCSC-P3.3"])
             .fix(
