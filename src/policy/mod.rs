@@ -1,6 +1,7 @@
 //! The Code as pure functions: facts in, findings and decisions out. No client, clock, environment, file or await.
 
 pub mod addresses;
+pub mod blanks;
 pub mod code;
 pub mod composition;
 pub mod containers;

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::api;
 use crate::api::common::{Audience, Criticality};
 use crate::api::workload::{AlertKind, WorkloadType};
+use crate::policy::blanks::is_blank;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, Question, Shortfall};
@@ -147,7 +148,7 @@ fn detector(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'
     let declared = workload.spec.monitoring.as_ref();
     let Some((monitoring, anomaly)) = declared.and_then(|m| Some((m, m.anomaly.as_ref()?))) else {
         let reason = declared.and_then(|monitoring| monitoring.no_anomaly_reason.as_deref());
-        if reason.is_none_or(|reason| reason.trim().is_empty()) {
+        if reason.is_none_or(is_blank) {
             undetected(facts, workload, report);
         }
         return;

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::api;
 use crate::api::model::{ModelKind, ModelSource};
 use crate::api::workload::{DatasetPurpose, DatasetUse, LifecycleState, ModelUse, SinkKind, WorkloadType};
+use crate::policy::blanks::is_blank;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data::{self, Data};
 use crate::policy::facts::{Facts, Matched, Place, PodFacts, Stage, Subject};
@@ -121,7 +122,7 @@ fn prompted(facts: &Facts<'_>, report: &mut Report<'_>) {
     let Some(workload) = facts.ai_workload() else { return };
     let spec = &workload.spec;
     let answers = matches!(spec.type_, WorkloadType::Inference | WorkloadType::Agent | WorkloadType::Batch);
-    let said = spec.no_prompt_reason.as_deref().is_some_and(|reason| !reason.trim().is_empty());
+    let said = spec.no_prompt_reason.as_deref().is_some_and(|reason| !is_blank(reason));
     if !answers || said || !spec.prompts.is_empty() {
         return;
     }

@@ -10,6 +10,7 @@ use crate::api::workload::{
     InternalStates, InternalStatesDecision, IoLog, IoLogMode, LogSink, Manage, Pricing, SinkKind,
     WorkloadType,
 };
+use crate::policy::blanks::is_blank;
 use crate::policy::containers::{ContainerView, Role};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
@@ -340,7 +341,7 @@ fn internal_states(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut R
             at(workload, "spec.monitoring.internalStates"),
             "is missing: nobody decided whether to log internal states of the model".to_owned(),
         ),
-        Some(states) if states.reason.trim().is_empty() => {
+        Some(states) if is_blank(&states.reason) => {
             (at(workload, "spec.monitoring.internalStates.reason"), "is empty".to_owned())
         }
         Some(states) => {
@@ -356,7 +357,7 @@ fn internal_states(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut R
             }
         }
     };
-    let fix = if decided.is_some_and(|states| !states.reason.trim().is_empty()) {
+    let fix = if decided.is_some_and(|states| !is_blank(&states.reason)) {
         Fix::set_at(&at(workload, "spec.monitoring.internalStates.decidedAt"), "", "YYYY-MM-DD")
     } else {
         let decision = json!({"decision": "DECISION", "reason": "REASON", "decidedBy": "USER", "decidedAt": "YYYY-MM-DD"});

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::api::AIWorkload;
 use crate::api::evidence::Subject;
 use crate::api::workload::LifecycleState;
+use crate::policy::blanks::is_blank;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::decide::exemption_holds;
@@ -95,7 +96,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     }
     let lifecycle = workload.spec.lifecycle.as_ref();
     let retirement = lifecycle.and_then(|lifecycle| lifecycle.retirement.as_ref());
-    if retirement.is_none_or(|plan| plan.plan_ref.is_none()) {
+    if retirement.is_none_or(|plan| plan.plan_ref.as_deref().is_none_or(is_blank)) {
         short.require(false, || "spec.lifecycle.retirement names no plan for the end".to_owned());
         short.fix("plan what becomes of it and its data");
         short.set(about.object(), "spec.lifecycle.retirement.planRef", "https://PLAN");

@@ -7,6 +7,7 @@ use crate::api::common::Environment;
 use crate::api::governance::CompanionCode;
 use crate::api::model::{Acquisition, ModelSourceKind, Origin};
 use crate::api::workload::{Purpose, Role};
+use crate::policy::blanks::is_blank;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, Question, Shortfall, unnamed};
@@ -62,7 +63,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let purpose = spec.purpose.as_ref().unwrap_or(&unstated);
 
     let mut short = Shortfall::new(facts);
-    let given = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
+    let given = |text: &Option<String>| text.as_deref().is_some_and(|text| !is_blank(text));
     if !given(&purpose.business_need) || !given(&purpose.intended_use) {
         short.require(given(&purpose.business_need), || "spec.purpose.businessNeed is not stated".to_owned());
         short.require(given(&purpose.intended_use), || "spec.purpose.intendedUse is not stated".to_owned());

@@ -2,6 +2,7 @@
 
 use crate::api::AIEvidence;
 use crate::api::evidence::DocumentState;
+use crate::policy::blanks::is_blank;
 use crate::policy::facts::Namespace;
 use crate::policy::image::ImageRef;
 
@@ -36,6 +37,9 @@ pub fn reference(text: &str) -> Result<Reference<'_>, String> {
     if let Some(image) = scheme("oci://") {
         let image = ImageRef::parse(image).map_err(|error| format!("names no artifact: {error}"))?;
         return Ok(Reference::Oci(Box::new(image)));
+    }
+    if scheme("https://").is_some_and(|rest| !rest.is_empty() && is_blank(rest)) {
+        return Err("is still the blank of a printed fix".to_owned());
     }
     if SCHEMES.iter().any(|known| scheme(known).is_some_and(|rest| !rest.is_empty())) {
         return Ok(Reference::Elsewhere);

@@ -218,6 +218,7 @@ fn the_evidence_to_fill_in_holds_once_filled_in() {
     let Some(Fix::Record(words, manifest)) = &findings[0].fix else { panic!("{findings:?}") };
     assert_eq!(words, "record AIEvidence: SecurityAssessment of AIModel \"m\"");
     let filled = manifest
+        .replace("https://DOCUMENT", "https://docs.example/d")
         .replace("sha256:DIGEST-OF-THE-DOCUMENT", DIGEST)
         .replace("YYYY-MM-DD", "2025-12-31")
         .replace("USER-OTHER-THAN-THE-AUTHOR", "k.lee")
