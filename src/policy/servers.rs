@@ -13,6 +13,7 @@ mod reader;
 mod served;
 mod shell;
 mod table;
+mod values;
 
 use std::borrow::Cow;
 

@@ -1,5 +1,10 @@
 //! Code of Python that stands on a command line (`python3 -c ...`), and what it fetches.
 
+use std::borrow::Cow;
+
+use super::reader::Reader;
+use super::{At, Open, Seen, Switch, What};
+
 /// What code on a command line does that is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Does<'t> {
@@ -105,6 +110,33 @@ fn harmless(code: &str, at: usize, name: &str) -> bool {
         host.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
             && !host.split('/').next().unwrap_or_default().contains('@')
     })
+}
+
+impl Reader<'_> {
+    /// Code on a command line. True where it was judged.
+    pub(super) fn code(&mut self, text: &str, at: At) -> bool {
+        let at = At { inner: true, ..at };
+        let seen = does(text);
+        for does in &seen {
+            match *does {
+                Does::Fetches(name) => self.reading.switches.push(Seen {
+                    switch: Switch::Script,
+                    word: Cow::Owned(name.to_owned()),
+                    at,
+                    rest: Vec::new(),
+                }),
+                Does::Loads(model) => self.load(What::Model, Cow::Owned(model.to_owned()), false, at),
+                Does::Hides(name) => {
+                    let why = format!("{name:?} in code on the command line can load or start anything");
+                    self.reading.open.push(Open { why, at });
+                }
+            }
+        }
+        if !seen.is_empty() {
+            self.text(text, at);
+        }
+        !seen.is_empty()
+    }
 }
 
 #[cfg(test)]

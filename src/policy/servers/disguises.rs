@@ -77,8 +77,8 @@ fn flags_of_llama_cpp_and_ollama_that_load_more_are_read() {
             &["Fetch --gpt-oss-20b-default in command[1]"],
         ),
         (
-            json!({"command": ["llama-server", "--fim-qwen-7b-spec"]}),
-            &["Fetch --fim-qwen-7b-spec in command[1]"],
+            json!({"command": ["llama-server", "--fim-qwen-1.5b-default"]}),
+            &["Fetch --fim-qwen-1.5b-default in command[1]"],
         ),
         (
             json!({"command": ["llama-server", "--models-dir", "/opt/m"]}),

@@ -57,12 +57,12 @@ pub(super) fn flag(name: &str) -> Option<Flag> {
         | "model-repository-path"
         | "models-dir"
         | "storage-uri" => F::Load(What::Model),
-        "source-model" => F::Hub(What::Model),
         // Files in the store are named by their names alone, and the store is judged.
         "models" => F::Loads(What::Model),
-        "hf-repo" | "hf" | "hfr" | "model-url" | "mu" | "docker-repo" | "dr" => F::Hub(What::Model),
-        "hf-repo-draft" | "hfd" | "hfrd" => F::Hub(What::Draft),
-        "spec-draft-hf" => F::Hub(What::Draft),
+        "source-model" | "hf-repo" | "hf" | "hfr" | "model-url" | "mu" | "docker-repo" | "dr" => {
+            F::Hub(What::Model)
+        }
+        "spec-draft-hf" | "hf-repo-draft" | "hfd" | "hfrd" => F::Hub(What::Draft),
         "mmproj-url" | "mmu" | "hf-repo-v" | "hfv" | "hfrv" => F::Hub(What::Part),
         "tokenizer" | "tokenizer-path" | "tokenizer-dir" | "hf-config-path" | "mmproj" | "mm"
         | "generation-config" => F::Load(What::Part),
@@ -200,6 +200,16 @@ pub(super) fn meaning(name: &str, long: bool, server: Option<Server>) -> Option<
     flag(name).or_else(|| {
         let known = BEGUN.iter().filter(|_| begins && !OWN.contains(&name));
         flag(known.into_iter().find(|known| known.starts_with(name))?)
+    })
+}
+
+/// The meaning of a flag as it is written, where `--speculative-config.model=x` is a key of an object.
+pub(super) fn written(name: &str, short: bool, server: Option<Server>) -> Option<Flag> {
+    let alone = |one: &str| matches!(one, "sc" | "mv") && !short;
+    let known = |name: &str| meaning(name, !short, server).filter(|_| !alone(name));
+    known(name).or_else(|| match name.split_once('.').map(|(head, key)| (known(head), key)) {
+        Some((Some(Flag::Json(of, what)), key)) if of == key => Some(Flag::Load(what)),
+        _ => None,
     })
 }
 

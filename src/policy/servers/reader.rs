@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::code::{self, Does};
+use super::code;
 use super::forms::{form, is_file, name_of, remote_code, split_revision, tail};
 use super::operand::{Operand, address_of_model};
 use super::shell::{self, Env, OPEN, WORDS, Word};
@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A text that a script of the image may pass on.
-    fn text(&mut self, text: &str, at: At) {
+    pub(super) fn text(&mut self, text: &str, at: At) {
         if let Some(word) = remote_code(text) {
             let at = At { inner: true, ..at };
             self.reading.switches.push(Seen {
@@ -276,14 +276,7 @@ impl<'a> Reader<'a> {
             let loads = |v: &Cow<'_, str>| v.contains('/') || is_file(v);
             value.as_ref().is_some_and(loads).then_some(Flag::Load(What::Model))
         } else {
-            // `--speculative-config.model=x` is a key of the object.
-            let (head, key) = name.split_once('.').map_or((&*name, None), |(head, key)| (head, Some(key)));
-            let lone = |one: &str| !matches!(one, "sc" | "mv") || short;
-            match (table::meaning(head, !short, self.reading.server).filter(|_| lone(head)), key) {
-                (Some(Flag::Json(known, what)), Some(key)) if known == key => Some(Flag::Load(what)),
-                (_, Some(_)) => None,
-                (meaning, None) => meaning,
-            }
+            table::written(&name, short, self.reading.server)
         };
         let Some(meaning) = meaning else {
             self.text(&word.text, at);
@@ -316,19 +309,7 @@ impl<'a> Reader<'a> {
                 self.reading.switches.push(on(switch, separate()));
             }
             (Flag::Any(switch), Some(value)) if !table::off(&value) && !matches!(&*value, "auto" | "[]") => {
-                let mut seen = on(switch, separate());
-                let more = words[index + 1..]
-                    .iter()
-                    .skip(taken)
-                    .take_while(|w| !w.starts && !w.text.starts_with('-'));
-                seen.rest.extend(more.filter(|_| taken > 0).map(|w| At {
-                    list: w.at.0,
-                    index: w.at.1,
-                    inner: w.inner,
-                }));
-                let count = seen.rest.len();
-                self.reading.switches.push(seen);
-                return count;
+                return self.plugin(on(switch, separate()), &words[index + 1 + taken..], taken);
             }
             (Flag::Partner, _) => {
                 self.reading.partners.push(at);
@@ -342,23 +323,8 @@ impl<'a> Reader<'a> {
             }
             (Flag::Load(what), Some(value)) => self.load(what, value, false, value_at),
             (Flag::Hub(what), Some(value)) => self.load(what, value, true, value_at),
-            (Flag::Scaled(what), Some(value)) => {
-                for part in value.split(',') {
-                    let scaled = part.rsplit_once(':').filter(|(_, scale)| scale.parse::<f64>().is_ok());
-                    let path = scaled.map_or(part, |(path, _)| path);
-                    self.load(what, Cow::Owned(path.to_owned()), false, value_at);
-                }
-            }
-            (Flag::Json(known, what), Some(value)) => {
-                let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&value);
-                for (key, model) in object.iter().flatten() {
-                    if let Some(model) = model.as_str().filter(|_| key.replace('_', "-") == known) {
-                        let at = At { inner: true, ..value_at };
-                        self.load(what, Cow::Owned(model.to_owned()), false, at);
-                    }
-                }
-                self.text(&value, value_at);
-            }
+            (Flag::Scaled(what), Some(value)) => self.scaled(what, &value, value_at),
+            (Flag::Json(known, what), Some(value)) => self.object(known, what, &value, value_at),
             (Flag::Loads(what), Some(value)) => {
                 return self.several(what, &value, words, index, value_at, taken);
             }
@@ -367,65 +333,5 @@ impl<'a> Reader<'a> {
             _ => {}
         }
         taken
-    }
-
-    /// Code on a command line. True where it was judged.
-    fn code(&mut self, text: &str, at: At) -> bool {
-        let at = At { inner: true, ..at };
-        let seen = code::does(text);
-        for does in &seen {
-            match *does {
-                Does::Fetches(name) => self.reading.switches.push(Seen {
-                    switch: Switch::Script,
-                    word: Cow::Owned(name.to_owned()),
-                    at,
-                    rest: Vec::new(),
-                }),
-                Does::Loads(model) => self.load(What::Model, Cow::Owned(model.to_owned()), false, at),
-                Does::Hides(name) => {
-                    let why = format!("{name:?} in code on the command line can load or start anything");
-                    self.reading.open.push(Open { why, at });
-                }
-            }
-        }
-        if !seen.is_empty() {
-            self.text(text, at);
-        }
-        !seen.is_empty()
-    }
-
-    /// A flag with as many values as follow.
-    fn several(
-        &mut self,
-        what: What,
-        first: &str,
-        words: &[Word<'a>],
-        index: usize,
-        at: At,
-        taken: usize,
-    ) -> usize {
-        let mut one = |value: &str, at: At| {
-            let json = value
-                .starts_with('{')
-                .then(|| serde_json::from_str::<serde_json::Value>(value).ok())
-                .flatten();
-            let path = json.as_ref().and_then(|json| json["path"].as_str());
-            let path = path.unwrap_or_else(|| value.split_once('=').map_or(value, |(_, path)| path));
-            if what == What::Model && (path == "all" || (is_file(path) && !path.contains('/'))) {
-                return;
-            }
-            self.load(what, Cow::Owned(path.to_owned()), false, At { inner: true, ..at });
-        };
-        one(first, at);
-        if taken == 0 {
-            return 0;
-        }
-        let more = words[index + 2..].iter().take_while(|word| !word.starts && !word.text.starts_with('-'));
-        let mut count = 1;
-        for word in more {
-            one(&word.text, At { list: word.at.0, index: word.at.1, inner: word.inner });
-            count += 1;
-        }
-        count
     }
 }

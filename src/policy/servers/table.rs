@@ -3,7 +3,7 @@
 //! A name means the same whatever program reads it: the name of an image proves nothing, so a table for each server
 //! would be a table to hide behind.
 
-pub(super) use super::flags::{Flag, flag, meaning};
+pub(super) use super::flags::{Flag, flag, meaning, written};
 
 /// What is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +149,7 @@ pub(super) fn variable(name: &str) -> Option<Variable> {
     })
 }
 
-/// Beginnings of variables that a server gets as flags (SageMaker's vLLM and SGLang, DJL Serving).
+/// Beginnings of variables that a server gets as flags (`SageMaker` with vLLM and `SGLang`, DJL Serving).
 const PASSED_ON: &[&str] = &["SM_VLLM_", "SM_SGLANG_", "OPTION_"];
 
 /// Whether the value of a switch turns it off.
@@ -174,7 +174,7 @@ pub enum Server {
     LlamaCpp,
     /// The runtimes of KServe.
     KServe,
-    /// One that serves files and knows no hub: TensorFlow Serving, OpenVINO, `TorchServe`.
+    /// One that serves files and knows no hub: TensorFlow Serving, `OpenVINO`, `TorchServe`.
     Files,
     /// Another one that reads names of hubs.
     Other,

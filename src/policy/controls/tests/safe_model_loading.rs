@@ -348,8 +348,12 @@ fn what_belongs_to_a_switch_goes_with_it_and_one_model_is_enough() {
     ] {
         let container = json!({"command": ["tritonserver"], "args": args});
         let fixed = bench().of_pod(&CONTROL, &pod(&container));
-        let words: Vec<_> =
-            fixed[0].fix.iter().flat_map(|fix| fix.edits()).filter_map(|edit| edit.value.as_ref()).collect();
+        let words: Vec<_> = fixed[0]
+            .fix
+            .iter()
+            .flat_map(crate::policy::fix::Fix::edits)
+            .filter_map(|edit| edit.value.as_ref())
+            .collect();
         assert_eq!(words[0].as_array().unwrap().len(), 1, "{args}: {words:?}");
         assert_eq!(*words[0], json!(["--model-repository=/models/m"]), "{args}");
     }
