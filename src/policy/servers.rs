@@ -2,14 +2,18 @@
 //!
 //! Nothing here knows what is declared: [`read`] says what would be loaded from where, and controls compare.
 
+mod code;
 mod declared;
+mod flags;
 mod forms;
 mod mend;
+mod mounted;
 mod operand;
 mod reader;
 mod served;
 mod shell;
 mod table;
+mod values;
 
 use std::borrow::Cow;
 
@@ -37,6 +41,8 @@ pub struct Reading<'a> {
     pub offline: bool,
     /// Where fetched models are kept.
     pub cache: Option<Cow<'a, str>>,
+    /// Words that say something only beside a switch.
+    partners: Vec<At>,
 }
 
 /// Something that is loaded.
@@ -52,6 +58,8 @@ pub struct Load<'a> {
     pub revision: Option<Cow<'a, str>>,
     /// Where it is written.
     pub at: At,
+    /// Whether a command fetches it, which loads nothing itself.
+    pub download: bool,
 }
 
 /// How a program understands what it is to load.
@@ -76,8 +84,8 @@ pub struct Seen<'a> {
     pub word: Cow<'a, str>,
     /// Where it is written.
     pub at: At,
-    /// Whether the element after it is its value.
-    pub with_next: bool,
+    /// The elements that hold its values.
+    rest: Vec<At>,
 }
 
 /// Something that cannot be read.

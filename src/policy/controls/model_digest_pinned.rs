@@ -273,10 +273,11 @@ fn loads(facts: &Facts<'_>, report: &mut Report<'_>) {
     for container in &pod.containers {
         let faults = servers::compare(facts, pod, container, workload);
         for fault in faults.all.iter().filter(|fault| fault.wrong == Wrong::Undeclared) {
+            let place = pod.at(container.path(&fault.field));
             let place =
-                pod.at(container.path(&fault.field)).value(fault.value.as_deref().unwrap_or_default());
+                fault.value.as_ref().map_or_else(|| place.clone(), |value| place.clone().value(value));
             let mended = faults.mend.fix(container, pod.prefix).filter(|_| fault.mended);
-            report.violated(place, &fault.detail).fix(mended.unwrap_or_else(|| {
+            report.violated(place, &fault.detail).fix(mended.or_else(|| fault.fix.clone()).unwrap_or_else(|| {
                 Fix::Text(format!(
                     "load the path at which a declared model is mounted, or declare this one in spec.models of {}",
                     Facts::name_of(workload)

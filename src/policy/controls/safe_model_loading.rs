@@ -252,15 +252,18 @@ fn of_pod(facts: &Facts<'_>, report: &mut Report<'_>) {
             let mended = faults.mend.fix(container, pod.prefix).filter(|_| fault.mended);
             // What only fetches before the others start can go where the model is mounted.
             let dropped = || {
-                let fetches = fault.wrong == Wrong::Fetched && container.role == Role::Init;
-                fetches.then(|| {
+                let fetches = matches!(fault.wrong, Wrong::Fetched | Wrong::Switched(Switch::Script));
+                (fetches && container.role == Role::Init).then(|| {
                     Fix::remove_at(&pod.at(container.path("")))
                         .after("mount the model as an image volume, and do without this container")
                 })
             };
-            finding
-                .under(&["CoP-2.7-n1"])
-                .fix(mended.or_else(dropped).unwrap_or_else(|| Fix::Text(otherwise(fault.wrong).to_owned())));
+            finding.under(&["CoP-2.7-n1"]).fix(
+                mended
+                    .or_else(dropped)
+                    .or_else(|| fault.fix.clone())
+                    .unwrap_or_else(|| Fix::Text(otherwise(fault.wrong).to_owned())),
+            );
         }
     }
 }
@@ -274,6 +277,7 @@ const fn otherwise(wrong: Wrong) -> &'static str {
         }
         Wrong::Unreadable => "write it in the pod itself, so that it can be judged",
         Wrong::Switched(Switch::Fetch) => "remove it, and load the model from a mounted volume",
+        Wrong::Switched(Switch::Script) => "take this code out, and load the model from a mounted volume",
         Wrong::Switched(_) => "remove it",
     }
 }

@@ -1,12 +1,14 @@
 //! What a container loads, held against what its workload declares.
 
 use super::mend::{Mend, Op};
-use super::{At, Form, Load, Reading, Seen, Switch, What, is_hub, read};
+use super::mounted::{folder, plain};
+use super::{Form, Load, Reading, Switch, What, is_hub, read};
 use crate::api;
 use crate::api::model::{ModelSource, ModelSourceKind};
 use crate::api::workload::WorkloadType;
 use crate::policy::containers::{ContainerView, Role};
 use crate::policy::facts::{Facts, PodFacts};
+use crate::policy::fix::Fix;
 use crate::policy::image::ImageRef;
 
 /// What is wrong.
@@ -35,6 +37,8 @@ pub struct Fault {
     pub detail: String,
     /// Whether the change of the container mends it.
     pub mended: bool,
+    /// What mends it besides.
+    pub fix: Option<Fix>,
 }
 
 /// Everything wrong with what a container loads, and the change that mends all of it that a change can mend.
@@ -56,6 +60,8 @@ pub fn compare<'a>(
 ) -> Faults {
     let reading = read(container);
     let mut out = Faults::default();
+    let world = Declared::of(facts, pod, container, workload);
+    world.mounts(facts, &reading, pod.prefix, &mut out);
     if reading.loads.is_empty()
         && reading.switches.is_empty()
         && reading.open.is_empty()
@@ -63,19 +69,19 @@ pub fn compare<'a>(
     {
         return out;
     }
-    let world = Declared::of(facts, pod, container, workload);
     for load in &reading.loads {
-        world.load(&reading, load, &mut out);
+        world.load(facts, &reading, load, &mut out);
     }
     let imports = workload.spec.type_ == WorkloadType::Import;
-    for seen in reading.switches.iter().filter(|seen| !(imports && seen.switch == Switch::Fetch)) {
-        let mended = out.mend.switch(container, seen);
+    for seen in reading.switches.iter().filter(|seen| !(imports && seen.switch.fetches())) {
+        let mended = out.mend.switch(container, &reading, seen);
         out.all.push(Fault {
             mended,
             wrong: Wrong::Switched(seen.switch),
             field: seen.at.field(),
             value: Some(seen.word.to_string()),
             detail: seen.switch.as_str().to_owned(),
+            fix: None,
         });
     }
     let loads = reading.server.is_some()
@@ -89,6 +95,7 @@ pub fn compare<'a>(
                 field: open.at.field(),
                 value: None,
                 detail: format!("cannot be read: {}", open.why),
+                fix: None,
             });
         }
         world.reaches_hubs(&reading, imports, &mut out);
@@ -96,13 +103,14 @@ pub fn compare<'a>(
     out
 }
 
-struct Declared<'w, 'p, 'a> {
+/// A container, and the models that its workload declares.
+pub(super) struct Declared<'w, 'p, 'a> {
     pod: &'p PodFacts<'a>,
-    container: &'p ContainerView<'a>,
-    workload: &'w api::AIWorkload,
+    pub(super) container: &'p ContainerView<'a>,
+    pub(super) workload: &'w api::AIWorkload,
     models: Vec<(&'w str, &'w ModelSource)>,
     /// Whether every model that the workload names is known; another control speaks of those that are not.
-    complete: bool,
+    pub(super) complete: bool,
 }
 
 impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
@@ -141,35 +149,51 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
             || volume
                 .persistent_volume_claim
                 .as_ref()
-                .is_some_and(|claim| self.in_claim(&claim.claim_name).is_some())
+                .is_some_and(|claim| self.on_claim(&claim.claim_name).next().is_some())
     }
 
-    fn in_claim(&self, claim: &str) -> Option<&'w ModelSource> {
-        let source = self.models.iter().find(|(_, source)| source.claim_name.as_deref() == Some(claim));
-        source.map(|(_, source)| *source)
+    /// The claim that a volume of this name mounts.
+    pub(super) fn claim(&self, volume: &str) -> Option<&'p str> {
+        let volume = self.pod.spec.volumes.iter().flatten().find(|v| v.name == volume)?;
+        Some(&volume.persistent_volume_claim.as_ref()?.claim_name)
     }
 
-    fn load(&self, reading: &Reading<'_>, load: &Load<'_>, out: &mut Faults) {
+    /// The declared models whose source is on a claim.
+    pub(super) fn on_claim(&self, claim: &str) -> impl Iterator<Item = &'w ModelSource> {
+        let sources = self.models.iter().map(|(_, source)| *source);
+        sources.filter(move |source| source.claim_name.as_deref() == Some(claim))
+    }
+
+    fn load(&self, facts: &Facts<'_>, reading: &Reading<'_>, load: &Load<'_>, out: &mut Faults) {
         let fault = match load.form {
             Form::Name => None,
             Form::Path if load.what == What::Part => None,
-            Form::Path => self.path(&load.value).err().map(|why| (Wrong::Undeclared, why)),
-            Form::Hub | Form::Address => self.fetched(reading, load).err().map(|why| (Wrong::Fetched, why)),
+            Form::Path => self.path(facts, &load.value).err().map(|why| (Wrong::Undeclared, why)),
+            Form::Hub | Form::Address => {
+                self.fetched(facts, reading, load).err().map(|why| (Wrong::Fetched, why))
+            }
         };
         let Some((wrong, detail)) = fault else { return };
         if !self.complete {
             return;
         }
-        let mended = self.mend(load, &mut out.mend);
+        let mended = self.mend(facts, reading, load, &mut out.mend);
+        let fix = load.download.then(|| {
+            Fix::Text(
+                "take the command that fetches away, and mount the declared model where it is loaded from: from its \
+                 claim, or as an image volume"
+                    .to_owned(),
+            )
+        });
         let value = load
             .revision
             .as_ref()
             .map_or_else(|| load.value.to_string(), |revision| format!("{}@{revision}", load.value));
-        out.all.push(Fault { wrong, field: load.at.field(), value: Some(value), detail, mended });
+        out.all.push(Fault { wrong, field: load.at.field(), value: Some(value), detail, mended, fix });
     }
 
     /// Whether a path lies in a declared model; the error says where it lies instead.
-    fn path(&self, path: &str) -> Result<(), String> {
+    fn path(&self, facts: &Facts<'_>, path: &str) -> Result<(), String> {
         let name = Facts::name_of(self.workload);
         let path = path.strip_prefix("file://").unwrap_or(path);
         if !path.starts_with('/') || path.split('/').any(|part| part == "..") {
@@ -195,15 +219,15 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
             return Ok(());
         }
         if let Some(claim) = &volume.persistent_volume_claim {
-            return match self.in_claim(&claim.claim_name) {
-                Some(source) => self.within(source, path, mount),
-                None => Err(format!(
+            if self.on_claim(&claim.claim_name).next().is_none() {
+                return Err(format!(
                     "lies on claim {:?}, which holds no model that {name} declares",
                     claim.claim_name
-                )),
-            };
+                ));
+            }
+            return self.within(facts, &claim.claim_name, path, mount);
         }
-        if volume.empty_dir.is_some() && self.filled(&mount.name) {
+        if volume.empty_dir.is_some() && self.filled(facts, &mount.name) {
             return Ok(());
         }
         Err(format!("lies on volume {:?}, which holds no model that {name} declares", mount.name))
@@ -212,24 +236,32 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
     /// A model that is a folder of a claim is loaded from that folder.
     fn within(
         &self,
-        source: &ModelSource,
+        facts: &Facts<'_>,
+        claim: &str,
         path: &str,
         mount: &k8s_openapi::api::core::v1::VolumeMount,
     ) -> Result<(), String> {
-        let Some(folder) = source.path.as_deref().map(|p| p.trim_matches('/')).filter(|p| !p.is_empty())
-        else {
-            return Ok(());
-        };
-        let inside = path[mount.mount_path.trim_end_matches('/').len()..].trim_matches('/');
-        let sub = mount.sub_path.as_deref().unwrap_or_default().trim_matches('/');
-        let place = format!("/{sub}/{inside}").replace("//", "/");
-        if below(&place, &format!("/{folder}")) || mount.sub_path_expr.is_some() {
+        let folders: Vec<String> = self.on_claim(claim).map(folder).collect();
+        if folders.iter().any(String::is_empty) {
             return Ok(());
         }
+        let name = Facts::name_of(self.workload);
+        let begin = self.begins(mount);
+        let related = |begin: &String| folders.iter().any(|f| below(begin, f) || below(f, begin));
+        if self.only_models_on(facts, claim) && !begin.as_ref().is_ok_and(related) {
+            // The fault is the mount's, and said of it.
+            return Ok(());
+        }
+        let begin = begin.map_err(|why| format!("lies where nobody can tell: {why}"))?;
+        let place = plain(&format!("{begin}/{}", &path[mount.mount_path.trim_end_matches('/').len()..]));
+        if folders.iter().any(|folder| below(&place, folder)) {
+            return Ok(());
+        }
+        let names: Vec<String> = folders.iter().map(|folder| format!("{:?}", &folder[1..])).collect();
         Err(format!(
-            "lies at {:?} of its claim, and the model that {} declares at {folder:?}",
-            place.trim_matches('/'),
-            Facts::name_of(self.workload)
+            "lies at {:?} of its claim, and the model that {name} declares at {}",
+            place.trim_start_matches('/'),
+            names.join(", ")
         ))
     }
 
@@ -246,7 +278,7 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
     }
 
     /// Whether an init container brings a declared model to the volume: from its image, from a mount, or from outside.
-    fn filled(&self, volume: &str) -> bool {
+    fn filled(&self, facts: &Facts<'_>, volume: &str) -> bool {
         self.pod.containers.iter().filter(|c| matches!(c.role, Role::Init | Role::Sidecar)).any(|other| {
             if !other.mounts.iter().any(|mount| mount.name == volume) {
                 return false;
@@ -257,13 +289,13 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
                 let reading = read(other);
                 let mut fetched =
                     reading.loads.iter().filter(|l| matches!(l.form, Form::Hub | Form::Address));
-                fetched.any(|load| self.fetched(&reading, load).is_ok())
+                fetched.any(|load| self.fetched(facts, &reading, load).is_ok())
             }
         })
     }
 
     /// Whether something from outside is a declared model at its pinned state; the error says why not.
-    fn fetched(&self, reading: &Reading<'_>, load: &Load<'_>) -> Result<(), String> {
+    fn fetched(&self, facts: &Facts<'_>, reading: &Reading<'_>, load: &Load<'_>) -> Result<(), String> {
         use ModelSourceKind as K;
         if self.workload.spec.type_ == WorkloadType::Import {
             return Ok(());
@@ -280,7 +312,9 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
                     "is a repository of a hub, and no cache is named in which it already lies".to_owned()
                 );
             };
-            return self.path(cache).map_err(|why| format!("is taken from the cache {cache:?}, which {why}"));
+            return self
+                .path(facts, cache)
+                .map_err(|why| format!("is taken from the cache {cache:?}, which {why}"));
         }
         let same = |reference: &str| {
             let plain =
@@ -311,7 +345,7 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
     }
 
     /// The change that makes the container load a declared model: its commit, or the path where it is mounted.
-    fn mend(&self, load: &Load<'_>, mend: &mut Mend) -> bool {
+    fn mend(&self, facts: &Facts<'_>, reading: &Reading<'_>, load: &Load<'_>, mend: &mut Mend) -> bool {
         let pinned = self.models.iter().find_map(|(_, source)| {
             let same = source.reference.as_deref() == Some(&*load.value);
             source.revision.as_deref().filter(|_| same && source.kind == ModelSourceKind::HuggingFace)
@@ -327,10 +361,23 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
             return false;
         }
         let mut places = self.container.mounts.iter().filter(|mount| self.volume_holds_a_model(&mount.name));
-        if let (Some(mount), None, What::Model) = (places.next(), places.next(), load.what) {
-            return mend.value(self.container, load.at, &load.value, &mount.mount_path);
+        let (Some(mount), None, What::Model, false) =
+            (places.next(), places.next(), load.what, load.download)
+        else {
+            return false;
+        };
+        // A path in place of what a command fetches would be nonsense, and the same model twice too.
+        let other = reading.loads.iter().position(|other| other == load).and_then(|own| {
+            let mut rest =
+                reading.loads.iter().enumerate().filter(|(_, l)| l.what == What::Model && !l.download);
+            let fits = |l: &Load<'_>| l.form == Form::Path && self.path(facts, &l.value).is_ok();
+            rest.find(|(index, l)| *index != own && (*index < own && l.form != Form::Name || fits(l)))
+        });
+        if other.is_some() && mend.drop_with_flag(self.container, load.at) {
+            return true;
         }
-        false
+        let Some(place) = self.shown_at(mount) else { return false };
+        mend.value(self.container, load.at, &load.value, &place)
     }
 
     /// A program that may reach a hub and reads names of hubs is told never to fetch.
@@ -344,6 +391,7 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
         out.mend.push_variable(index, "HF_HUB_OFFLINE", "1");
         out.all.push(Fault {
             mended: true,
+            fix: None,
             wrong: Wrong::Switched(Switch::Fetch),
             field: "env".to_owned(),
             value: None,
@@ -386,35 +434,7 @@ impl ModelSource {
 }
 
 /// Whether `path` is `folder` or lies in it.
-fn below(path: &str, folder: &str) -> bool {
+pub(super) fn below(path: &str, folder: &str) -> bool {
     let folder = folder.trim_end_matches('/');
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-impl Mend {
-    /// Turns a switch off, where a change can.
-    fn switch(&mut self, container: &ContainerView<'_>, seen: &Seen<'_>) -> bool {
-        let Some((list, _)) = seen.at.element() else { return false };
-        if list == "env" && !seen.at.inner {
-            let off = match &*seen.word {
-                word if word.starts_with("HF_HUB_OFFLINE=") || word.starts_with("TRANSFORMERS_OFFLINE=") => {
-                    "1"
-                }
-                word if word.contains("ENDPOINT") || word.contains("MIRROR") || word.contains("DOMAIN") => {
-                    return false;
-                }
-                _ => "0",
-            };
-            self.push(seen.at, Op::Text(off.to_owned()));
-            true
-        } else if seen.at.inner {
-            self.without(container, seen.at, &seen.word)
-        } else {
-            self.push(seen.at, Op::Drop);
-            if seen.with_next {
-                self.push(At { index: seen.at.index + 1, ..seen.at }, Op::Drop);
-            }
-            true
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::At;
+use super::{At, Reading, Seen, Switch};
 use crate::policy::containers::ContainerView;
 use crate::policy::fix::{Edit, Fix};
 
@@ -64,6 +64,59 @@ impl Mend {
         let text = text.replacen(word, &instead, 1);
         self.ops.retain(|(other, op)| *other != at || !matches!(op, Op::Text(_)));
         self.push(at, Op::Text(text.trim_end().to_owned()));
+        true
+    }
+
+    /// Drops a value and the flag before it. False where the element holds other words too.
+    pub(super) fn drop_with_flag(&mut self, container: &ContainerView<'_>, at: At) -> bool {
+        let words = match at.element() {
+            Some(("command", _)) if !at.inner => container.command,
+            Some(("args", _)) if !at.inner => container.args,
+            _ => return false,
+        };
+        let is_flag = |index: usize| words.get(index).is_some_and(|word| word.starts_with('-'));
+        if !is_flag(at.index) {
+            if at.index == 0 || !is_flag(at.index - 1) {
+                return false;
+            }
+            self.push(At { index: at.index - 1, ..at }, Op::Drop);
+        }
+        self.push(at, Op::Drop);
+        true
+    }
+
+    /// Turns a switch off, where a change can.
+    pub(super) fn switch(
+        &mut self,
+        container: &ContainerView<'_>,
+        reading: &Reading<'_>,
+        seen: &Seen<'_>,
+    ) -> bool {
+        let Some((list, _)) = seen.at.element() else { return false };
+        if list == "env" && !seen.at.inner {
+            let off = match &*seen.word {
+                word if word.starts_with("HF_HUB_OFFLINE=") || word.starts_with("TRANSFORMERS_OFFLINE=") => {
+                    "1"
+                }
+                word if word.contains("ENDPOINT") || word.contains("MIRROR") || word.contains("DOMAIN") => {
+                    return false;
+                }
+                _ => "0",
+            };
+            self.push(seen.at, Op::Text(off.to_owned()));
+            return true;
+        }
+        if seen.at.inner {
+            return self.without(container, seen.at, &seen.word);
+        }
+        // Without the mode, the words that belong to it are errors.
+        let partners = reading.partners.iter().filter(|_| seen.switch == Switch::OnRequest);
+        if partners.clone().any(|at| at.inner) {
+            return false;
+        }
+        for at in std::iter::once(&seen.at).chain(&seen.rest).chain(partners) {
+            self.push(*at, Op::Drop);
+        }
         true
     }
 

@@ -29,6 +29,11 @@ impl<'a> Operand<'a> {
         Self { after: Some(after), ready, fetches, ..Self::default() }
     }
 
+    /// Whether the program copies from addresses.
+    pub(super) fn copies(&self) -> bool {
+        self.copies.is_some()
+    }
+
     /// Whether `word` is the operand.
     pub(super) fn take(&mut self, word: &Word<'a>, after_flag: bool, here: &Load<'a>) -> bool {
         let name = name_of(&word.text);
@@ -38,7 +43,7 @@ impl<'a> Operand<'a> {
             if let Some((_, after)) = serves.or(fetches) {
                 *self = Self {
                     after: Some(after),
-                    ready: after.is_empty(),
+                    ready: after.is_empty() || name == "trtllm-serve",
                     fetches: fetches.is_some(),
                     ..Self::default()
                 };
@@ -71,7 +76,7 @@ impl<'a> Operand<'a> {
     /// At the end of a command: what stood behind a flag was the operand after all, if nothing else was.
     pub(super) fn finish(self, reader: &mut Reader<'a>) {
         if let Some(load) = self.maybe {
-            reader.load(load.what, load.value, self.fetches, load.at);
+            reader.operand(load.value, self.fetches, load.at);
         }
     }
 }

@@ -2,11 +2,21 @@
 
 use std::borrow::Cow;
 
+use super::code;
 use super::forms::{form, is_file, name_of, remote_code, split_revision, tail};
 use super::operand::{Operand, address_of_model};
 use super::shell::{self, Env, OPEN, WORDS, Word};
 use super::table::{self, Flag, Variable};
 use super::{At, ENV, Form, Load, Open, Reading, Seen, Server, Switch, What};
+
+/// Whether the word after this one is a script: `-c`, `-lc`.
+fn is_script_flag(word: &str) -> bool {
+    word.starts_with('-') && !word.starts_with("--") && word.ends_with('c')
+}
+
+fn is_python(program: &str) -> bool {
+    name_of(program).starts_with("python")
+}
 
 /// Reads the words of one container.
 pub(super) struct Reader<'a> {
@@ -23,15 +33,16 @@ impl<'a> Reader<'a> {
             for (index, element) in elements.iter().enumerate() {
                 let (text, open) = shell::expand(element, &self.env);
                 let starts = out.is_empty();
-                let script_next = out.last().is_some_and(|word| {
-                    !word.inner
-                        && word.text.starts_with('-')
-                        && !word.text.starts_with("--")
-                        && word.text.ends_with('c')
-                });
+                // `-sc` of vLLM takes an object.
+                let object =
+                    text.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+                let script_next =
+                    !object && out.last().is_some_and(|word| !word.inner && is_script_flag(&word.text));
                 let joined =
                     !text.starts_with(['-', '{', '[']) && text.contains([' ', '\n', '\t', ';', '&', '|']);
                 let at = (*list, index);
+                let runs_python = script_next
+                    && out.iter().rfind(|word| word.starts).is_some_and(|word| is_python(&word.text));
                 if out.len() >= WORDS {
                     out.push(Word {
                         text: "\0".into(),
@@ -41,7 +52,9 @@ impl<'a> Reader<'a> {
                     });
                     return out;
                 }
-                if script_next || joined {
+                if runs_python && !code::does(&text).is_empty() {
+                    out.push(Word { text, open, starts: false, inner: true, at });
+                } else if script_next || joined {
                     shell::split(&text, open.as_deref(), &self.env, at, &mut out);
                 } else {
                     out.push(Word { text, open, starts, inner: false, at });
@@ -81,7 +94,7 @@ impl<'a> Reader<'a> {
             return;
         }
         let seen =
-            |switch| Seen { switch, word: Cow::Owned(format!("{name}={value}")), at, with_next: false };
+            |switch| Seen { switch, word: Cow::Owned(format!("{name}={value}")), at, rest: Vec::new() };
         match known {
             Variable::Load(what) => self.load(what, value, false, at),
             Variable::Hub(what) => self.load(what, value, true, at),
@@ -103,44 +116,64 @@ impl<'a> Reader<'a> {
                 shell::split(&value, None, &self.env, (at.list, at.index), &mut words);
                 self.line(&words, None);
             }
+            Variable::Flag(head) => {
+                let text = Cow::Owned(format!("--{}={value}", &name[head.len()..]));
+                let seen = self.reading.switches.len();
+                self.flag(&[Word { text, at: (at.list, at.index), ..Word::default() }], 0, at);
+                for switch in &mut self.reading.switches[seen..] {
+                    switch.word = Cow::Owned(format!("{name}={value}"));
+                }
+            }
         }
     }
 
     /// A text that a script of the image may pass on.
-    fn text(&mut self, text: &str, at: At) {
+    pub(super) fn text(&mut self, text: &str, at: At) {
         if let Some(word) = remote_code(text) {
             let at = At { inner: true, ..at };
             self.reading.switches.push(Seen {
                 switch: Switch::RemoteCode,
                 word: Cow::Owned(word.to_owned()),
                 at,
-                with_next: false,
+                rest: Vec::new(),
             });
         }
     }
 
     pub(super) fn load(&mut self, what: What, value: Cow<'a, str>, hub: bool, at: At) {
+        self.push(what, value, hub, at, false);
+    }
+
+    /// What a program serves or fetches by its operand.
+    pub(super) fn operand(&mut self, value: Cow<'a, str>, fetches: bool, at: At) {
+        let hub = fetches && form(&value) != Form::Address;
+        self.push(What::Model, value, hub, at, fetches);
+    }
+
+    fn push(&mut self, what: What, value: Cow<'a, str>, hub: bool, at: At, download: bool) {
         let trimmed = value.trim();
         // Some flags take the name of a mode as well, and a program without a model names none.
         if trimmed.is_empty()
-            || (what == What::Part && matches!(trimmed, "auto" | "slow" | "mistral" | "none"))
+            || (what == What::Part && matches!(trimmed, "auto" | "slow" | "mistral" | "none" | "vllm"))
         {
             return;
         }
         let (value, revision) = split_revision(value);
         let form = if hub && !value.contains("://") { Form::Hub } else { form(&value) };
-        self.reading.loads.push(Load { what, value, form, revision, at });
+        self.reading.loads.push(Load { what, value, form, revision, at, download });
     }
 
     /// One command line.
     pub(super) fn line(&mut self, words: &[Word<'a>], entry: Option<Server>) {
         let mut operand = Operand::entry(entry);
         let mut python = false;
+        let mut ollama = entry == Some(Server::Ollama);
         let mut skip = 0;
         for (index, word) in words.iter().enumerate() {
             let at = At { list: word.at.0, index: word.at.1, inner: word.inner };
             if word.starts {
-                python = name_of(&word.text).starts_with("python");
+                python = is_python(&word.text);
+                ollama = name_of(&word.text) == "ollama" || (index == 0 && ollama);
                 if index > 0 {
                     std::mem::take(&mut operand).finish(self);
                 }
@@ -152,9 +185,21 @@ impl<'a> Reader<'a> {
                 skip -= 1;
                 continue;
             }
+            let after = index > 0 && is_script_flag(&words[index - 1].text);
+            let joined = word.text.strip_prefix("-c").filter(|code| !code.is_empty());
+            let script = joined.or_else(|| after.then_some(&*word.text)).filter(|_| python);
+            if script.is_some_and(|script| self.code(script, at)) {
+                continue;
+            }
+            if ollama && word.text == "create" {
+                let why = "what the model is made of stands in the Modelfile of ollama create".to_owned();
+                self.reading.open.push(Open { why, at });
+            }
             let bare_flag = words[..index].last().is_some_and(|before| {
                 let name = before.text.trim_start_matches('-');
-                let switch = matches!(table::flag(name), Some(Flag::On(_) | Flag::Offline));
+                let long = before.text.starts_with("--");
+                let meaning = table::meaning(name, long, self.reading.server);
+                let switch = matches!(meaning, Some(Flag::On(_) | Flag::Offline));
                 before.text.starts_with('-') && !before.text.contains('=') && before.text.len() > 1 && !switch
             });
             if let Some(why) = word.open.as_ref().filter(|_| word.text.starts_with(OPEN)) {
@@ -179,14 +224,25 @@ impl<'a> Reader<'a> {
             return;
         }
         self.text(&word.text, at);
-        let here =
-            Load { what: What::Model, form: form(&word.text), value: word.text.clone(), revision: None, at };
+        let here = Load {
+            what: What::Model,
+            form: form(&word.text),
+            value: word.text.clone(),
+            revision: None,
+            at,
+            download: false,
+        };
         if operand.take(word, after_flag, &here) {
-            let hub = operand.fetches && here.form != Form::Address;
-            self.load(What::Model, here.value, hub, at);
+            self.operand(here.value, operand.fetches, at);
         } else if let Some(address) = address_of_model(&word.text, operand, after_flag) {
             let (value, revision) = split_revision(Cow::Owned(address.to_owned()));
-            self.reading.loads.push(Load { value, revision, form: Form::Address, ..here });
+            self.reading.loads.push(Load {
+                value,
+                revision,
+                form: Form::Address,
+                download: operand.copies(),
+                ..here
+            });
         }
     }
 
@@ -219,17 +275,17 @@ impl<'a> Reader<'a> {
         let meaning = if short && name == "m" {
             let loads = |v: &Cow<'_, str>| v.contains('/') || is_file(v);
             value.as_ref().is_some_and(loads).then_some(Flag::Load(What::Model))
-        } else if name == "speculative-config.model" {
-            Some(Flag::Load(What::Draft))
         } else {
-            table::flag(&name)
+            table::written(&name, short, self.reading.server)
         };
         let Some(meaning) = meaning else {
             self.text(&word.text, at);
             return 0;
         };
-        let on = |switch, with_next| Seen { switch, word: word.text.clone(), at, with_next };
-        let takes_value = !matches!(meaning, Flag::On(_) | Flag::Offline | Flag::File);
+        let on = |switch, rest| Seen { switch, word: word.text.clone(), at, rest };
+        let separate = || if joined.is_none() { vec![value_at] } else { Vec::new() };
+        let takes_value =
+            !matches!(meaning, Flag::On(_) | Flag::Offline | Flag::File | Flag::Further | Flag::Partner);
         if takes_value && value.as_ref().is_some_and(|value| value.contains(OPEN)) {
             let why = value_open.cloned().unwrap_or_else(|| "it is unknown".to_owned());
             self.reading.open.push(Open { why, at: value_at });
@@ -239,7 +295,7 @@ impl<'a> Reader<'a> {
             (Flag::On(switch), value) => {
                 let off = joined.is_some() && value.is_some_and(|value| table::off(&value));
                 if !off {
-                    self.reading.switches.push(on(switch, false));
+                    self.reading.switches.push(on(switch, Vec::new()));
                 }
                 return 0;
             }
@@ -250,22 +306,25 @@ impl<'a> Reader<'a> {
             (Flag::With(switch, bad), Some(value))
                 if bad.iter().any(|bad| value.eq_ignore_ascii_case(bad)) =>
             {
-                self.reading.switches.push(on(switch, joined.is_none()));
+                self.reading.switches.push(on(switch, separate()));
             }
-            (Flag::File, Some(value)) if self.reading.server.is_some() => {
+            (Flag::Any(switch), Some(value)) if !table::off(&value) && !matches!(&*value, "auto" | "[]") => {
+                return self.plugin(on(switch, separate()), &words[index + 1 + taken..], taken);
+            }
+            (Flag::Partner, _) => {
+                self.reading.partners.push(at);
+                self.reading.partners.extend(separate().into_iter().filter(|_| taken > 0));
+            }
+            (Flag::File | Flag::Further, Some(value))
+                if meaning == Flag::Further || self.reading.server.is_some() =>
+            {
                 let why = format!("further arguments stand in the file {value:?}");
                 self.reading.open.push(Open { why, at: value_at });
             }
             (Flag::Load(what), Some(value)) => self.load(what, value, false, value_at),
             (Flag::Hub(what), Some(value)) => self.load(what, value, true, value_at),
-            (Flag::Draft, Some(value)) => {
-                let draft = serde_json::from_str::<serde_json::Value>(&value).ok();
-                if let Some(model) = draft.as_ref().and_then(|draft| draft["model"].as_str()) {
-                    let at = At { inner: true, ..value_at };
-                    self.load(What::Draft, Cow::Owned(model.to_owned()), false, at);
-                }
-                self.text(&value, value_at);
-            }
+            (Flag::Scaled(what), Some(value)) => self.scaled(what, &value, value_at),
+            (Flag::Json(known, what), Some(value)) => self.object(known, what, &value, value_at),
             (Flag::Loads(what), Some(value)) => {
                 return self.several(what, &value, words, index, value_at, taken);
             }
@@ -274,37 +333,5 @@ impl<'a> Reader<'a> {
             _ => {}
         }
         taken
-    }
-
-    /// A flag with as many values as follow.
-    fn several(
-        &mut self,
-        what: What,
-        first: &str,
-        words: &[Word<'a>],
-        index: usize,
-        at: At,
-        taken: usize,
-    ) -> usize {
-        let mut one = |value: &str, at: At| {
-            let json = value
-                .starts_with('{')
-                .then(|| serde_json::from_str::<serde_json::Value>(value).ok())
-                .flatten();
-            let path = json.as_ref().and_then(|json| json["path"].as_str());
-            let path = path.unwrap_or_else(|| value.split_once('=').map_or(value, |(_, path)| path));
-            self.load(what, Cow::Owned(path.to_owned()), false, At { inner: true, ..at });
-        };
-        one(first, at);
-        if taken == 0 {
-            return 0;
-        }
-        let more = words[index + 2..].iter().take_while(|word| !word.starts && !word.text.starts_with('-'));
-        let mut count = 1;
-        for word in more {
-            one(&word.text, At { list: word.at.0, index: word.at.1, inner: word.inner });
-            count += 1;
-        }
-        count
     }
 }

@@ -1,7 +1,9 @@
-//! The flags, variables and addresses by which known model servers are told what to load, and how.
+//! The variables, programs and addresses by which known model servers are told what to load, and how.
 //!
-//! Names are lower case with dashes. A flag means the same whatever program reads it: the name of an image proves
-//! nothing, so a table for each server would be a table to hide behind.
+//! A name means the same whatever program reads it: the name of an image proves nothing, so a table for each server
+//! would be a table to hide behind.
+
+pub(super) use super::flags::{Flag, flag, meaning, written};
 
 /// What is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub enum Switch {
     CodeInRequests,
     /// Files are fetched from a hub at start.
     Fetch,
+    /// Code on the command line fetches.
+    Script,
 }
 
 impl Switch {
@@ -54,81 +58,14 @@ impl Switch {
             Self::OnRequest => "lets whoever reaches the server make it load something else",
             Self::CodeInRequests => "runs code that comes with a request",
             Self::Fetch => "makes the program fetch models from outside when it starts",
+            Self::Script => "fetches from outside by code on the command line",
         }
     }
-}
 
-/// What a flag means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flag {
-    /// The next word, or what follows `=`, is loaded.
-    Load(What),
-    /// The same, and it is an address of a hub whatever it looks like.
-    Hub(What),
-    /// The same for as many words as follow.
-    Loads(What),
-    /// A JSON object with a key `model`.
-    Draft,
-    /// The commit of what is loaded.
-    Revision,
-    /// The directory where fetched models are kept.
-    Cache,
-    /// Never fetch.
-    Offline,
-    /// A switch, on by its presence.
-    On(Switch),
-    /// A switch, on with one of these values.
-    With(Switch, &'static [&'static str]),
-    /// A file with further flags.
-    File,
-}
-
-/// The meaning of a flag, by its name without dashes.
-pub(super) fn flag(name: &str) -> Option<Flag> {
-    use Flag as F;
-    Some(match name {
-        "model"
-        | "model-id"
-        | "model-path"
-        | "model-name-or-path"
-        | "pretrained-model-name-or-path"
-        | "model-dir"
-        | "model-repository"
-        | "model-store"
-        | "checkpoint"
-        | "checkpoint-path"
-        | "ckpt-path"
-        | "weights"
-        | "engine-dir"
-        | "model-uri"
-        | "storage-uri" => F::Load(What::Model),
-        "hf-repo" | "hf" | "hfr" | "model-url" | "mu" | "docker-repo" | "dr" => F::Hub(What::Model),
-        "hf-repo-draft" | "hfd" | "hfrd" => F::Hub(What::Draft),
-        "mmproj-url" | "mmu" | "hf-repo-v" | "hfv" | "hfrv" => F::Hub(What::Part),
-        "tokenizer" | "tokenizer-path" | "tokenizer-dir" | "hf-config-path" | "mmproj" | "mm" => {
-            F::Load(What::Part)
-        }
-        "lora-modules" | "lora-paths" => F::Loads(What::Adapter),
-        "lora" | "lora-adapters" | "adapter" | "adapter-path" | "peft-model-id" => F::Load(What::Adapter),
-        "speculative-model" | "speculative-draft-model-path" | "model-draft" | "md" | "draft-model" => {
-            F::Load(What::Draft)
-        }
-        "speculative-config" => F::Draft,
-        "revision" => F::Revision,
-        "download-dir" | "cache-dir" | "huggingface-hub-cache" => F::Cache,
-        "offline" => F::Offline,
-        "allow-pickle" | "unsafe-load" | "no-use-safetensors" | "disable-safetensors" => {
-            F::On(Switch::Pickle)
-        }
-        "load-format" => F::With(Switch::Pickle, &["pt", "npcache"]),
-        "enable-custom-logit-processor" => F::On(Switch::CodeInRequests),
-        "model-control-mode" => F::With(Switch::OnRequest, &["explicit", "poll"]),
-        "config" => F::File,
-        // Programs that read flags with argparse take every unambiguous beginning of a name.
-        _ if name.len() >= 5 && "trust-remote-code".starts_with(name) => F::On(Switch::RemoteCode),
-        "hf-trust-remote-code" => F::On(Switch::RemoteCode),
-        _ => return None,
-    })
+    /// Whether it fetches and does no more.
+    pub(super) fn fetches(self) -> bool {
+        matches!(self, Self::Fetch | Self::Script)
+    }
 }
 
 /// What a variable means.
@@ -152,20 +89,35 @@ pub(super) enum Variable {
     Set(Switch),
     /// Further arguments of a server.
     Words,
+    /// A flag of a server, by its name without what comes before.
+    Flag(&'static str),
 }
 
 /// The meaning of a variable, by its name.
 pub(super) fn variable(name: &str) -> Option<Variable> {
     use Variable as V;
     Some(match name {
-        "MODEL_ID" | "MODEL" | "MODEL_PATH" | "MODEL_NAME_OR_PATH" | "MODEL_DIR" | "HF_MODEL_ID"
-        | "HF_MODEL" | "STORAGE_URI" | "LLAMA_ARG_MODEL" | "NIM_MODEL_PATH" => V::Load(What::Model),
+        "MODEL_ID"
+        | "MODEL"
+        | "MODEL_PATH"
+        | "MODEL_NAME_OR_PATH"
+        | "MODEL_DIR"
+        | "HF_MODEL_ID"
+        | "HF_MODEL"
+        | "STORAGE_URI"
+        | "LLAMA_ARG_MODEL"
+        | "LLAMA_ARG_MODELS_DIR"
+        | "NIM_MODEL_PATH"
+        | "NIM_MODEL_NAME"
+        | "NIM_FT_MODEL"
+        | "NIM_CUSTOM_MODEL"
+        | "MODEL_BASE_PATH" => V::Load(What::Model),
         "LLAMA_ARG_HF_REPO" | "LLAMA_ARG_MODEL_URL" | "LLAMA_ARG_DOCKER_REPO" => V::Hub(What::Model),
         "LLAMA_ARG_HFD_REPO" => V::Hub(What::Draft),
         "LLAMA_ARG_MMPROJ_URL" => V::Hub(What::Part),
         "LLAMA_ARG_MODEL_DRAFT" | "SPECULATIVE_MODEL" => V::Load(What::Draft),
         "LLAMA_ARG_MMPROJ" => V::Load(What::Part),
-        "LORA_ADAPTERS" => V::Loads(What::Adapter),
+        "LORA_ADAPTERS" | "NIM_PEFT_SOURCE" => V::Loads(What::Adapter),
         "REVISION" | "MODEL_REVISION" | "HF_REVISION" => V::Revision,
         "HF_HOME"
         | "HF_HUB_CACHE"
@@ -187,9 +139,18 @@ pub(super) fn variable(name: &str) -> Option<Variable> {
         _ if name.len() >= 17 && name.to_ascii_uppercase().contains("TRUST_REMOTE_CODE") => {
             V::On(Switch::RemoteCode)
         }
-        _ => return None,
+        // The containers of clouds hand these on as flags of the same names.
+        _ => {
+            let head = PASSED_ON.iter().find(|head| name.starts_with(*head))?;
+            let rest = name[head.len()..].replace('_', "-").to_ascii_lowercase();
+            flag(&rest)?;
+            V::Flag(head)
+        }
     })
 }
+
+/// Beginnings of variables that a server gets as flags (`SageMaker` with vLLM and `SGLang`, DJL Serving).
+const PASSED_ON: &[&str] = &["SM_VLLM_", "SM_SGLANG_", "OPTION_"];
 
 /// Whether the value of a switch turns it off.
 pub(super) fn off(value: &str) -> bool {
@@ -213,6 +174,8 @@ pub enum Server {
     LlamaCpp,
     /// The runtimes of KServe.
     KServe,
+    /// One that serves files and knows no hub: TensorFlow Serving, `OpenVINO`, `TorchServe`.
+    Files,
     /// Another one that reads names of hubs.
     Other,
 }
@@ -221,7 +184,7 @@ impl Server {
     /// Whether it takes a plain name to be one of a hub.
     #[must_use]
     pub fn names_hubs(self) -> bool {
-        !matches!(self, Self::Triton | Self::LlamaCpp)
+        !matches!(self, Self::Triton | Self::LlamaCpp | Self::Files)
     }
 }
 
@@ -236,9 +199,8 @@ pub(super) fn program(word: &str) -> Option<Server> {
         "ollama" => Server::Ollama,
         "llama-server" | "llama-cli" | "llama-run" | "llamafile" => Server::LlamaCpp,
         "mlserver" | "kserve-container" => Server::KServe,
-        "trtllm-serve" | "lmdeploy" | "torchserve" | "transformers" | "aphrodite" | "ramalama" => {
-            Server::Other
-        }
+        "tensorflow_model_server" | "ovms" | "torchserve" => Server::Files,
+        "trtllm-serve" | "lmdeploy" | "transformers" | "aphrodite" | "ramalama" => Server::Other,
         _ if name.starts_with("vllm.") => Server::Vllm,
         _ if name.starts_with("sglang.") => Server::Sglang,
         _ if name.starts_with("llama_cpp.") => Server::LlamaCpp,

@@ -397,3 +397,6 @@ fn hubs_are_known_by_their_hosts() {
         assert_eq!(is_hub(host), hub, "{host}");
     }
 }
+
+#[path = "disguises.rs"]
+mod disguises;

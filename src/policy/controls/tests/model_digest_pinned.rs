@@ -108,7 +108,7 @@ fn bytes_that_failed_verification_count_for_their_digest_only() {
 #[test]
 fn abuse_058_the_volume_of_a_model_is_read_only_in_every_container() {
     let bench = Bench::new("production", "internal")
-        .workload(&json!({}))
+        .workload(&json!({"models": [{"name": "m"}]}))
         .model("m", &json!({"source": {"kind": "pvc", "claimName": "models"}, "digest": DIGEST}));
     let claim = |extra: Value| {
         let mut source = json!({"claimName": "models"});
@@ -148,6 +148,7 @@ fn loading(args: &Value, extra: &Value) -> Vec<String> {
         .model("baked", &json!({"source": {"kind": "image", "reference": format!("registry.example/app@{DIGEST}")}, "digest": other()}));
     let mut pod = json!({
         "containers": [{"name": "c", "image": "registry.example/server@sha256:1", "args": args,
+                        "env": [{"name": "MODEL_HOME", "value": "/m/m/v1"}],
                         "volumeMounts": [{"name": "v", "mountPath": "/m", "readOnly": true}, {"name": "tmp", "mountPath": "/tmp"},
                                          {"name": "o", "mountPath": "/o", "readOnly": true}]}],
         "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "models", "readOnly": true}}, {"name": "tmp", "emptyDir": {}},
@@ -193,4 +194,87 @@ fn what_a_server_loads_is_a_declared_model() {
     let baked = filler(&format!("registry.example/app@{DIGEST}"));
     assert_eq!(loading(&json!(["--model=/tmp/m"]), &baked), [""; 0]);
     assert_eq!(loading(&json!(["--model=/tmp/m"]), &filler("registry.example/evil")).len(), 1);
+}
+
+/// A workload with a model in a folder of a claim, and a pod that mounts the claim at `/opt/w`.
+fn mounting(mount: &Value, container: &Value) -> (Bench, Value) {
+    let source = |path: &str| json!({"source": {"kind": "pvc", "claimName": "models", "path": path}, "digest": DIGEST});
+    let bench = Bench::new("production", "internal")
+        .workload(&json!({"models": [{"name": "m"}]}))
+        .model("m", &source("late"))
+        .model("other", &json!({"source": {"kind": "pvc", "claimName": "spare"}, "digest": DIGEST}));
+    let mut mounted = json!({"name": "v", "mountPath": "/opt/w", "readOnly": true});
+    json_patch::merge(&mut mounted, mount);
+    let mut container = container.clone();
+    json_patch::merge(&mut container, &json!({"name": "c", "volumeMounts": [mounted]}));
+    let pod = json!({"containers": [container], "volumes": [
+        {"name": "v", "persistentVolumeClaim": {"claimName": "models", "readOnly": true}},
+        {"name": "spare", "persistentVolumeClaim": {"claimName": "spare", "readOnly": true}}]});
+    (bench, pod)
+}
+
+#[test]
+fn a_mount_of_a_claim_shows_the_folder_of_a_declared_model() {
+    let from = |value: &str| json!({"args": [], "env": [{"name": "X", "value": value}]});
+    let named = |path: &str| json!({"args": ["--model", path]});
+    let silent = json!({"args": []});
+    for (mount, container) in [
+        (json!({"subPath": "late"}), silent.clone()),
+        (json!({"subPath": "./late/deeper/"}), silent.clone()),
+        (json!({"subPathExpr": "$(X)"}), from("late")),
+        (json!({"subPathExpr": "la$(X)"}), from("te")),
+        (json!({}), named("/opt/w/late")),
+        (json!({}), json!({"command": ["cp", "-r", "/opt/w/late", "/out"]})),
+    ] {
+        let (bench, pod) = mounting(&mount, &container);
+        assert_lines(&bench.of_pod(&CONTROL, &pod), &[]);
+    }
+    let what = "of claim \"models\", and what AIWorkload chat-prod/chat declares lies at \"late\"";
+    for (mount, container, line) in [
+        (json!({"subPath": "other"}), silent.clone(), format!(r#"subPath "other": mounts "other" {what}"#)),
+        (json!({"subPath": "later"}), silent.clone(), format!(r#"subPath "later": mounts "later" {what}"#)),
+        (json!({"subPath": "other"}), named("/opt/w"), format!(r#"subPath "other": mounts "other" {what}"#)),
+        (
+            json!({"subPathExpr": "$(X)"}),
+            from("other"),
+            format!(r#"subPathExpr "$(X)": mounts "other" {what}"#),
+        ),
+        (json!({"subPathExpr": "$(X)"}), named("/opt/w"), String::new()),
+        (json!({}), silent.clone(), format!("subPath: mounts all {what}")),
+        (json!({}), named("gpt-4o"), format!("subPath: mounts all {what}")),
+    ] {
+        let (bench, pod) = mounting(&mount, &container);
+        let line = format!("spec.containers[0].volumeMounts[0].{line}");
+        // What cannot be read is said by safe-model-loading.
+        let lines: &[&str] = if line.ends_with('.') { &[] } else { &[&line] };
+        assert_lines(&bench.of_pod(&CONTROL, &pod), lines);
+        if !lines.is_empty() {
+            assert_fixed(&bench, &CONTROL, &pod, &json!({}));
+        }
+    }
+}
+
+#[test]
+fn the_fix_of_a_path_names_the_folder_of_the_model() {
+    let (bench, pod) = mounting(&json!({}), &json!({"args": ["--model", "/opt/w/other"]}));
+    let why =
+        r#"lies at "other" of its claim, and the model that AIWorkload chat-prod/chat declares at "late""#;
+    assert_lines(
+        &bench.of_pod(&CONTROL, &pod),
+        &[&format!(r#"spec.containers[0].args[1] "/opt/w/other": {why}"#)],
+    );
+    let found = bench.of_pod(&CONTROL, &pod);
+    assert_eq!(found[0].fix.as_ref().unwrap().edits()[0].value, Some(json!(["--model", "/opt/w/late"])));
+    assert_fixed(&bench, &CONTROL, &pod, &json!({}));
+}
+
+#[test]
+fn the_claim_of_a_model_that_is_not_declared_is_not_mounted() {
+    let (bench, pod) = mounting(&json!({"name": "spare"}), &json!({"args": []}));
+    assert_lines(
+        &bench.of_pod(&CONTROL, &pod),
+        &[
+            r#"spec.containers[0].volumeMounts[0] "/opt/w": mounts claim "spare", which holds AIModel "other", and AIWorkload chat-prod/chat does not declare it"#,
+        ],
+    );
 }

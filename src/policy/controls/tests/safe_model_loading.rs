@@ -308,3 +308,64 @@ fn an_object_of_a_bucket_is_taken_at_its_version() {
     assert_eq!(said(open.clone(), "s3://b/m"), [""; 0]);
     assert_eq!(said(open, other), at(other, "names a version, and its AIModel none in spec.source.revision"));
 }
+
+#[test]
+fn a_folder_that_nobody_can_tell_is_unknown() {
+    let bench = Bench::new("production", "internal").workload(&json!({"models": [{"name": "m"}]})).model(
+        "m",
+        &json!({"source": {"kind": "pvc", "claimName": "models", "path": "late"}, "format": "gguf"}),
+    );
+    let pod = json!({
+        "containers": [{"name": "c", "args": [], "env": [{"name": "X", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['x']"}}}],
+                        "volumeMounts": [{"name": "v", "mountPath": "/w", "subPathExpr": "$(X)"}, {"name": "v", "mountPath": "/u", "subPathExpr": "$(U)"}]}],
+        "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "models"}}]});
+    let so = r#"so any folder of claim "models" may be what is mounted [unknown]"#;
+    assert_lines(
+        &bench.of_pod(&CONTROL, &pod),
+        &[
+            &format!(
+                r#"spec.containers[0].volumeMounts[0].subPathExpr "$(X)": cannot be read: variable "X" comes from the pod's own fields, {so}"#
+            ),
+            &format!(
+                r#"spec.containers[0].volumeMounts[1].subPathExpr "$(U)": cannot be read: one of its variables is not set in the pod, {so}"#
+            ),
+        ],
+    );
+    assert_fixed(&bench, &CONTROL, &pod, &json!({}));
+}
+
+#[test]
+fn what_belongs_to_a_switch_goes_with_it_and_one_model_is_enough() {
+    let container = json!({"command": ["tritonserver"], "args": ["--model-repository=/models/m", "--model-control-mode=explicit", "--load-model=x", "--load-model", "y", "--http-port=1"]});
+    let after = json!(["--model-repository=/models/m", "--http-port=1"]);
+    let found = bench().of_pod(&CONTROL, &pod(&container));
+    assert_eq!(found[0].fix.as_ref().unwrap().edits()[0].value, Some(after));
+    assert_fixed(&bench(), &CONTROL, &pod(&container), &json!({}));
+    for args in [
+        json!(["--model-repository=/models/m", "--model-repository", "s3://b/m"]),
+        json!(["--model-repository", "s3://b/m", "--model-repository=/models/m"]),
+        json!(["--model-repository=s3://b/m", "--model-repository", "s3://b/n"]),
+    ] {
+        let container = json!({"command": ["tritonserver"], "args": args});
+        let fixed = bench().of_pod(&CONTROL, &pod(&container));
+        let words: Vec<_> = fixed[0]
+            .fix
+            .iter()
+            .flat_map(crate::policy::fix::Fix::edits)
+            .filter_map(|edit| edit.value.as_ref())
+            .collect();
+        assert_eq!(words[0].as_array().unwrap().len(), 1, "{args}: {words:?}");
+        assert_eq!(*words[0], json!(["--model-repository=/models/m"]), "{args}");
+    }
+}
+
+#[test]
+fn a_command_that_fetches_is_to_be_taken_away() {
+    for script in
+        ["ollama pull llama3", "huggingface-cli download org/m", "curl -L https://huggingface.co/org/m"]
+    {
+        let found = bench().of_pod(&CONTROL, &pod(&json!({"command": ["sh", "-c", script]})));
+        let fix = found[0].fix.as_ref().unwrap().to_string();
+        assert!(fix.starts_with("take the command that fetches away"), "{script}: {fix}");
+    }
+}
