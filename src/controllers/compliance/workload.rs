@@ -141,12 +141,15 @@ const POINTER: usize = 128;
 const LARGEST_STATUS: usize = 4096;
 /// What is left of a message that has to be shortened for it, in bytes.
 const SHORT: usize = 60;
+/// What is left at first of a message about what fails.
+const SHORTER: usize = 120;
 
 /// Shortens a status to its bound: first the oldest entries of the history go, which stand in the export, then the oldest
 /// attempts, then words and rows of what does not fail, and the words of what fails at the last.
 fn bound(status: &mut AIWorkloadStatus, fresh: usize) {
     let size = |status: &AIWorkloadStatus| serde_json::to_vec(status).map_or(0, |bytes| bytes.len());
-    let long = |row: &Row| row.message.as_ref().is_some_and(|message| message.len() > SHORT);
+    let longer = |row: &Row, than: usize| row.message.as_ref().is_some_and(|message| message.len() > than);
+    let long = |row: &Row| longer(row, SHORT);
     let fails = |row: &Row| row.state == State::Fail;
     while size(status) > LARGEST_STATUS - POINTER {
         if let Some(history) = status.history.as_mut().filter(|history| history.entries.len() > fresh.max(2))
@@ -165,6 +168,10 @@ fn bound(status: &mut AIWorkloadStatus, fresh: usize) {
             row.message = row.message.take().map(|message| words::cut(message, SHORT));
         } else if status.rows.last().is_some_and(|row| !fails(row)) {
             status.rows.pop();
+        } else if let Some(row) = status.rows.iter_mut().rev().find(|row| longer(row, SHORTER)) {
+            row.message = row.message.take().map(|message| words::cut(message, SHORTER));
+        } else if let Some(blocked) = status.blocked.as_mut().filter(|blocked| blocked.attempts.len() > 1) {
+            blocked.attempts.pop();
         } else if let Some(row) = status.rows.iter_mut().rev().find(|row| long(row)) {
             row.message = row.message.take().map(|message| words::cut(message, SHORT));
         } else if status.rows.pop().is_none() {
