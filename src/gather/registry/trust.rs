@@ -124,6 +124,7 @@ impl CompiledTrust {
         for policy in policies {
             trust.add_registries(policy);
             trust.add_revoked_digests(policy);
+            trust.look_at_revoked_keys(policy);
             trust.add_revoked_suppliers(policy, suppliers);
             let authorities = trust.compile_authorities(policy, &revoked_keys, &revoked_identities);
             trust.add_rules(policy, &authorities);
