@@ -250,10 +250,15 @@ fn files_that_run_code_refuse_a_model_or_are_told() {
 
 /// A copy of a model whose files may be changed.
 fn copy(name: &str) -> tempfile::TempDir {
-    let home = tempfile::tempdir().unwrap();
-    let done = Command::new("cp").arg("-r").arg(folder().join(name)).arg(home.path()).status().unwrap();
+    let home = tempfile::tempdir().expect("a folder for a copy");
+    let done = Command::new("cp")
+        .arg("-r")
+        .arg(folder().join(name))
+        .arg(home.path())
+        .status()
+        .expect("a folder for a copy");
     assert!(done.success());
-    std::fs::copy(folder().join("trust.yaml"), home.path().join("trust.yaml")).unwrap();
+    std::fs::copy(folder().join("trust.yaml"), home.path().join("trust.yaml")).expect("a folder for a copy");
     home
 }
 

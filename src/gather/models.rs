@@ -301,9 +301,9 @@ fn formats<'a>(root: &Path, found: impl Iterator<Item = &'a Found>, checked: &mu
             Ok(seen) => seen,
             Err((refuses, why)) => {
                 if refuses {
-                    checked.wrong.add(why)
+                    checked.wrong.add(why);
                 } else {
-                    checked.unclear.add(why)
+                    checked.unclear.add(why);
                 }
                 continue;
             }
