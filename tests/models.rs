@@ -25,7 +25,11 @@ fn text(output: &Output) -> String {
 }
 
 /// Where we refuse what `model_signing` accepts, or the other way round, and why.
-const EXCEPTIONS: [(&str, &str); 2] = [
+const EXCEPTIONS: [(&str, &str); 3] = [
+    (
+        "leaves-out-extra",
+        "what nobody signed could be loaded all the same: model_signing looks away where a manifest says so",
+    ),
     ("file-twice", "one of two entries for a path would have to win: model_signing takes the last"),
     ("path-not-plain", "a name that has to be normalised first can be two names for one file"),
 ];
@@ -74,7 +78,7 @@ const REASONS: [(&str, i32, &str); 31] = [
         1,
         "the signature does not count: the manifest leaves out \".\", which is no plain path",
     ),
-    ("leaves-out-extra", 0, "\"extra.txt\" is left out by the manifest"),
+    ("leaves-out-extra", 1, "\"extra.txt\" is there and not signed: the manifest leaves it out"),
     ("follows-links", 1, "\"link.txt\" is a symbolic link, not a file"),
     ("other-hash", 1, "is hashed with \"sha512\", the manifest announces \"sha256\""),
     ("nothing-listed", 1, "the signature does not count: no file is listed"),
@@ -144,7 +148,7 @@ fn the_account_says_what_was_checked_and_what_not() {
             "bytes: verified",
             "  3 files with 376 bytes hashed and as the manifest says",
             "formats: verified",
-            "  seen in the bytes: 2 JSON, 1 safetensors, 1 text",
+            "  seen in the bytes: 1 JSON, 1 safetensors, 1 text",
             "not checked",
             "  \"model.sig\" is the signature",
             "  the manifest leaves out, wherever they appear: .git, .gitattributes, .github, .gitignore, model.sig",
@@ -242,4 +246,71 @@ fn files_that_run_code_refuse_a_model_or_are_told() {
         said.contains("bytes: without a manifest or a digest there is nothing to compare them with"),
         "{said}"
     );
+}
+
+/// A copy of a model whose files may be changed.
+fn copy(name: &str) -> tempfile::TempDir {
+    let home = tempfile::tempdir().expect("a folder for a copy");
+    let done = Command::new("cp")
+        .arg("-r")
+        .arg(folder().join(name))
+        .arg(home.path())
+        .status()
+        .expect("a folder for a copy");
+    assert!(done.success());
+    std::fs::copy(folder().join("trust.yaml"), home.path().join("trust.yaml")).expect("a folder for a copy");
+    home
+}
+
+#[test]
+fn a_pipe_in_the_place_of_the_signature_keeps_nobody_waiting() {
+    let home = copy("good");
+    let signature = home.path().join("good/model.sig");
+    std::fs::remove_file(&signature).unwrap();
+    assert!(Command::new("mkfifo").arg(&signature).status().unwrap().success());
+    let output = verify(home.path(), "good", &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "good/model.sig: is no regular file\n");
+}
+
+#[test]
+fn weights_under_a_name_that_signers_leave_out_are_refused() {
+    let home = copy("good");
+    std::fs::create_dir(home.path().join("good/.git")).unwrap();
+    let weights = home.path().join("good/model.safetensors");
+    std::fs::copy(weights, home.path().join("good/.git/model.safetensors")).unwrap();
+    let output = verify(home.path(), "good", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output);
+    let wanted = "\".git/model.safetensors\" is not signed, and is no plain text: safetensors";
+    assert!(said.contains(wanted), "{said}");
+}
+
+#[test]
+fn a_dataset_is_judged_by_rules_about_datasets() {
+    let home = copy("good");
+    let trust = std::fs::read_to_string(home.path().join("trust.yaml")).unwrap();
+    let of_data = trust.replace("artifact: model", "artifact: dataset");
+    assert_ne!(trust, of_data);
+    std::fs::write(home.path().join("trust.yaml"), of_data).unwrap();
+    let code = |more: &[&str]| verify(home.path(), "good", more).status.code();
+    assert_eq!(code(&["--as", "dataset"]), Some(0));
+    assert_eq!(code(&["--as", "model"]), Some(1), "no rule is about models");
+    // Where no rule is about datasets, those about models speak.
+    std::fs::write(home.path().join("trust.yaml"), trust).unwrap();
+    assert_eq!(code(&["--as", "dataset"]), Some(0));
+}
+
+#[test]
+fn a_path_that_leads_to_no_directory_is_no_image() {
+    let said = |subject: &str| {
+        let output = verify(&folder(), subject, &[]);
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    for path in ["/models/gone", "./gone", "../gone", "gone/v1", "gone/"] {
+        assert_eq!(said(path), format!("{path}: there is no such directory\n"));
+    }
+    assert_eq!(said("trust.yaml"), "trust.yaml: is no directory: name the one with the files of the model\n");
+    assert!(said("registry.example/gone:v1 x").contains("is no image reference"));
 }

@@ -385,6 +385,11 @@ pub struct Verification {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::digest")]
     pub digest: Option<String>,
+    /// A digest of all that the verification of files on a claim rests on: the source, the claim and its volume, the
+    /// signature, and the trust policies that are about it. Where one of these is another now, nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::digest")]
+    pub basis: Option<String>,
     /// Whether a trusted authority signed the digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature_verified: Option<VerificationState>,

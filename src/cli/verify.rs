@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     /// File or directory with trust policies (may be repeated); - for standard input
     #[arg(long, required = true, value_name = "FILE")]
     trust: Vec<PathBuf>,
-    /// What it is used as, which selects the rules
+    /// What it is used as, which selects the rules; a directory is a model unless it is a dataset
     #[arg(long = "as", value_enum, default_value = "image", value_name = "KIND")]
     used_as: UsedAs,
     /// Namespace that uses it; the rules of all namespaces apply where none is given
@@ -81,6 +81,9 @@ fn verify(arguments: &Arguments) -> Result<(String, u8), String> {
     if Path::new(&arguments.subject).is_dir() {
         return directory(arguments);
     }
+    if let Some(why) = no_directory(&arguments.subject) {
+        return Err(why);
+    }
     let image = ImageRef::parse(&arguments.subject)
         .map_err(|error| format!("{:?} is no image reference: {error}\n", arguments.subject))?;
     let trust = Arc::new(compile(&arguments.trust)?);
@@ -100,9 +103,23 @@ fn verify(arguments: &Arguments) -> Result<(String, u8), String> {
     Ok((account(&arguments.subject, &trust, &verification), code(&verification)))
 }
 
-/// A directory with a model.
+/// What is wrong with a path that leads to no directory; nothing where no path is meant.
+fn no_directory(subject: &str) -> Option<String> {
+    let path = Path::new(subject);
+    if path.exists() {
+        return Some(format!("{subject}: is no directory: name the one with the files of the model\n"));
+    }
+    let (first, rest) = subject.split_once('/')?;
+    let is_host = first == "localhost" || first.contains(['.', ':']);
+    let is_path = matches!(first, "" | "." | ".." | "~") || rest.is_empty();
+    (is_path || !is_host && !subject.contains('@'))
+        .then(|| format!("{subject}: there is no such directory\n"))
+}
+
+/// A directory with a model or dataset.
 fn directory(arguments: &Arguments) -> Result<(String, u8), String> {
     let trust = compile(&arguments.trust)?;
+    let is_data = matches!(arguments.used_as, UsedAs::Dataset);
     let model = verify_model::Model {
         root: Path::new(&arguments.subject),
         trust: &trust,
@@ -110,7 +127,9 @@ fn directory(arguments: &Arguments) -> Result<(String, u8), String> {
         namespace: arguments.namespace.as_deref(),
         made: arguments.made,
         digest: arguments.digest.as_deref(),
-        refuses_code: arguments.formats == Formats::Refuse,
+        is_data,
+        // Nobody loads data.
+        refuses_code: arguments.formats == Formats::Refuse && !is_data,
     };
     let progress = verify_model::progress(|line| out::error(&format!("{line}\n")));
     let account = verify_model::verify(&model, &progress).map_err(|error| format!("{error}\n"))?;

@@ -38,6 +38,8 @@ pub(super) struct Model<'a> {
     pub(super) made: Option<Timestamp>,
     /// The digest that is wanted, where somebody wrote it down.
     pub(super) digest: Option<&'a str>,
+    /// Whether the trust policies are to be asked about a dataset.
+    pub(super) is_data: bool,
     /// Whether files that can run code when they are loaded refuse the model, or are only told.
     pub(super) refuses_code: bool,
 }
@@ -119,6 +121,8 @@ fn in_cluster(arguments: &Arguments, progress: &Progress) -> Result<Account, Str
         namespace: Some(&arguments.namespace),
         made: arguments.made,
         digest: Some(&arguments.digest),
+        // What a Job is given was narrowed to the rules that speak of it.
+        is_data: false,
         refuses_code: !arguments.data,
     };
     verify(&model, progress)
@@ -193,7 +197,7 @@ pub(super) fn verify(model: &Model<'_>, progress: &Progress) -> Result<Account, 
     let path = model.signature.map_or_else(|| model.root.join(SIGNATURE), Path::to_path_buf);
     let manifest = if let Some(bundle) = read(&path)? {
         let SignedModel { verification, manifest } =
-            model.trust.verify_model(&bundle, model.namespace, model.made);
+            model.trust.verify_model(&bundle, model.namespace, model.made, model.is_data);
         account.signature(&verification);
         manifest
     } else {
@@ -247,6 +251,12 @@ fn not_checked(manifest: &Manifest, left_out: Vec<String>) -> Vec<String> {
 /// A file, or nothing where there is none.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
     let unreadable = |error: std::io::Error| format!("{}: cannot be read: {error}", path.display());
+    // To open a pipe would be to wait for whoever writes into it.
+    match path.metadata() {
+        Ok(metadata) if !metadata.is_file() => return Err(format!("{}: is no regular file", path.display())),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unreadable(error)),
+        _ => {}
+    }
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

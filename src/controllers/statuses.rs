@@ -245,7 +245,7 @@ impl Statuses {
         for model in namespace.models.values() {
             let decision = judge(Subject::Model(model));
             let former = self.models.former(&model.metadata);
-            let mut status = asset::model(model, namespace, &decision, &former, now);
+            let mut status = asset::model(model, namespace, &world.cluster, &decision, &former, now);
             let (what, told) = told("AIModel", &model.metadata);
             unusual::mark(&mut status, told, &former, model.spec.last_reviewed_at.as_deref(), now);
             let mut due = Due::new(&model.metadata, status);
@@ -256,7 +256,7 @@ impl Statuses {
         for dataset in namespace.datasets.values() {
             let decision = judge(Subject::Dataset(dataset));
             let former = self.datasets.former(&dataset.metadata);
-            let mut status = asset::dataset(dataset, namespace, &decision, &former, now);
+            let mut status = asset::dataset(dataset, namespace, &world.cluster, &decision, &former, now);
             if let Some(abroad) = abroad {
                 abroad.add(dataset, &mut status);
             }

@@ -3,8 +3,8 @@
 
 use k8s_openapi::api::core::v1::PodSpec;
 
-use super::trust::for_volumes;
 use super::world::World;
+use crate::models::basis::for_volumes;
 use crate::models::job::{Settings, Stored, is_ours};
 
 /// What a verifier is given, beside what it verifies.

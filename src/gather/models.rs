@@ -1,7 +1,7 @@
 //! Models on disk: every file below a directory against a manifest, and what the files hold.
 //!
-//! [`check`] is strict about what is there: each file is listed, each listed file is there, nothing is a link, a device
-//! or a socket, and a file that changes while it is read does not count.
+//! [`check`] is strict about what is there: each file is listed (but for text that git keeps beside it), each listed file is
+//! there, nothing is a link, a device or a socket, and a file that changes while it is read does not count.
 
 mod account;
 mod hash;
@@ -17,7 +17,7 @@ pub use hash::{Progress, digest};
 pub use walk::Found;
 use walk::Walked;
 
-use crate::models::format::{self, Loading};
+use crate::models::format::{self, Examined, Format, Loading};
 use crate::models::manifest::Manifest;
 
 /// Sentences of one kind that are kept; the rest are counted.
@@ -34,7 +34,7 @@ pub struct Checked {
     pub wrong: Sentences,
     /// What could not be read or understood.
     pub unclear: Sentences,
-    /// What was left out, because the manifest says so or cannot say anything else.
+    /// What was left out, because the manifest says so and it is harmless, or because a manifest cannot list it.
     pub left_out: Sentences,
     /// Which formats the files have, with a count.
     pub formats: BTreeMap<&'static str, u64>,
@@ -118,6 +118,7 @@ pub fn check(
     let mut checked = Checked::default();
     let walked = walk::walk(root, |path| manifest.ignores(path) || signature == Some(path));
     compare(&walked, manifest, signature, &mut checked);
+    uncovered(root, &walked, signature, &mut checked);
     let jobs = jobs(&walked, manifest, &mut checked);
     progress.start(jobs.len(), jobs.iter().map(Job::bytes).sum());
     let shared = Mutex::new(checked);
@@ -127,7 +128,9 @@ pub fn check(
     });
     let mut checked = shared.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     if options.formats {
-        formats(root, walked.files.values().chain(walked.ignored.values()), &mut checked);
+        // The signature was read as such, and is no file of the model.
+        let ignored = walked.ignored.values().filter(|found| signature != Some(found.path.as_str()));
+        formats(root, walked.files.values().chain(ignored), &mut checked);
     }
     checked
 }
@@ -198,10 +201,59 @@ fn compare(walked: &Walked, manifest: &Manifest, signature: Option<&str>, checke
             checked.wrong.add(format!("{path:?} is in the manifest and not there"));
         }
     }
-    for path in walked.ignored.keys() {
-        let why =
-            if signature == Some(path.as_str()) { "is the signature" } else { "is left out by the manifest" };
-        checked.left_out.add(format!("{path:?} {why}"));
+    if let Some(path) = signature.filter(|path| walked.ignored.contains_key(*path)) {
+        checked.left_out.add(format!("{path:?} is the signature"));
+    }
+}
+
+/// Names that signers leave out by themselves: what git keeps beside files, and a signature.
+const LEFT_OUT: [&str; 5] = [".git", ".gitattributes", ".github", ".gitignore", "model.sig"];
+/// What such a file has at most.
+const MOST_LEFT_OUT: u64 = 1 << 20;
+
+/// What nobody signed is not to be loaded: of the files that the manifest leaves out, only small ones of text under the names
+/// that signers leave out by themselves may stay.
+fn uncovered(root: &Path, walked: &Walked, signature: Option<&str>, checked: &mut Checked) {
+    for (path, found) in walked.ignored.iter().filter(|(path, _)| signature != Some(path.as_str())) {
+        let first = path.split('/').next().unwrap_or_default();
+        let what = if !LEFT_OUT.contains(&first) {
+            "is there and not signed: the manifest leaves it out".to_owned()
+        } else if found.size > MOST_LEFT_OUT {
+            format!("is not signed, and has {} bytes, more than {MOST_LEFT_OUT}", found.size)
+        } else {
+            match examined(root, found) {
+                Err((true, why)) => {
+                    checked.wrong.add(why);
+                    continue;
+                }
+                Err((false, why)) => {
+                    checked.unclear.add(why);
+                    continue;
+                }
+                Ok(seen) if is_plain(&seen) => {
+                    checked.left_out.add(format!("{path:?} is left out by the manifest"));
+                    continue;
+                }
+                Ok(seen) => format!("is not signed, and is no plain text: {}", seen.format),
+            }
+        };
+        checked.wrong.add(format!("{path:?} {what}"));
+    }
+}
+
+fn is_plain(seen: &Examined) -> bool {
+    seen.loading == Loading::Data && matches!(seen.format, Format::Text | Format::Json | Format::Empty)
+}
+
+/// What a file holds, or why that cannot be said, and whether that refuses it.
+fn examined(root: &Path, found: &Found) -> Result<Examined, (bool, String)> {
+    let path = &found.path;
+    let seen = walk::open(root, found)
+        .and_then(|file| file.map(|mut file| format::examine(path, &mut file)).transpose());
+    match seen {
+        Ok(Some(seen)) => Ok(seen),
+        Ok(None) => Err((true, format!("{path:?} changed while it was read"))),
+        Err(error) => Err((false, format!("{path:?} cannot be read: {error}"))),
     }
 }
 
@@ -245,16 +297,14 @@ fn judge(job: &Job, hashed: Hashed, checked: &mut Checked) {
 fn formats<'a>(root: &Path, found: impl Iterator<Item = &'a Found>, checked: &mut Checked) {
     for found in found {
         let path = &found.path;
-        let seen = walk::open(root, found)
-            .and_then(|file| file.map(|mut file| format::examine(path, &mut file)).transpose());
-        let seen = match seen {
-            Ok(Some(seen)) => seen,
-            Ok(None) => {
-                checked.wrong.add(format!("{path:?} changed while it was read"));
-                continue;
-            }
-            Err(error) => {
-                checked.unclear.add(format!("{path:?} cannot be read: {error}"));
+        let seen = match examined(root, found) {
+            Ok(seen) => seen,
+            Err((refuses, why)) => {
+                if refuses {
+                    checked.wrong.add(why);
+                } else {
+                    checked.unclear.add(why);
+                }
                 continue;
             }
         };

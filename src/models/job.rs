@@ -106,6 +106,10 @@ pub struct Stored {
     pub every: Option<String>,
     /// What is known of it.
     pub known: Option<Verification>,
+    /// The UID of the claim, where the claim is known.
+    pub claim_uid: Option<String>,
+    /// What a verification of it rests on at present, where that was asked for.
+    pub basis: Option<String>,
 }
 
 impl Stored {
@@ -138,6 +142,8 @@ impl From<&AIModel> for Stored {
             made: spec.trained_at.clone(),
             every: spec.verification.as_ref().and_then(|plan| plan.every.clone()),
             known: model.status.as_ref().and_then(|status| status.verification.clone()),
+            claim_uid: None,
+            basis: None,
         }
     }
 }
@@ -158,6 +164,8 @@ impl From<&AIDataset> for Stored {
             made: None,
             every: None,
             known: dataset.status.as_ref().and_then(|status| status.verification.clone()),
+            claim_uid: None,
+            basis: None,
         }
     }
 }
@@ -271,8 +279,11 @@ fn normal(spec: &PodSpec) -> PodSpec {
 /// A hash of what is to be verified and how; another answer is needed when it changes.
 #[must_use]
 pub fn task(of: impl Into<Stored>, pod: &PodSpec) -> String {
+    let stored = of.into();
     let mut hasher = Sha256::new();
-    hasher.update(of.into().uid.as_deref().unwrap_or_default());
+    hasher.update(stored.uid.as_deref().unwrap_or_default());
+    // A claim of the same name may lead to other files.
+    hasher.update(stored.claim_uid.as_deref().unwrap_or_default());
     hasher.update(serde_json::to_vec(pod).unwrap_or_default());
     hex::encode(hasher.finalize()).chars().take(24).collect()
 }

@@ -33,6 +33,7 @@ pub mod skeleton;
 pub(crate) mod testing;
 pub mod texts;
 pub mod trail;
+pub mod verified;
 pub mod versions;
 pub mod waivers;
 

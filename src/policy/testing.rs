@@ -13,6 +13,8 @@ use super::facts::{
 };
 use super::rights::Holder;
 use super::selector;
+use super::verified::bound;
+use crate::api::common::{AssetStatus, Verification};
 
 /// The namespace in which tests happen.
 pub(crate) const NAMESPACE: &str = "chat-prod";
@@ -78,6 +80,24 @@ impl Bench {
         let object = json!({"metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec});
         self.namespace.models.insert(name.to_owned(), Arc::new(read(object)));
         self
+    }
+
+    /// What the operator found out about the model `name`, of what is there now.
+    #[track_caller]
+    pub(crate) fn found_of_model(&mut self, name: &str, verification: Value) {
+        let model = Arc::make_mut(self.namespace.models.get_mut(name).unwrap());
+        let mut known: Verification = read(verification);
+        known.basis = bound(&*model, None, &self.cluster).basis;
+        model.status = Some(AssetStatus { verification: Some(known), ..AssetStatus::default() });
+    }
+
+    /// The same about the dataset `name`.
+    #[track_caller]
+    pub(crate) fn found_of_dataset(&mut self, name: &str, verification: Value) {
+        let dataset = Arc::make_mut(self.namespace.datasets.get_mut(name).unwrap());
+        let mut known: Verification = read(verification);
+        known.basis = bound(&*dataset, None, &self.cluster).basis;
+        dataset.status = Some(AssetStatus { verification: Some(known), ..AssetStatus::default() });
     }
 
     /// Adds an AIPrompt.

@@ -330,7 +330,7 @@ fn files_are_signed_soon_enough_after_the_training_or_not_at_all() {
         CompiledTrust::compile(&[spec])
     };
     let now = jiff::Timestamp::now();
-    let judged = |within, made| trust(within).verify_model(&bundle, None, made).verification;
+    let judged = |within, made| trust(within).verify_model(&bundle, None, made, false).verification;
     assert!(judged(None, None).is_verified());
     assert!(judged(Some(24), Some(now - SignedDuration::from_hours(2))).is_verified());
     assert_eq!(

@@ -12,12 +12,14 @@ use crate::gather::model_jobs;
 use crate::gather::registry::Contents;
 use crate::gather::world::World;
 use crate::models::job::{self, Answer, LABEL_VERIFIES, Stored};
-use crate::policy::dates;
 use crate::policy::facts::{Namespace, Signature};
+use crate::policy::{dates, verified};
 use crate::render::words;
 
 /// Verifiers that run in the cluster at the same time: each reads as fast as its disk gives.
 pub const AT_ONCE: usize = 4;
+/// Of these, how many work for one namespace, so that none can keep all others waiting.
+pub const OF_ONE: usize = AT_ONCE / 2;
 /// How often bytes are read again, unless a model says otherwise.
 const EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);
 const AT_LEAST: SignedDuration = SignedDuration::from_hours(1);
@@ -25,6 +27,10 @@ const AT_LEAST: SignedDuration = SignedDuration::from_hours(1);
 const AGAIN: SignedDuration = SignedDuration::from_mins(10);
 /// How old the time of a signature's check may become before it is written again.
 const SAID_AGAIN: SignedDuration = SignedDuration::from_hours(24);
+/// How long a pod that waits to start keeps others from starting.
+const HOLDS: SignedDuration = SignedDuration::from_mins(1);
+/// What is said of what is due while all verifiers are busy, before the time since when.
+const WAITS: &str = "it waits for a free verifier since ";
 /// How long a pod may take to start: its volume may be held by another node.
 const START: SignedDuration = SignedDuration::from_mins(10);
 
@@ -41,6 +47,8 @@ pub struct Running {
     pub task: String,
     /// Whether it has ended, and how the Job controller puts it.
     pub ended: Option<String>,
+    /// When it was created.
+    pub created: Option<Timestamp>,
     /// Since when it waits for its pod to start; nothing once it has.
     pub waits_since: Option<Timestamp>,
 }
@@ -70,9 +78,20 @@ impl Running {
             namespace: job.metadata.namespace.clone()?,
             uid: job.metadata.uid.clone()?,
             task: job.metadata.labels.as_ref()?.get(LABEL_VERIFIES)?.clone(),
+            created,
             waits_since: created.filter(|_| ended.is_none() && !started),
             ended,
         })
+    }
+
+    /// What to say of what it verifies, until it has ended.
+    fn doing(&self) -> String {
+        let what = if self.waits_since.is_some() {
+            "the pod that reads it waits to start"
+        } else {
+            "it is being read"
+        };
+        self.created.map_or_else(|| what.to_owned(), |at| format!("{what} since {}", second(at)))
     }
 
     /// What to say where no pod of the Job can be read.
@@ -126,7 +145,7 @@ pub fn plan(world: &World, running: &[Running], now: Timestamp) -> Vec<Step> {
             wanted.push((stored, task, job));
         }
     }
-    let mut busy = 0;
+    let mut busy = Busy::default();
     for job in running {
         let model = wanted
             .iter()
@@ -142,7 +161,12 @@ pub fn plan(world: &World, running: &[Running], now: Timestamp) -> Vec<Step> {
                 steps.push(Step::Tell(Arc::clone(model), Box::new(told)));
                 steps.push(Step::Delete(job.clone()));
             }
-            Some(_) => busy += 1,
+            Some(model) => {
+                if job.waits_since.is_none_or(|since| now.duration_since(since) <= HOLDS) {
+                    busy.take(&job.namespace);
+                }
+                steps.extend(meanwhile(model, job.doing()));
+            }
         }
     }
     // Whoever waited longest goes first; what was never verified before everything else.
@@ -153,28 +177,72 @@ pub fn plan(world: &World, running: &[Running], now: Timestamp) -> Vec<Step> {
         if has_one || !is_due(&model, now) {
             continue;
         }
-        if busy >= AT_ONCE {
-            break;
+        if !busy.has_room(&model.namespace) {
+            steps.extend(meanwhile(&model, waits(&model, now)));
+            continue;
         }
-        busy += 1;
+        busy.take(&model.namespace);
         steps.push(Step::Start(model, Box::new(job)));
     }
     steps
 }
 
+/// Verifiers at work, for each namespace.
+#[derive(Default)]
+struct Busy(BTreeMap<String, usize>);
+
+impl Busy {
+    fn take(&mut self, namespace: &str) {
+        *self.0.entry(namespace.to_owned()).or_default() += 1;
+    }
+
+    fn has_room(&self, namespace: &str) -> bool {
+        self.0.values().sum::<usize>() < AT_ONCE && self.0.get(namespace).is_none_or(|own| *own < OF_ONE)
+    }
+}
+
+/// The word about what waits for a verifier, with the time since when.
+fn waits(stored: &Stored, now: Timestamp) -> String {
+    let said = former(stored).and_then(|known| known.message.clone());
+    said.filter(|said| said.starts_with(WAITS)).unwrap_or_else(|| format!("{WAITS}{}", second(now)))
+}
+
+/// Says what goes on, where nothing is known yet that counts.
+fn meanwhile(stored: &Arc<Stored>, what: String) -> Option<Step> {
+    let pending = Some(VerificationState::Pending);
+    if former(stored).is_some_and(|known| known.bytes_verified != pending) {
+        return None;
+    }
+    let told = Verification {
+        digest: stored.digest.clone(),
+        basis: stored.basis.clone(),
+        signature_verified: pending,
+        bytes_verified: pending,
+        message: Some(what),
+        ..Verification::default()
+    };
+    (stored.known.as_ref() != Some(&told)).then(|| Step::Tell(Arc::clone(stored), Box::new(told)))
+}
+
+fn second(at: Timestamp) -> String {
+    at.round(jiff::Unit::Second).unwrap_or(at).to_string()
+}
+
 /// What lies on volumes, in the order of namespaces and names.
 fn on_volumes(world: &World) -> impl Iterator<Item = Arc<Stored>> {
     let of = |home: &Namespace| {
+        let bound = |stored: Stored| verified::bound(stored, Some(home), &world.cluster);
         let models = home.models.values().map(|model| Stored::from(model.as_ref()));
         let data = home.datasets.values().map(|dataset| Stored::from(dataset.as_ref()));
-        models.chain(data).filter(|stored| stored.claim.is_some()).map(Arc::new).collect::<Vec<_>>()
+        let all = models.chain(data).filter(|stored| stored.claim.is_some());
+        all.map(|stored| Arc::new(bound(stored))).collect::<Vec<_>>()
     };
     world.cluster.namespaces.values().flat_map(of)
 }
 
-/// What is known of the present digest.
+/// What is known of the present digest and rests on what holds now.
 fn former(stored: &Stored) -> Option<&Verification> {
-    stored.known.as_ref().filter(|known| known.digest == stored.digest)
+    stored.known.as_ref().filter(|known| known.digest == stored.digest && known.basis == stored.basis)
 }
 
 fn verified_at(stored: &Stored) -> Option<Timestamp> {
@@ -186,7 +254,7 @@ fn period(stored: &Stored) -> SignedDuration {
     stored.every.as_deref().and_then(dates::duration).map_or(EVERY, |every| every.max(AT_LEAST))
 }
 
-/// Whether the bytes are to be read: never read for this digest, or too long ago.
+/// Whether the bytes are to be read: never read for this digest on this basis, or too long ago.
 fn is_due(stored: &Stored, now: Timestamp) -> bool {
     let (Some(known), Some(at)) = (former(stored), verified_at(stored)) else { return true };
     let missed = known.bytes_missed_at.as_deref().and_then(dates::from);
@@ -208,16 +276,19 @@ fn is_forgiven(stored: &Stored, now: Timestamp) -> bool {
 #[must_use]
 pub fn verification(of: impl Into<Stored>, outcome: &Outcome, now: Timestamp) -> Verification {
     let stored = of.into();
-    let at = now.round(jiff::Unit::Second).unwrap_or(now).to_string();
-    let digest = stored.digest.clone();
+    let at = second(now);
+    let (digest, basis) = (stored.digest.clone(), stored.basis.clone());
+    // Of what waited nothing is known.
+    let proven = former(&stored).filter(|known| known.bytes_verified != Some(VerificationState::Pending));
     let unknown = |why: &str| Verification {
         digest: digest.clone(),
+        basis: basis.clone(),
         bytes_verified: Some(VerificationState::Unknown),
         bytes_verified_at: Some(at.clone()),
         bytes_missed_at: None,
         message: Some(words::cut(why.to_owned(), 1000)),
         // A look that failed does not undo what an earlier one proved about the signature of the same digest.
-        ..former(&stored).cloned().unwrap_or_default()
+        ..proven.cloned().unwrap_or_default()
     };
     match outcome {
         Outcome::Unknown(why) if is_forgiven(&stored, now) => Verification {
@@ -231,6 +302,7 @@ pub fn verification(of: impl Into<Stored>, outcome: &Outcome, now: Timestamp) ->
         }
         Outcome::Answered(answer) => Verification {
             digest,
+            basis: basis.clone(),
             signature_verified: Some(answer.signature),
             signature_verified_at: Some(at.clone()),
             authority: answer.authorities.first().cloned(),
@@ -336,8 +408,7 @@ pub fn of_signature(
     if recent && known == Some(&same) {
         return Some(same);
     }
-    let at = now.round(jiff::Unit::Second).unwrap_or(now).to_string();
-    Some(Verification { signature_verified_at: Some(at), ..told })
+    Some(Verification { signature_verified_at: Some(second(now)), ..told })
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ fn digest(letter: &str) -> String {
     format!("sha256:{}", letter.repeat(64))
 }
 
+/// A model with what was verified of it as it is now.
 fn model(name: &str, verification: serde_json::Value) -> AIModel {
     let mut model: AIModel = serde_json::from_value(json!({
         "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIModel",
@@ -27,8 +28,33 @@ fn model(name: &str, verification: serde_json::Value) -> AIModel {
     if !verification.is_null() {
         let status = serde_json::Map::from_iter([("verification".to_owned(), verification)]);
         model.status = Some(serde_json::from_value(status.into()).unwrap());
+        rests(&mut model);
     }
     model
+}
+
+/// Makes what is known of a model rest on what it is now.
+fn rests(model: &mut AIModel) {
+    let basis =
+        crate::policy::verified::bound(&*model, None, &crate::policy::facts::Cluster::default()).basis;
+    let known = model.status.as_mut().and_then(|status| status.verification.as_mut());
+    known.unwrap().basis = basis;
+}
+
+/// A model in a registry.
+fn in_registry(verification: serde_json::Value) -> AIModel {
+    let mut oci = model("m", verification);
+    let reference = format!("registry.example/m@{}", digest("a"));
+    oci.spec.source = Some(serde_json::from_value(json!({"kind": "oci", "reference": reference})).unwrap());
+    if oci.status.is_some() {
+        rests(&mut oci);
+    }
+    oci
+}
+
+/// What a model is verified as, where its namespace and trust are empty.
+fn stored(model: &AIModel) -> Stored {
+    crate::policy::verified::bound(model, None, &crate::policy::facts::Cluster::default())
 }
 
 fn world(models: impl IntoIterator<Item = AIModel>) -> World {
@@ -108,12 +134,98 @@ fn few_run_at_once_and_the_never_verified_go_first() {
     models.push(model("new", json!(null)));
     let world = world(models);
     let started = steps(&world, &[]);
-    assert_eq!(started.len(), AT_ONCE);
+    assert_eq!(started.len(), OF_ONE, "one namespace has half of the verifiers: {started:?}");
     assert_eq!(started[0], "start new");
     let one = running(&world, "new", None);
     let next = steps(&world, std::slice::from_ref(&one));
-    assert_eq!(next.len(), AT_ONCE - 1);
-    assert!(!next.contains(&"start new".to_owned()), "one Job a model: {next:?}");
+    let said = "tell new: the pod that reads it waits to start since 2026-06-01T11:59:00Z";
+    assert_eq!(next, [said, "start m0"], "one Job a model");
+}
+
+fn in_namespace(name: &str, namespace: &str) -> AIModel {
+    let mut other = model(name, json!(null));
+    other.metadata.namespace = Some(namespace.to_owned());
+    other
+}
+
+#[test]
+fn no_namespace_keeps_the_others_waiting() {
+    let mut models: Vec<_> = (0..9).map(|i| in_namespace(&format!("m{i}"), "a")).collect();
+    models.push(in_namespace("x", "b"));
+    let world = world(models);
+    let all = steps(&world, &[]);
+    let started: Vec<_> = all.iter().filter(|step| step.starts_with("start")).collect();
+    assert_eq!(started, ["start m0", "start m1", "start x"]);
+    assert_eq!(all[2], format!("tell m2: it waits for a free verifier since {NOW}"));
+    // What is told already is not told again, and its time stays.
+    let mut waits = in_namespace("m0", "a");
+    let earlier = "it waits for a free verifier since 2026-06-01T11:00:00Z";
+    let known = json!({"verification": {"digest": digest("a"), "signatureVerified": "Pending",
+                       "bytesVerified": "Pending", "message": earlier}});
+    waits.status = Some(serde_json::from_value(known).unwrap());
+    rests(&mut waits);
+    let busy = |namespace: &str| {
+        let mut busy =
+            self::world([in_namespace("y", namespace), in_namespace("z", namespace), waits.clone()]);
+        busy.verifier_image.clone_from(&world.verifier_image);
+        let jobs = ["y", "z"].map(|name| running(&self::world([in_namespace(name, namespace)]), name, None));
+        let mut steps = steps(&busy, &jobs);
+        steps.retain(|step| step.contains("m0"));
+        steps
+    };
+    assert_eq!(busy("a"), [""; 0]);
+    assert_eq!(busy("b"), ["start m0"]);
+}
+
+#[test]
+fn a_pod_that_waits_for_longer_than_a_minute_keeps_nobody_waiting() {
+    let world = world((0..5).map(|i| model(&format!("m{i}"), json!(null))));
+    let waiting = |seconds: i64| {
+        let first: Vec<Running> = ["m0", "m1"]
+            .into_iter()
+            .map(|name| Running {
+                waits_since: Some(now() - SignedDuration::from_secs(seconds)),
+                ..running(&world, name, None)
+            })
+            .collect();
+        let mut steps = steps(&world, &first);
+        steps.retain(|step| step.starts_with("start"));
+        steps
+    };
+    assert_eq!(waiting(60), [""; 0]);
+    assert_eq!(waiting(61), ["start m2", "start m3"]);
+}
+
+/// A claim with the weights of the models of these tests.
+fn claim(uid: &str) -> Object {
+    let claim = json!({"metadata": {"name": "weights", "namespace": "chat", "uid": uid}, "spec": {"volumeName": "pv"}});
+    Object::Claim(Box::new(serde_json::from_value(claim).unwrap()))
+}
+
+#[test]
+fn what_was_verified_is_read_again_at_once_where_it_rests_on_something_else() {
+    let of = |change: &dyn Fn(&mut AIModel)| {
+        let mut model = model("m", verified("2026-06-01T00:00:00Z"));
+        change(&mut model);
+        model
+    };
+    assert_eq!(steps(&world([of(&|_| {})]), &[]), [""; 0]);
+    let path = of(&|model| model.spec.source.as_mut().unwrap().path = Some("other".to_owned()));
+    assert_eq!(steps(&world([path]), &[]), ["start m"]);
+    let earlier_release =
+        of(&|model| model.status.as_mut().unwrap().verification.as_mut().unwrap().basis = None);
+    assert_eq!(steps(&world([earlier_release]), &[]), ["start m"]);
+    let mut revoked = world([of(&|_| {})]);
+    let policy = json!({"metadata": {"name": "t"}, "spec": {"revoked": [{"kind": "key", "value": "team"}]}});
+    revoked.apply(Object::TrustPolicy(Box::new(serde_json::from_value(policy).unwrap())));
+    assert_eq!(steps(&revoked, &[]), ["start m"]);
+    // A claim that was made again is read by another Job, and the one before is of no use.
+    let mut claimed = world([model("m", json!(null))]);
+    claimed.apply(claim("1"));
+    let before = running(&claimed, "m", Some("Complete"));
+    assert_eq!(steps(&claimed, std::slice::from_ref(&before)), ["read job-m of m"]);
+    claimed.apply(claim("2"));
+    assert_eq!(steps(&claimed, &[before]), ["delete job-m", "start m"]);
 }
 
 #[test]
@@ -139,7 +251,8 @@ fn a_pod_that_does_not_start_is_said_and_taken_away() {
 #[test]
 fn what_could_not_be_read_again_counts_for_one_more_period() {
     let missed = |at: &str| {
-        let told = verification(&model("m", verified(at)), &Outcome::Unknown("held".to_owned()), now());
+        let told =
+            verification(stored(&model("m", verified(at))), &Outcome::Unknown("held".to_owned()), now());
         (
             told.bytes_verified.unwrap(),
             told.bytes_verified_at.unwrap(),
@@ -154,7 +267,7 @@ fn what_could_not_be_read_again_counts_for_one_more_period() {
     assert_eq!(long_ago, (VerificationState::Unknown, NOW.to_owned(), None, "held".to_owned()));
     let mut failed = verified("2026-05-24T12:00:00Z");
     failed["bytesVerified"] = json!("Failed");
-    let told = verification(&model("m", failed), &Outcome::Unknown("held".to_owned()), now());
+    let told = verification(stored(&model("m", failed)), &Outcome::Unknown("held".to_owned()), now());
     assert_eq!(told.bytes_verified, Some(VerificationState::Unknown), "only what was good counts on");
     // It is tried again every ten minutes.
     let tried = |at: &str| {
@@ -220,7 +333,7 @@ fn an_answer_becomes_the_status_and_one_about_another_digest_does_not() {
 fn what_is_known_of_a_signature_in_a_registry_becomes_the_status_once() {
     use crate::policy::facts::{Signature, Vouched};
     let of = |model: &AIModel, signature: &Signature| of_signature(model, signature, None, now());
-    let fresh = model("m", serde_json::Value::Null);
+    let fresh = in_registry(json!(null));
     let trusted = Signature::Trusted(Vouched::from(vec!["acme".to_owned()]));
     let told = of(&fresh, &trusted).unwrap();
     assert_eq!(
@@ -231,7 +344,7 @@ fn what_is_known_of_a_signature_in_a_registry_becomes_the_status_once() {
     // An hour ago nothing else was said: nothing is written.
     let mut before = told.clone();
     before.signature_verified_at = Some("2026-06-01T11:00:00Z".to_owned());
-    let known = model("m", serde_json::to_value(&before).unwrap());
+    let known = in_registry(serde_json::to_value(&before).unwrap());
     assert_eq!(of(&known, &trusted), Some(before.clone()));
     let revoked = of(&known, &Signature::Refused("digest is revoked: leaked".to_owned())).unwrap();
     assert_eq!(
@@ -244,7 +357,7 @@ fn what_is_known_of_a_signature_in_a_registry_becomes_the_status_once() {
     assert_eq!(of(&fresh, &Signature::Trusted(Vouched::default())), None);
     // An old word is said again, so that the time tells how old it is.
     before.signature_verified_at = Some("2026-05-30T11:00:00Z".to_owned());
-    let old = model("m", serde_json::to_value(&before).unwrap());
+    let old = in_registry(serde_json::to_value(&before).unwrap());
     assert_eq!(of(&old, &trusted).unwrap().signature_verified_at.as_deref(), Some(NOW));
 }
 
@@ -252,7 +365,7 @@ fn what_is_known_of_a_signature_in_a_registry_becomes_the_status_once() {
 fn what_was_seen_in_the_layers_is_said_beside_the_signature_and_kept() {
     use crate::gather::registry::Contents;
     use crate::policy::facts::{Signature, Vouched};
-    let fresh = model("m", serde_json::Value::Null);
+    let fresh = in_registry(json!(null));
     let trusted = Signature::Trusted(Vouched::from(vec!["acme".to_owned()]));
     let mut contents = Contents { formats: BTreeMap::from([("safetensors", 3)]), ..Contents::default() };
     let of = |model: &AIModel, contents: Option<&Result<Contents, String>>| {
@@ -263,12 +376,12 @@ fn what_was_seen_in_the_layers_is_said_beside_the_signature_and_kept() {
     assert_eq!((state, message.as_str()), (Some(VerificationState::Verified), ""));
     assert_eq!((told.formats_seen[0].format.as_str(), told.formats_seen[0].files), ("safetensors", 3));
     // Nobody looks again, and what was seen of this digest stays.
-    let known = model("m", serde_json::to_value(&told).unwrap());
+    let known = in_registry(serde_json::to_value(&told).unwrap());
     assert_eq!(of(&known, None).2, told);
     contents.unseen.add("\"layer 2\": it is packed".to_owned());
     let (state, message, told) = of(&fresh, Some(&Ok(contents.clone())));
     assert_eq!((state, message.as_str()), (None, "formats: not seen: \"layer 2\": it is packed"));
-    let known = model("m", serde_json::to_value(&told).unwrap());
+    let known = in_registry(serde_json::to_value(&told).unwrap());
     assert_eq!(of(&known, None).1, message, "the word about the formats stays");
     contents.code.add("\"a.bin\" can run code when it is loaded: its pickle imports os.system".to_owned());
     let (state, message, _) = of(&fresh, Some(&Ok(contents)));

@@ -13,7 +13,8 @@ use crate::api::{AIDataset, AIModel, AIPrompt};
 use crate::controllers::conditions::{
     BYTES_VERIFIED, CURRENT, DECLARED, Holds, READY, SIGNATURE_VERIFIED, Said, UNUSUAL_CHANGE, conditions,
 };
-use crate::policy::facts::Namespace;
+use crate::policy::facts::{Cluster, Namespace};
+use crate::policy::verified::{of_dataset, of_model};
 use crate::policy::{Decision, dates};
 
 /// The conditions of an asset that are written here.
@@ -45,6 +46,7 @@ macro_rules! dates {
 pub fn model(
     model: &AIModel,
     namespace: &Namespace,
+    cluster: &Cluster,
     decision: &Decision,
     former: &AssetStatus,
     now: Timestamp,
@@ -70,7 +72,7 @@ pub fn model(
         .iter()
         .filter(|(_, w)| w.spec.models.iter().any(|m| Some(m.name.as_str()) == name));
     status(
-        [ready, declared, current].into_iter().chain(verified(model)),
+        [ready, declared, current].into_iter().chain(verified(model, namespace, cluster)),
         &dates!(spec),
         users.map(|(name, _)| name),
         namespace,
@@ -85,6 +87,7 @@ pub fn model(
 pub fn dataset(
     dataset: &AIDataset,
     namespace: &Namespace,
+    cluster: &Cluster,
     decision: &Decision,
     former: &AssetStatus,
     now: Timestamp,
@@ -104,7 +107,7 @@ pub fn dataset(
         .filter(|(_, w)| w.spec.datasets.iter().any(|d| Some(d.name.as_str()) == name));
     let said = [judged(decision), declared, current];
     status(
-        said.into_iter().chain(read(dataset)),
+        said.into_iter().chain(read(dataset, namespace, cluster)),
         &dates!(spec),
         users.map(|(name, _)| name),
         namespace,
@@ -166,25 +169,23 @@ fn status<'a>(
 }
 
 /// What was verified of a model, as conditions; none of a model that has no bytes here.
-fn verified(model: &AIModel) -> Vec<Said> {
+fn verified(model: &AIModel, home: &Namespace, cluster: &Cluster) -> Vec<Said> {
     let source = model.spec.source.as_ref().filter(|source| source.kind != ModelSourceKind::Api);
     let Some(source) = source else { return Vec::new() };
     let within_reach =
         source.claim().is_some() || matches!(source.kind, ModelSourceKind::Oci | ModelSourceKind::Image);
-    let known = model.status.as_ref().and_then(|status| status.verification.as_ref());
-    found(known.filter(|known| known.digest.is_some() && known.digest == model.spec.digest), within_reach)
+    found(of_model(model, Some(home), cluster), within_reach)
 }
 
 /// The same of a dataset; none of one that lies on no claim, since nobody reads those.
-fn read(dataset: &AIDataset) -> Vec<Said> {
+fn read(dataset: &AIDataset, home: &Namespace, cluster: &Cluster) -> Vec<Said> {
     let spec = &dataset.spec;
     if spec.digest.is_none()
         || spec.source.as_ref().is_none_or(|source| source.kind != DatasetSourceKind::Pvc)
     {
         return Vec::new();
     }
-    let known = dataset.status.as_ref().and_then(|status| status.verification.as_ref());
-    found(known.filter(|known| known.digest == spec.digest), true)
+    found(of_dataset(dataset, Some(home), cluster), true)
 }
 
 /// What is known of the present digest, as conditions.
@@ -205,7 +206,10 @@ fn found(known: Option<&Verification>, within_reach: bool) -> Vec<Said> {
                 "BoundByDigest",
                 "the digest in the reference binds the bytes, and whoever pulls them compares",
             ),
-            Some(VerificationState::Unknown | VerificationState::Pending) => {
+            Some(VerificationState::Pending) => {
+                Said::new(kind, Holds::Unknown, "Pending", why.unwrap_or_else(|| unread.to_owned()))
+            }
+            Some(VerificationState::Unknown) => {
                 Said::new(kind, Holds::Unknown, "Unknown", why.unwrap_or_else(|| unread.to_owned()))
             }
             None if within_reach => Said::new(kind, Holds::Unknown, "Pending", unread),
@@ -326,6 +330,7 @@ fn current(of: &Dates<'_>, now: Timestamp) -> Said {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::verified::bound;
     use serde_json::json;
 
     #[test]
@@ -345,6 +350,7 @@ mod tests {
         let status = model(
             &object,
             &namespace,
+            &Cluster::default(),
             &Decision::default(),
             &AssetStatus::default(),
             "2026-06-01T00:00:00Z".parse().unwrap(),
@@ -370,7 +376,7 @@ mod tests {
         let mut told = Vec::new();
         for day in ["2026-02-01", "2026-03-10", "2026-03-20", "2026-03-27", "2026-04-01", "2026-04-09"] {
             let now = at(&format!("{day}T12:00:00Z"));
-            let status = model(&object, &namespace, &Decision::default(), &former, now);
+            let status = model(&object, &namespace, &Cluster::default(), &Decision::default(), &former, now);
             let event = model_event(&object, &status, &former, now);
             told.extend(event.and_then(|event| event.note));
             former = status;
@@ -395,7 +401,10 @@ mod tests {
                 "spec": {"digest": digest, "source": source}, "status": {"verification": verification}}))
             .unwrap();
             let of = |said: Said| (said.kind, said.holds, said.reason, said.message);
-            verified(&object).into_iter().map(of).collect::<Vec<_>>()
+            verified(&object, &Namespace::default(), &Cluster::default())
+                .into_iter()
+                .map(of)
+                .collect::<Vec<_>>()
         };
         let oci = json!({"kind": "oci", "reference": format!("r.example/m@{digest}")});
         let known = json!({"digest": digest, "signatureVerified": "Verified", "authority": "acme", "bytesVerified": "NotRequired"});
@@ -428,11 +437,17 @@ mod tests {
     fn a_dataset_on_a_claim_says_whether_it_was_read() {
         let digest = format!("sha256:{}", "0".repeat(64));
         let said = |source: serde_json::Value, verification: serde_json::Value| {
-            let object: AIDataset = serde_json::from_value(json!({
+            let mut object: AIDataset = serde_json::from_value(json!({
                 "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIDataset", "metadata": {"name": "d", "namespace": "a"},
                 "spec": {"digest": digest, "source": source}, "status": {"verification": verification}}))
             .unwrap();
-            read(&object).into_iter().map(|said| (said.kind, said.reason, said.message)).collect::<Vec<_>>()
+            let rests = bound(&object, None, &Cluster::default()).basis;
+            let known = object.status.as_mut().and_then(|status| status.verification.as_mut());
+            known.unwrap().basis = rests;
+            read(&object, &Namespace::default(), &Cluster::default())
+                .into_iter()
+                .map(|said| (said.kind, said.reason, said.message))
+                .collect::<Vec<_>>()
         };
         let claim = json!({"kind": "pvc", "claimName": "c"});
         let nobody = "nobody has looked yet".to_owned();

@@ -88,7 +88,9 @@ impl Progress {
         let now = Instant::now();
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) =
             State { started: now, said: now, total, files };
-        (self.say)(&format!("{files} files with {total} bytes are to be hashed"));
+        let what = if files == 1 { "1 file" } else { &format!("{files} files") };
+        let are = if files == 1 { "is" } else { "are" };
+        (self.say)(&format!("{what} with {total} bytes {are} to be hashed"));
     }
 
     fn add(&self, bytes: usize) {

@@ -58,6 +58,53 @@ fn links_pipes_and_sockets_are_no_files() {
 }
 
 #[test]
+fn what_the_manifest_leaves_out_is_small_text_of_git_or_refused() {
+    let (root, mut manifest) = model(&[("a.txt", b"a")]);
+    manifest.ignored =
+        [".git", ".gitattributes", "hidden", "model.sig"].map(str::to_owned).into_iter().collect();
+    let write = |path: &str, bytes: &[u8]| {
+        let path = root.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    };
+    write(".gitattributes", b"*.bin filter=lfs\n");
+    write(".git/HEAD", b"ref: refs/heads/main\n");
+    write("model.sig", b"{}");
+    assert_eq!(checked(root.path(), &manifest).wrong.lines(), [""; 0]);
+    let wrong = |path: &str, bytes: &[u8]| {
+        write(path, bytes);
+        let said = checked(root.path(), &manifest).wrong.lines();
+        std::fs::remove_file(root.path().join(path)).unwrap();
+        said
+    };
+    let weights = [b"\x02\0\0\0\0\0\0\0{}".as_slice(), &[0; 8]].concat();
+    for (path, bytes, format) in [
+        (".git/model.safetensors", b"\x08\0\0\0\0\0\0\0{\"a\":1}".as_slice(), "unknown format"),
+        (".git/weights", b"GGUF\x03\0\0\0", "gguf"),
+        (".git/modeling.py", b"import os\n", "program"),
+        (".git/config.json", b"{\"auto_map\": {}}", "JSON"),
+        (".git/pack", b"PK\x05\x06", "zip archive"),
+        (".git/opaque", &weights[1..], "unknown format"),
+        ("model.sig", b"GGUF\x03\0\0\0", "gguf"),
+    ] {
+        let said = wrong(path, bytes);
+        assert_eq!(said.len(), 1, "{path}: {said:?}");
+        assert!(said[0].starts_with(&format!("{path:?} is not signed, and is no plain text: ")), "{said:?}");
+        if path != ".git/model.safetensors" && path != ".git/opaque" {
+            assert!(said[0].ends_with(format), "{path}: {said:?}");
+        }
+    }
+    assert_eq!(
+        wrong("hidden/a.txt", b"a"),
+        ["\"hidden/a.txt\" is there and not signed: the manifest leaves it out"]
+    );
+    assert_eq!(
+        wrong(".git/long", &vec![b'a'; (1 << 20) + 1]),
+        ["\".git/long\" is not signed, and has 1048577 bytes, more than 1048576"]
+    );
+}
+
+#[test]
 fn a_listed_file_that_is_a_link_is_missing_too() {
     let (root, manifest) = model(&[("a", b"a"), ("b", b"a")]);
     std::fs::remove_file(root.path().join("b")).unwrap();
@@ -145,7 +192,7 @@ fn progress_is_told_on_the_way() {
     let (root, manifest) = model(&[("a", &vec![7; 3 << 20])]);
     let _ = check(root.path(), &manifest, None, Options { threads: 1, formats: false }, &progress);
     let said = said.lock().unwrap();
-    assert_eq!(said[0], "1 files with 3145728 bytes are to be hashed");
+    assert_eq!(said[0], "1 file with 3145728 bytes is to be hashed");
     assert!(said[1].starts_with("33% hashed: 0 of 1 files, 1048576 of 3145728 bytes, "), "{said:?}");
 }
 

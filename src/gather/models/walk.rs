@@ -44,7 +44,12 @@ impl Identity {
 
 /// Opens a file, if it is still the one that the walk saw: no link in its place, and not written to since.
 pub(super) fn open(root: &Path, found: &Found) -> io::Result<Option<fs::File>> {
-    let file = fs::File::open(root.join(&found.path))?;
+    let path = root.join(&found.path);
+    // To open a pipe would be to wait for whoever writes into it.
+    if Identity::of(&path.symlink_metadata()?) != found.identity {
+        return Ok(None);
+    }
+    let file = fs::File::open(path)?;
     Ok(is_same(&file, found)?.then_some(file))
 }
 
@@ -140,8 +145,12 @@ fn ignored_mount(path: &str, depth: usize) -> bool {
     depth == 0 && path == "lost+found"
 }
 
-/// A `lost+found` that can be listed has to be empty.
+/// A `lost+found` that can be listed has to be empty, and one that cannot has to be root's.
 fn unexpected(folder: &Path, path: &str) -> Option<String> {
-    let mut entries = fs::read_dir(folder).ok()?;
+    let Ok(mut entries) = fs::read_dir(folder) else {
+        let by_root = folder.symlink_metadata().is_ok_and(|metadata| metadata.uid() == 0);
+        return (!by_root)
+            .then(|| format!("{path:?} cannot be listed, and is not the one of the file system"));
+    };
     entries.next().map(|_| format!("{path:?} holds files that a repair of the file system found"))
 }

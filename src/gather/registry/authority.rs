@@ -181,16 +181,16 @@ impl Authority {
     pub(super) fn compile(spec: &AuthoritySpec, revoked_identities: Arc<BTreeMap<String, String>>) -> Self {
         let mut fingerprint = None;
         let proof = match &spec.proof {
-            ProofSpec::Key { pem, algorithm } => {
-                compile_key(pem, algorithm.as_deref()).and_then(|(key, schemes)| {
+            ProofSpec::Key { pem, algorithm } => one_key(&spec.name, pem)
+                .and_then(|()| compile_key(pem, algorithm.as_deref()))
+                .and_then(|(key, schemes)| {
                     fingerprint = Some(hex::encode(Sha256::digest(key.as_bytes())));
                     let log = spec
                         .require_log
                         .then(|| compile_root(&spec.trusted_root).map(Box::new))
                         .transpose()?;
                     Ok(Proof::Key { key, schemes, log })
-                })
-            }
+                }),
             ProofSpec::Keyless { identities } => compile_identities(identities).and_then(|identities| {
                 let root = Box::new(compile_root(&spec.trusted_root)?);
                 Ok(Proof::Keyless { identities, root })
@@ -303,6 +303,14 @@ impl Authority {
             });
         }
         Ok(())
+    }
+}
+
+/// Of several keys only one would be taken, and whoever wrote them trusts all.
+fn one_key(name: &str, pem: &str) -> Result<(), String> {
+    match pem.matches("-----BEGIN").count() {
+        0 | 1 => Ok(()),
+        keys => Err(format!("{name:?} has {keys} keys in one pem: give each an authority of its own")),
     }
 }
 

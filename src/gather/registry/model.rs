@@ -29,6 +29,7 @@ impl CompiledTrust {
     ///
     /// Guarantees: only a bundle whose statement lists the files is taken, so a signature over anything else, an image
     /// with the same digest say, proves nothing here.
+    /// `is_data` says that the files are a dataset, of which rules about datasets speak where there are any.
     /// `made` is when the model was made, as its declaration says; rules with `signWithin` need it.
     #[must_use]
     pub fn verify_model(
@@ -36,6 +37,7 @@ impl CompiledTrust {
         bundle: &[u8],
         namespace: Option<&str>,
         made: Option<Timestamp>,
+        is_data: bool,
     ) -> SignedModel {
         let untrusted = |reason: String| Verification::Untrusted {
             reasons: vec![format!("the signature does not count: {reason}")],
@@ -59,7 +61,7 @@ impl CompiledTrust {
         let Ok(hash) = Sha256Hash::from_hex(manifest.digest.trim_start_matches("sha256:")) else {
             return without(untrusted("its digest is no sha256".to_owned()));
         };
-        let verification = match self.demand_of_files(&manifest.digest, namespace) {
+        let verification = match self.demand_of_files(&manifest.digest, namespace, is_data) {
             Err(refusal) => Verification::Refused(refusal),
             Ok(demand) => {
                 let mut tally = Tally::new(&demand, &manifest.digest, hash);

@@ -124,6 +124,7 @@ impl CompiledTrust {
         for policy in policies {
             trust.add_registries(policy);
             trust.add_revoked_digests(policy);
+            trust.look_at_revoked_keys(policy);
             trust.add_revoked_suppliers(policy, suppliers);
             let authorities = trust.compile_authorities(policy, &revoked_keys, &revoked_identities);
             trust.add_rules(policy, &authorities);
@@ -197,18 +198,22 @@ impl CompiledTrust {
         })
     }
 
-    /// What a model must prove that lies on a volume or disk. No repository has a name for it, so only rules about models
-    /// of every repository are about it.
+    /// What files must prove that lie on a volume or disk. No repository has a name for them, so only rules about artifacts
+    /// of every repository are about them: of data those about datasets, and where there are none those about models.
     pub(super) fn demand_of_files<'a>(
         &'a self,
         digest: &'a str,
         namespace: Option<&str>,
+        is_data: bool,
     ) -> Result<Demand<'a>, Refusal> {
         if let Some(reason) = self.revoked.get(digest) {
             return Err(Refusal::Revoked { digest: digest.to_owned(), reason: reason.clone() });
         }
         let everywhere = |rule: &Rule| rule.patterns.is_empty() && rule.covers_namespace(namespace);
-        let rules = self.rules_for(Artifact::Model, everywhere)?;
+        let of_data = |rule: &Rule| rule.artifact == Artifact::Dataset && rule.patterns.is_empty();
+        let artifact =
+            if is_data && self.rules.iter().any(of_data) { Artifact::Dataset } else { Artifact::Model };
+        let rules = self.rules_for(artifact, everywhere)?;
         if rules.is_empty() {
             return Err(Refusal::NoRuleForFiles);
         }

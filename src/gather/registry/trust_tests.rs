@@ -130,6 +130,33 @@ fn what_is_revoked_no_longer_counts() {
 }
 
 #[test]
+fn what_withdraws_nothing_and_what_holds_several_keys_is_said() {
+    let fingerprint = format!("SHA256:{}", "Ab".repeat(32));
+    let trust = compile(&[json!({
+        "authorities": [{ "name": "ci", "key": { "pem": pem() } }, { "name": "two", "key": { "pem": format!("{}{}", pem(), pem()) } }],
+        "revoked": [{ "kind": "key", "value": "gone" }, { "kind": "key", "value": fingerprint },
+                    { "kind": "key", "value": "ci" }, { "kind": "key", "value": "abcd" }, { "kind": "identity", "value": "x" }],
+        "rules": [{ "match": { "artifact": "image" }, "authorities": ["two"] }],
+        "registries": [{ "host": "r.example" }],
+    })]);
+    let nothing = |index: usize, value: &str| {
+        format!(
+            "revoked[{index}].value: {value:?} withdraws nothing: it is neither the name of an authority of this policy nor \
+             the SHA-256 fingerprint of a key in 64 hexadecimal digits"
+        )
+    };
+    let several = "\"two\" has 2 keys in one pem: give each an authority of its own";
+    assert_eq!(
+        problems(&trust),
+        [nothing(0, "gone"), nothing(3, "abcd"), format!("authorities[1]: {several}")]
+    );
+    assert_eq!(
+        ask(&trust, "r.example/app", None),
+        Err(format!("no authority of rule default[0] can be used: authority \"two\": {several}"))
+    );
+}
+
+#[test]
 fn two_policies_that_list_one_registry_take_the_stricter_word() {
     let open =
         json!({ "registries": [{ "host": "r.example", "plainHTTP": true, "allowPrivateAddresses": true }] });

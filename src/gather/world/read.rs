@@ -72,10 +72,12 @@ pub(super) fn slim_workload(metadata: &mut ObjectMeta, status: &mut Option<AIWor
 
 /// What is kept of a claim.
 pub(super) fn claim(claim: &PersistentVolumeClaim) -> facts::Claim {
-    let Some(spec) = &claim.spec else { return facts::Claim::default() };
+    let uid = claim.metadata.uid.clone();
+    let Some(spec) = &claim.spec else { return facts::Claim { uid, ..facts::Claim::default() } };
     let local = spec.data_source.as_ref().filter(|source| source.kind == "PersistentVolumeClaim");
     let other = spec.data_source_ref.as_ref().filter(|source| source.kind == "PersistentVolumeClaim");
     facts::Claim {
+        uid,
         storage_class: spec.storage_class_name.clone(),
         access_modes: spec.access_modes.clone().unwrap_or_default(),
         volume: spec.volume_name.clone().filter(|name| !name.is_empty()),

@@ -100,7 +100,7 @@ fn uses(facts: &Facts<'_>, workload: &api::AIWorkload, used: &DatasetUse, report
     // A dataset that nobody knows, and mounts that may write, are the matter of dataset-boundary.
     let Some(dataset) = home.and_then(|home| home.datasets.get(&used.name)) else { return };
     if used.access != Access::Write {
-        unread(dataset, report);
+        unread(facts, dataset, report);
     }
     verified(facts, dataset, report);
     // What is written has no seal yet, and a service has no bytes to seal.
@@ -175,7 +175,7 @@ fn learnt<'a>(facts: &Facts<'a>, model: &'a api::AIModel, report: &mut Report<'_
 }
 
 /// What lies on a claim is read before a pod reads it; until then nobody knows that it is what was sealed.
-fn unread(dataset: &api::AIDataset, report: &mut Report<'_>) {
+fn unread(facts: &Facts<'_>, dataset: &api::AIDataset, report: &mut Report<'_>) {
     let spec = &dataset.spec;
     let on_claim = spec
         .source
@@ -185,11 +185,14 @@ fn unread(dataset: &api::AIDataset, report: &mut Report<'_>) {
     let (Some(digest), true, true) = (spec.digest.as_deref(), spec.signature.is_some(), on_claim) else {
         return;
     };
-    let known = dataset.status.as_ref().and_then(|status| status.verification.as_ref());
-    let known = known.filter(|known| known.digest.as_deref() == Some(digest));
-    if known.is_some_and(|known| known.bytes_verified.is_some()) {
+    let known = facts.verified_dataset(dataset);
+    if known
+        .is_some_and(|known| known.bytes_verified.is_some_and(|state| state != VerificationState::Pending))
+    {
         return;
     }
+    let meanwhile = known.and_then(|known| known.message.as_deref());
+    let meanwhile = meanwhile.map(|what| format!("; {what}")).unwrap_or_default();
     let home = dataset.metadata.namespace.as_deref().unwrap_or_default();
     let claim = spec.source.as_ref().and_then(|source| source.claim_name.as_deref()).unwrap_or_default();
     report
@@ -197,7 +200,7 @@ fn unread(dataset: &api::AIDataset, report: &mut Report<'_>) {
             Place::field(named(dataset), "spec.digest").value(digest),
             format!(
                 "is not known to be that of what is stored: the operator's Job has not read claim {claim:?} yet, which it \
-                 does as soon as no other pod holds the claim for itself"
+                 does as soon as no other pod holds the claim for itself{meanwhile}"
             ),
         )
         .under(&["CoP-5.2"])
@@ -210,10 +213,7 @@ fn unread(dataset: &api::AIDataset, report: &mut Report<'_>) {
 
 /// The operator writes the status after hashing the stored bytes and checking the signature.
 fn verified(facts: &Facts<'_>, dataset: &api::AIDataset, report: &mut Report<'_>) {
-    let Some(found) = dataset.status.as_ref().and_then(|status| status.verification.as_ref()) else { return };
-    if found.digest.is_none() || found.digest != dataset.spec.digest {
-        return;
-    }
+    let Some(found) = facts.verified_dataset(dataset) else { return };
     for (state, what, open) in [
         (
             found.bytes_verified,
@@ -222,7 +222,7 @@ fn verified(facts: &Facts<'_>, dataset: &api::AIDataset, report: &mut Report<'_>
         ),
         (found.signature_verified, "is not signed as it has to be", "is not known to be signed"),
     ] {
-        if matches!(state, Some(VerificationState::Unknown | VerificationState::Pending)) {
+        if state == Some(VerificationState::Unknown) {
             let why = found.message.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
             let digest = dataset.spec.digest.as_deref().unwrap_or_default();
             report

@@ -221,11 +221,8 @@ fn signed_in_time(facts: &Facts<'_>, object: &str, model: &api::AIModel, report:
 
 /// The operator writes the status after hashing the stored bytes.
 fn verified(facts: &Facts<'_>, object: &str, model: &api::AIModel, report: &mut Report<'_>) {
-    let Some(verification) = model.status.as_ref().and_then(|status| status.verification.as_ref()) else {
-        return;
-    };
-    let of_this = verification.digest.is_some() && verification.digest == model.spec.digest;
-    if of_this && verification.bytes_verified == Some(VerificationState::Failed) {
+    let Some(verification) = facts.verified_model(model) else { return };
+    if verification.bytes_verified == Some(VerificationState::Failed) {
         let why = verification.message.as_deref().unwrap_or("the stored bytes differ");
         report
             .violated(

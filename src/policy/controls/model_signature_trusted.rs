@@ -98,10 +98,11 @@ fn verified(
     if is_mounted(facts, model) {
         return;
     }
-    let found = model.status.as_ref().and_then(|status| status.verification.as_ref());
-    let found = found.filter(|found| found.digest.is_some() && found.digest == model.spec.digest);
-    let Some(found) = found.filter(|found| found.signature_verified.is_some()) else {
-        unseen(facts, object, model, report);
+    let known = facts.verified_model(model);
+    let is_seen =
+        |state: Option<VerificationState>| state.is_some_and(|state| state != VerificationState::Pending);
+    let Some(found) = known.filter(|found| is_seen(found.signature_verified)) else {
+        unseen(facts, object, model, known.and_then(|known| known.message.as_deref()), report);
         return;
     };
     let place = Place::field(object, "spec.digest").value(model.spec.digest.as_deref().unwrap_or_default());
@@ -115,7 +116,7 @@ fn verified(
                 .fix(sign())
                 .in_declaration(facts);
         }
-        Some(VerificationState::Unknown | VerificationState::Pending) => {
+        Some(VerificationState::Unknown) => {
             let why = why.unwrap_or("the check has not ended");
             report
                 .unknown(place, format!("is not known to be signed: {why}"))
@@ -130,7 +131,13 @@ fn verified(
 }
 
 /// What nobody has verified is not signed for a pod that would load it, whatever is stated.
-fn unseen(facts: &Facts<'_>, object: &str, model: &api::AIModel, report: &mut Report<'_>) {
+fn unseen(
+    facts: &Facts<'_>,
+    object: &str,
+    model: &api::AIModel,
+    meanwhile: Option<&str>,
+    report: &mut Report<'_>,
+) {
     let spec = &model.spec;
     // What states no signature or no digest is spoken of already; and a model by itself harms nobody.
     let (Some(source), Some(digest)) = (spec.source.as_ref(), spec.digest.as_deref()) else { return };
@@ -159,7 +166,10 @@ fn unseen(facts: &Facts<'_>, object: &str, model: &api::AIModel, report: &mut Re
     report
         .unknown(
             Place::field(object, "spec.digest").value(digest),
-            "is not known to be signed: the operator has not verified it yet",
+            format!(
+                "is not known to be signed: the operator has not verified it yet{}",
+                meanwhile_said(meanwhile)
+            ),
         )
         .under(&["CoP-5.2"])
         .fix(Fix::Command(format!(
@@ -168,6 +178,11 @@ fn unseen(facts: &Facts<'_>, object: &str, model: &api::AIModel, report: &mut Re
             model.metadata.namespace.as_deref().unwrap_or_default()
         )))
         .may_arrive();
+}
+
+/// What is going on meanwhile, as a clause.
+fn meanwhile_said(meanwhile: Option<&str>) -> String {
+    meanwhile.map(|what| format!(", {what}")).unwrap_or_default()
 }
 
 /// Whether the pod names the very artifact that the model is.

@@ -86,7 +86,7 @@ fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
                 .fix(convert())
                 .in_declaration(facts);
         }
-        None if spec.files.is_empty() && seen(model) != Some(VerificationState::Verified) => {
+        None if spec.files.is_empty() && seen(facts, model) != Some(VerificationState::Verified) => {
             report
                 .unknown(
                     Place::field(object(), "spec.format"),
@@ -160,9 +160,8 @@ fn of_served(facts: &Facts<'_>, served: &ServedFacts<'_>, report: &mut Report<'_
 }
 
 /// What the operator saw in the stored files of this very digest.
-fn seen(model: &api::AIModel) -> Option<VerificationState> {
-    let known = model.status.as_ref()?.verification.as_ref()?;
-    known.formats_verified.filter(|_| known.digest.is_some() && known.digest == model.spec.digest)
+fn seen(facts: &Facts<'_>, model: &api::AIModel) -> Option<VerificationState> {
+    facts.verified_model(model)?.formats_verified
 }
 
 /// The format is what the bytes are, whatever the declaration calls them.
@@ -173,8 +172,8 @@ fn in_files(
     convert: impl Fn() -> Fix,
     report: &mut Report<'_>,
 ) {
-    let Some(state) = seen(model) else { return };
-    let known = model.status.as_ref().and_then(|status| status.verification.as_ref());
+    let Some(state) = seen(facts, model) else { return };
+    let known = facts.verified_model(model);
     let message = known.and_then(|known| known.message.as_deref()).unwrap_or_default();
     let said: Vec<&str> = message.split("; ").filter_map(|part| part.strip_prefix("formats: ")).collect();
     let why = if said.is_empty() { "kubectl get the AIModel for more".to_owned() } else { said.join("; ") };
@@ -212,9 +211,8 @@ fn of_formats(
     convert: impl Fn() -> Fix,
     report: &mut Report<'_>,
 ) {
-    let Some(known) = model.status.as_ref().and_then(|status| status.verification.as_ref()) else { return };
-    let fails = known.formats_verified == Some(VerificationState::Failed);
-    if fails || known.digest.is_none() || known.digest != model.spec.digest {
+    let Some(known) = facts.verified_model(model) else { return };
+    if known.formats_verified == Some(VerificationState::Failed) {
         return;
     }
     for seen in &known.formats_seen {

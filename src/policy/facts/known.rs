@@ -206,6 +206,8 @@ pub struct NodeVolume {
 /// What is known of a claim of a volume.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
+    /// Its UID; `None` where it stands in a file.
+    pub uid: Option<String>,
     /// Its storage class; `None` while the default of the cluster has not been filled in.
     pub storage_class: Option<String>,
     /// Its access modes, as it asks for them.

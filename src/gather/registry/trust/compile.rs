@@ -98,6 +98,24 @@ impl CompiledTrust {
         }
     }
 
+    /// What names no key withdraws none, and whoever wrote it believes that it does.
+    pub(super) fn look_at_revoked_keys(&mut self, policy: &PolicySpec) {
+        for (index, revoked) in policy.revoked.iter().enumerate() {
+            let is_name = || policy.authorities.iter().any(|authority| authority.name == revoked.value);
+            let fingerprint = normalise_fingerprint(&revoked.value);
+            let is_fingerprint =
+                fingerprint.len() == 64 && fingerprint.bytes().all(|b| b.is_ascii_hexdigit());
+            if revoked.kind == RevokedKind::Key && !is_fingerprint && !is_name() {
+                let message = format!(
+                    "{:?} withdraws nothing: it is neither the name of an authority of this policy nor the SHA-256 \
+                     fingerprint of a key in 64 hexadecimal digits",
+                    revoked.value
+                );
+                self.problem(policy, format!("revoked[{index}].value"), message);
+            }
+        }
+    }
+
     pub(super) fn compile_authorities(
         &mut self,
         policy: &PolicySpec,

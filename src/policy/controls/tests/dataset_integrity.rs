@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::CONTROL;
 use crate::policy::facts::Subject;
-use crate::policy::testing::{Bench, DIGEST, lines, merged, read};
+use crate::policy::testing::{Bench, DIGEST, lines, merged};
 
 fn bench(workload: &Value, dataset: &Value) -> Bench {
     let spec = json!({"digest": DIGEST, "signature": {"kind": "oms"}, "source": {"kind": "pvc", "claimName": "data"}});
@@ -18,8 +18,7 @@ fn bench(workload: &Value, dataset: &Value) -> Bench {
 
 /// What the operator found of `digest`.
 fn found(bench: &mut Bench, digest: &str, states: &Value) {
-    let dataset = std::sync::Arc::make_mut(bench.namespace.datasets.get_mut("d").unwrap());
-    dataset.status = Some(read(json!({"verification": merged(json!({"digest": digest}), states)})));
+    bench.found_of_dataset("d", merged(json!({"digest": digest}), states));
 }
 
 fn cleaned(patch: &Value) -> Value {

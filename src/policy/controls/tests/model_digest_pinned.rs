@@ -92,10 +92,8 @@ fn bytes_that_failed_verification_count_for_their_digest_only() {
         let mut bench = Bench::new("production", "internal")
             .model("m", &spec)
             .workload(&json!({"models": [{"name": "m"}]}));
-        let model = std::sync::Arc::make_mut(bench.namespace.models.get_mut("m").unwrap());
-        model.status = Some(crate::policy::testing::read(
-            json!({"verification": {"digest": digest, "bytesVerified": "Failed", "message": "weights.bin differs"}}),
-        ));
+        let found = json!({"digest": digest, "bytesVerified": "Failed", "message": "weights.bin differs"});
+        bench.found_of_model("m", found);
         bench
     };
     let line = format!(

@@ -12,6 +12,9 @@ fn of_model(patch: &Value, status: &Value) -> Vec<String> {
     let mut bench = Bench::new("production", "internal").model("m", &merged(spec, patch));
     let model = std::sync::Arc::make_mut(bench.namespace.models.get_mut("m").unwrap());
     model.status = Some(read(status.clone()));
+    if let Some(found) = status.get("verification") {
+        bench.found_of_model("m", found.clone());
+    }
     lines(&bench.judge(&CONTROL, Subject::Model(&bench.namespace.models["m"])))
 }
 
@@ -58,11 +61,36 @@ fn what_the_operator_found_counts_for_its_digest_only() {
         )]
     );
     assert_eq!(
-        found(DIGEST, "Pending", Value::Null),
+        found(DIGEST, "Unknown", Value::Null),
         [format!(
             "AIModel chat-prod/m spec.digest {DIGEST:?}: is not known to be signed: the check has not ended [unknown] [may arrive]"
         )]
     );
+}
+
+#[test]
+fn a_pod_waits_while_its_model_is_read_and_where_what_was_verified_rests_on_something_else() {
+    let spec =
+        json!({"source": {"kind": "pvc", "claimName": "c"}, "digest": DIGEST, "signature": {"kind": "oms"}});
+    let mut bench =
+        Bench::new("production", "internal").workload(&json!({"models": [{"name": "m"}]})).model("m", &spec);
+    let of_pod = |bench: &Bench| lines(&bench.of_pod(&CONTROL, &json!({"containers": []})));
+    let unseen = |meanwhile: &str| {
+        [format!(
+            "AIModel chat-prod/m spec.digest {DIGEST:?}: is not known to be signed: the operator has not verified it \
+             yet{meanwhile} [unknown] [may arrive]"
+        )]
+    };
+    assert_eq!(of_pod(&bench), unseen(""));
+    let since = "it is being read since 2026-01-01T00:00:00Z";
+    bench.found_of_model("m", json!({"digest": DIGEST, "signatureVerified": "Pending", "message": since}));
+    assert_eq!(of_pod(&bench), unseen(&format!(", {since}")));
+    bench.found_of_model("m", json!({"digest": DIGEST, "signatureVerified": "Verified"}));
+    assert_eq!(of_pod(&bench), [""; 0]);
+    // A key is revoked.
+    let trust = json!({"metadata": {"name": "t"}, "spec": {"revoked": [{"kind": "key", "value": "team"}]}});
+    bench.cluster.trust_policies.insert("t".to_owned(), std::sync::Arc::new(read(trust)));
+    assert_eq!(of_pod(&bench), unseen(""));
 }
 
 #[test]

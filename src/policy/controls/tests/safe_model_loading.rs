@@ -208,11 +208,11 @@ fn what_the_operator_saw_in_the_files_counts_more_than_the_declaration() {
         let mut spec = spec.clone();
         (spec["source"], spec["digest"]) = (json!({"kind": "pvc", "claimName": "c"}), json!(DIGEST));
         let mut bench = Bench::new("production", "internal").model("m", &spec);
-        let model = std::sync::Arc::make_mut(bench.namespace.models.get_mut("m").unwrap());
-        model.status = Some(crate::policy::testing::read(json!({"verification": {
+        let found = json!({
             "digest": digest, "formatsVerified": formats, "bytesVerified": bytes,
             "message": "bytes: x; formats: \"a.bin\" can run code when it is loaded: pickle",
-        }})));
+        });
+        bench.found_of_model("m", found);
         lines(&bench.judge(&CONTROL, Subject::Model(&bench.namespace.models["m"])))
     };
     let stated = json!({"format": "safetensors"});
