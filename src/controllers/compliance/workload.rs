@@ -151,12 +151,16 @@ fn bound(status: &mut AIWorkloadStatus, fresh: usize) {
     let longer = |row: &Row, than: usize| row.message.as_ref().is_some_and(|message| message.len() > than);
     let long = |row: &Row| longer(row, SHORT);
     let fails = |row: &Row| row.state == State::Fail;
+    if size(status) > LARGEST_STATUS - POINTER
+        && let Some(blocked) = status.blocked.as_mut()
+    {
+        blocked.attempts.sort_by(|a, b| b.last_seen.cmp(&a.last_seen));
+    }
     while size(status) > LARGEST_STATUS - POINTER {
         if let Some(history) = status.history.as_mut().filter(|history| history.entries.len() > fresh.max(2))
         {
             history.entries.remove(0);
         } else if let Some(blocked) = status.blocked.as_mut().filter(|blocked| blocked.attempts.len() > 4) {
-            blocked.attempts.sort_by(|a, b| b.last_seen.cmp(&a.last_seen));
             blocked.attempts.pop();
         } else if let Some(attempt) = status
             .blocked
