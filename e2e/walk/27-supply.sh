@@ -124,6 +124,65 @@ expect "a trust root that may not be read shows on its policy" 'spec.authorities
 expect "and other policies keep working" "pod/hostile created" try .
 refused "what it would have to sign is refused, and why" "no authority of rule walk-flawed[0] can be used" try "$c.image = \"$registry/flawed/app@${app##*@}\""
 
+# The weights on a claim: what was verified counts only while all that it rests on is the same.
+mkdir -p "$walk_work/weights"; cp -r tests/models/signed/good "$walk_work/weights/good"; cp -r tests/models/signed/changed-byte "$walk_work/weights/other"
+chmod -R a+rX "$walk_work"
+weights() { # weights VOLUME FOLDER: a claim of that volume
+  kubectl apply -f - <<YAML
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: $1}
+spec: {capacity: {storage: 1Gi}, accessModes: [ReadOnlyMany], storageClassName: "", claimRef: {namespace: $chat, name: weights}, hostPath: {path: "$2"}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: weights, namespace: $chat}
+spec: {accessModes: [ReadOnlyMany], storageClassName: "", volumeName: $1, resources: {requests: {storage: 1Gi}}}
+YAML
+}
+weights walk-weights "$walk_work/weights" >/dev/null
+files() { # files REVOKED: who signs models on volumes
+  kubectl apply -f - <<YAML
+apiVersion: portcullis.dev/v1alpha1
+kind: AITrustPolicy
+metadata: {name: walk-files}
+spec:
+  registries: [{host: "$registry", plainHTTP: true, allowPrivateAddresses: true}]
+  authorities:
+  - {name: acme, owner: {group: g}, notAfter: "2035-12-31", key: {pem: "$(sed -n '/BEGIN/,/END/{s/^ *//;p;/END/q}' tests/models/signed/trust.yaml | awk '{printf "%s\\n", $0}')"}}
+  rules: [{match: {artifact: model}, authorities: [acme]}]
+  revoked: [$1]
+YAML
+}
+files '' >/dev/null
+kubectl apply -f - >/dev/null <<YAML
+apiVersion: portcullis.dev/v1alpha1
+kind: AIModel
+metadata: {name: stored, namespace: $chat}
+spec:
+  source: {kind: pvc, claimName: weights, path: good}
+  digest: sha256:e514a7ca7aed04e394164d39fec86763b026ec276ba942db610b49b51b378c7c
+  version: "1"
+  stage: released
+  format: safetensors
+  origin: internal
+  owners: {owner: {user: j.doe}}
+YAML
+PATIENCE=90 says "a model on a claim is verified by a Job" stored "True signed by acme"
+files '{kind: key, value: acme, reason: leaked}' >/dev/null
+PATIENCE=60 says "it falls with the key" stored "False"
+files '' >/dev/null
+PATIENCE=60 says "and stands with it" stored "True signed by acme"
+bytes() { kubectl -n "$chat" get aimodel stored -o 'jsonpath={range .status.conditions[?(@.type=="BytesVerified")]}{.status} {.message}{end}'; }
+kubectl -n "$chat" patch aimodel stored --type merge -p '{"spec": {"source": {"path": "other"}}}' >/dev/null
+expect "another folder is another model" "has other bytes than the manifest says" eventually_says "has other bytes than the manifest says" bytes
+kubectl -n "$chat" patch aimodel stored --type merge -p '{"spec": {"source": {"path": "good"}}}' >/dev/null
+PATIENCE=60 says "the right one counts again" stored "True signed by acme"
+kubectl -n "$chat" delete aimodel stored >/dev/null
+kubectl -n "$chat" delete pvc weights --wait=false >/dev/null
+kubectl delete pv walk-weights --wait=false >/dev/null
+kubectl delete aitrustpolicy walk-files >/dev/null
+
 kill "$private_registry"
 kubectl delete aitrustpolicy walk-flawed walk-supply >/dev/null
 kubectl delete aisupplier walk-acme >/dev/null

@@ -209,6 +209,10 @@ pub(super) fn written(name: &str, short: bool, server: Option<Server>) -> Option
     let known = |name: &str| meaning(name, !short, server).filter(|_| !alone(name));
     known(name).or_else(|| match name.split_once('.').map(|(head, key)| (known(head), key)) {
         Some((Some(Flag::Json(of, what)), key)) if of == key => Some(Flag::Load(what)),
+        // Such as `--hf-overrides.trust_remote_code true`.
+        Some((_, key)) if key.rsplit('.').next() == Some("trust-remote-code") => {
+            Some(Flag::Any(Switch::RemoteCode))
+        }
         _ => None,
     })
 }

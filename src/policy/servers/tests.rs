@@ -300,6 +300,11 @@ fn switches_that_run_code_are_found() {
             on("trust_remote_code\": true", "args[0]"),
         ),
         (
+            json!({"args": ["--hf-overrides.trust_remote_code", "true"]}),
+            on("--hf-overrides.trust_remote_code", "args[0]"),
+        ),
+        (json!({"args": ["--hf-overrides.trust_remote_code", "false"]}), vec![]),
+        (
             json!({"command": ["python", "-c", "f('m', trust_remote_code=True)"]}),
             on("trust_remote_code=True", "command[2]"),
         ),
