@@ -78,12 +78,6 @@ const NOT_THROUGH: &[(&str, &str, &str)] = &[
     ("user-guidance-published/deny-page-altered", ALL, "the controller reads documents, and none runs here"),
     ("human-oversight-designed/deny-group-without-the-right", ALL, "the group has the right here"),
     ("owners-accountable/deny-not-confirmed-again", ALL, "it was created just now"),
-    ("dataset-integrity/deny-other-bytes", "AIDataset/manual", "what is written comes without its status"),
-    (
-        "dataset-integrity/unknown-not-readable",
-        "AIDataset/manual",
-        "what is written comes without its status",
-    ),
     (
         "safe-model-loading/deny-kind-that-can-carry-code",
         "AIModel/chat-7b",

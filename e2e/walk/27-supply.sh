@@ -161,6 +161,7 @@ kind: AIModel
 metadata: {name: stored, namespace: $chat}
 spec:
   source: {kind: pvc, claimName: weights, path: good}
+  signature: {kind: oms}
   digest: sha256:e514a7ca7aed04e394164d39fec86763b026ec276ba942db610b49b51b378c7c
   version: "1"
   stage: released

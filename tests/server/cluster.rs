@@ -68,11 +68,6 @@ impl Cluster {
         wanted: BTreeMap<String, Value>,
     ) -> Result<(), String> {
         let mut missing = Vec::new();
-        let part = |object: &&Value| {
-            matches!(object["kind"].as_str(), Some("PersistentVolumeClaim" | "AITrustPolicy"))
-        };
-        let rests: Vec<Value> =
-            wanted.values().filter(|object| part(object) || is_found(object)).cloned().collect();
         for (name, object) in wanted {
             match stored.get(&name) {
                 Some(former) if *former == object => drop(stored.remove(&name)),
@@ -98,28 +93,35 @@ impl Cluster {
             let done = stream::iter(&some).map(|object| self.create(object)).buffer_unordered(WRITES);
             done.try_collect::<()>().await?;
         }
-        self.found(rests).await
+        self.found().await
     }
 
     /// Writes down what the operator would have found out as resting on what is stored now: claims have another UID each
     /// time.
-    async fn found(&self, mut objects: Vec<Value>) -> Result<(), String> {
-        if !objects.iter().any(is_found) {
-            return Ok(());
-        }
-        for object in &mut objects {
-            let stored = self.send(Method::GET, &place(object), None, None).await.body;
-            let status = object["status"].take();
-            *object = stored;
-            if is_asset(object) {
-                object["status"] = status;
+    async fn found(&self) -> Result<(), String> {
+        let ours = "/apis/portcullis.dev/v1alpha1";
+        let mut objects = Vec::new();
+        for (path, version, kind) in [
+            (format!("{ours}/aimodels"), "portcullis.dev/v1alpha1", "AIModel"),
+            (format!("{ours}/aidatasets"), "portcullis.dev/v1alpha1", "AIDataset"),
+            (format!("{ours}/aitrustpolicies"), "portcullis.dev/v1alpha1", "AITrustPolicy"),
+            ("/api/v1/persistentvolumeclaims".to_owned(), "v1", "PersistentVolumeClaim"),
+        ] {
+            let list = self.send(Method::GET, &path, None, None).await.body;
+            for object in list["items"].as_array().into_iter().flatten() {
+                let mut object = object.clone();
+                object["apiVersion"] = version.into();
+                object["kind"] = kind.into();
+                objects.push(object);
             }
         }
-        let mut world = Documented { objects, signatures: Value::Null };
+        let mut world = Documented { objects: objects.clone(), signatures: Value::Null };
         world.rest();
-        let found = world.objects.iter().filter(|object| is_found(object)).map(|object| {
+        let changed = objects.iter().zip(&world.objects).filter(|(before, after)| before != after);
+        let found = changed.map(|(_, object)| {
             let metadata = &object["metadata"];
-            json!({"apiVersion": object["apiVersion"], "kind": object["kind"], "status": object["status"],
+            json!({"apiVersion": object["apiVersion"], "kind": object["kind"],
+                   "status": object["status"],
                    "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]}})
         });
         let found: Vec<Value> = found.collect();
