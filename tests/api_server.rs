@@ -149,6 +149,7 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
         top_reason: Some("image-signature-trusted".to_owned()),
         counters: Some(Counters { pass: 20, fail: 1, ..Counters::default() }),
         pods: Some(PodCounts { total: 2, never_verified: 1 }),
+        warned_days: Some(30),
         rows: vec![Row {
             control: "image-signature-trusted".to_owned(),
             state: State::Fail,

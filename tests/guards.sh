@@ -173,7 +173,7 @@ refused 'case 79: another CA' "$guard update it" as tenant patch validatingwebho
 allowed 'an upgrade keeps caBundle' chart upgrade --set webhook.replicas=4
 equal 'case 74: caBundle after the upgrade' dGVzdA== "$(kubectl get validatingwebhookconfiguration portcullis -o jsonpath='{.webhooks[?(@.name=="pods.portcullis.dev")].clientConfig.caBundle}')"
 allowed 'an upgrade of the list itself' chart upgrade --set webhook.timeoutSeconds=2
-equal 'the new list is there' '2 2 2 2 2 2' "$(kubectl get validatingwebhookconfiguration portcullis -o jsonpath='{.webhooks[*].timeoutSeconds}')"
+equal 'the new list is there' '2 2 2 2 2 2 2' "$(kubectl get validatingwebhookconfiguration portcullis -o jsonpath='{.webhooks[*].timeoutSeconds}')"
 equal 'with caBundle' dGVzdA== "$(kubectl get validatingwebhookconfiguration portcullis -o jsonpath='{.webhooks[?(@.name=="pods.portcullis.dev")].clientConfig.caBundle}')"
 
 section 'what is generated'
