@@ -248,6 +248,14 @@ pub struct DatasetSource {
     pub opened_by: Vec<SecretName>,
 }
 
+impl DatasetSource {
+    /// The claim on which the files are.
+    #[must_use]
+    pub fn claim(&self) -> Option<&str> {
+        self.claim_name.as_deref().filter(|_| self.kind == DatasetSourceKind::Pvc)
+    }
+}
+
 /// A Secret by name.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

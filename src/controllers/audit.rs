@@ -104,7 +104,8 @@ pub fn audit_namespace(
 ) -> AuditedNamespace {
     let namespace = world.namespace(name);
     let settings = world.settings(namespace);
-    let lasting = lasting(pods, namespace);
+    let alike = groups(pods, name);
+    let lasting = lasting(&alike, namespace);
     let judge = |subject: Subject<'_>, workload: Option<&crate::api::AIWorkload>| -> Decision {
         let counted = matches!(subject, Subject::Workload(_));
         let mut facts: Facts<'_> = world.facts(now, subject, namespace, &settings);
@@ -150,8 +151,7 @@ pub fn audit_namespace(
         note_all(&mut own, &mut out.findings, decision, &format!("{name}/AIExemption/{exemption_name}"));
     }
 
-    for group in groups(pods, name) {
-        let (pod_names, sample) = group;
+    for (pod_names, sample) in &alike {
         let mut facts = world.pod_facts(namespace, &sample.object, Stage::Running);
         facts.name = pod_names.first().map_or("", |n| n.0);
         facts.signatures = known_signatures(&sample.object, signatures);
@@ -236,9 +236,9 @@ fn groups<'a>(pods: &'a Pods, namespace: &str) -> Vec<Alike<'a>> {
 }
 
 /// How many pods each workload has that are started again whenever they end; those of Jobs are not.
-fn lasting(pods: &Pods, namespace: &Namespace) -> BTreeMap<String, u32> {
+fn lasting(alike: &[Alike<'_>], namespace: &Namespace) -> BTreeMap<String, u32> {
     let mut out = BTreeMap::new();
-    for (names, sample) in groups(pods, &namespace.name) {
+    for (names, sample) in alike {
         let ends = sample.object.spec.restart_policy.as_deref().is_some_and(|policy| policy != "Always");
         if let Matched::One(workload) = matched(namespace, &sample.object.labels)
             && !ends

@@ -157,7 +157,7 @@ impl From<&AIDataset> for Stored {
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),
             uid: meta.uid.clone(),
-            claim: source.and_then(|source| source.claim_name.clone()),
+            claim: source.and_then(|source| source.claim()).map(str::to_owned),
             path: source.and_then(|source| source.path.clone()),
             digest: spec.digest.clone(),
             signature: spec.signature.as_ref().and_then(|signature| signature.ref_.clone()),

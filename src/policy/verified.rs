@@ -29,7 +29,8 @@ pub fn of_model<'a>(
     cluster: &Cluster,
 ) -> Option<&'a Verification> {
     let known = model.status.as_ref()?.verification.as_ref()?;
-    counts(known, model.spec.digest.as_ref(), || bound(model, home, cluster)).then_some(known)
+    let claim = model.spec.source.as_ref().and_then(|source| source.claim());
+    counts(known, model.spec.digest.as_ref(), claim, || bound(model, home, cluster)).then_some(known)
 }
 
 /// What is known of the present digest of a dataset.
@@ -40,11 +41,18 @@ pub fn of_dataset<'a>(
     cluster: &Cluster,
 ) -> Option<&'a Verification> {
     let known = dataset.status.as_ref()?.verification.as_ref()?;
-    counts(known, dataset.spec.digest.as_ref(), || bound(dataset, home, cluster)).then_some(known)
+    let claim = dataset.spec.source.as_ref().and_then(|source| source.claim());
+    counts(known, dataset.spec.digest.as_ref(), claim, || bound(dataset, home, cluster)).then_some(known)
 }
 
-fn counts(known: &Verification, digest: Option<&String>, now: impl FnOnce() -> Stored) -> bool {
-    digest.is_some() && known.digest.as_ref() == digest && known.basis == now().basis
+/// What lies on no claim has no basis, and nothing is computed for it.
+fn counts(
+    known: &Verification,
+    digest: Option<&String>,
+    claim: Option<&str>,
+    now: impl FnOnce() -> Stored,
+) -> bool {
+    digest.is_some() && known.digest.as_ref() == digest && known.basis == claim.and_then(|_| now().basis)
 }
 
 impl Facts<'_> {

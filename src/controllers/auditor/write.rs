@@ -20,6 +20,7 @@ use crate::api::workload::{AIWorkload, AIWorkloadStatus};
 use crate::api::{AICompliance, OverallVerdict};
 use crate::controllers::audit::states::control;
 use crate::controllers::compliance::owners;
+use crate::controllers::conditions::seconds;
 use crate::controllers::generate::{self, Desired};
 use crate::controllers::status::put_status;
 use crate::controllers::trail;
@@ -45,7 +46,7 @@ impl Auditor {
                 self.world().cluster.namespaces.get(name).is_none_or(|namespace| namespace.terminating);
             if ended {
                 // What was seen last is told with the time at which it was missed.
-                let at = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default().to_string();
+                let at = seconds(Timestamp::now()).to_string();
                 let open = kept.open.drain(..);
                 written.left.extend(open.map(|stone| Tombstone { disposed_at: Some(at.clone()), ..stone }));
             }

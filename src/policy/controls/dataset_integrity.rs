@@ -177,12 +177,9 @@ fn learnt<'a>(facts: &Facts<'a>, model: &'a api::AIModel, report: &mut Report<'_
 /// What lies on a claim is read before a pod reads it; until then nobody knows that it is what was sealed.
 fn unread(facts: &Facts<'_>, dataset: &api::AIDataset, report: &mut Report<'_>) {
     let spec = &dataset.spec;
-    let on_claim = spec
-        .source
-        .as_ref()
-        .is_some_and(|source| source.kind == DatasetSourceKind::Pvc && source.claim_name.is_some());
+    let claim = spec.source.as_ref().and_then(|source| source.claim());
     // What states no signature or no digest is spoken of already.
-    let (Some(digest), true, true) = (spec.digest.as_deref(), spec.signature.is_some(), on_claim) else {
+    let (Some(digest), true, Some(claim)) = (spec.digest.as_deref(), spec.signature.is_some(), claim) else {
         return;
     };
     let known = facts.verified_dataset(dataset);
@@ -194,7 +191,6 @@ fn unread(facts: &Facts<'_>, dataset: &api::AIDataset, report: &mut Report<'_>) 
     let meanwhile = known.and_then(|known| known.message.as_deref());
     let meanwhile = meanwhile.map(|what| format!("; {what}")).unwrap_or_default();
     let home = dataset.metadata.namespace.as_deref().unwrap_or_default();
-    let claim = spec.source.as_ref().and_then(|source| source.claim_name.as_deref()).unwrap_or_default();
     report
         .unknown(
             Place::field(named(dataset), "spec.digest").value(digest),
