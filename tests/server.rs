@@ -9,6 +9,7 @@
 //! Needs `KUBECONFIG` of a cluster of its own without Pod Security admission; `e2e/integration.sh` brings one up for it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its input has failed")]
+#![expect(clippy::print_stdout, reason = "a test that tells how much it compared")]
 
 #[expect(unreachable_pub, reason = "several tests share it")]
 mod answers;
@@ -268,7 +269,7 @@ const BUSY: (usize, usize) = (4, 8);
 /// A fixture's world.
 struct World {
     name: String,
-    world: Documented,
+    documents: Documented,
     /// What it stores outside of its own namespace, as text: worlds with the same may stand side by side.
     around: String,
     /// `Kind/name` of what the base does not have, or has otherwise.
@@ -310,7 +311,7 @@ fn worlds() -> Vec<World> {
             let own = world.objects.iter().filter(|object| !same(object)).map(named).collect();
             let control = name.split('/').next().unwrap_or_default();
             let foreign = seen.insert(control.to_owned());
-            World { name, world, around, own, foreign }
+            World { name, documents: world, around, own, foreign }
         })
         .collect();
     worlds.sort_by(|one, other| (&one.around, &one.name).cmp(&(&other.around, &other.name)));
@@ -368,7 +369,7 @@ async fn ask(cluster: &Cluster, of: &World, world: &Documented, said: &[Said]) -
         match (excepted(name, &on), found) {
             (false, Some(text)) => tally.wrong.push(format!("{name} {on}: {text}")),
             (true, None) if !everywhere(name) => {
-                tally.wrong.push(format!("{name} {on} goes through and needs no exception"))
+                tally.wrong.push(format!("{name} {on} goes through and needs no exception"));
             }
             _ => {}
         }
@@ -380,7 +381,7 @@ async fn ask(cluster: &Cluster, of: &World, world: &Documented, said: &[Said]) -
 async fn side_by_side(cluster: &Cluster, webhook: &Webhook, worlds: &[&World]) -> Vec<Tally> {
     let home = |lane: usize| if lane == 0 { HOME.to_owned() } else { format!("{HOME}-{lane}") };
     let lanes = worlds.iter().enumerate().map(async |(lane, world)| {
-        let (home, documented) = (home(lane), world.world.clone());
+        let (home, documented) = (home(lane), world.documents.clone());
         let read = tokio::task::spawn_blocking(move || {
             let world = in_lane(&documented, &home);
             let said = world.judged();
