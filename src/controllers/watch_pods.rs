@@ -9,13 +9,10 @@ use kube::{Api, Client, ResourceExt};
 
 use super::dirty::Dirty;
 use super::pods::Pods;
-use crate::gather::follow::{Keeps, Key, follow};
+use crate::gather::follow::{Keeps, Key, follow, paged};
 use crate::gather::world::Touched;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::probes::Condition;
-
-/// Pods that one answer of the API server holds while they are listed.
-const PAGE: u32 = 100;
 
 /// Feeds `pods` and marks namespaces whose pods change, until the runtime ends; meets `synced` after the first list.
 pub async fn watch_pods(
@@ -25,7 +22,7 @@ pub async fn watch_pods(
     metrics: Arc<Metrics>,
     synced: Condition,
 ) {
-    let events = watcher(Api::<Pod>::all(client), watcher::Config::default().page_size(PAGE))
+    let events = watcher(Api::<Pod>::all(client), paged())
         .modify(|pod| pod.managed_fields_mut().clear())
         .default_backoff();
     follow(events, &mut Fed { pods, dirty, metrics, synced }).await;

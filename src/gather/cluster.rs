@@ -18,7 +18,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, ResourceExt};
 
-use super::follow::{Keeps, Key, follow, key};
+use super::follow::{Keeps, Key, follow, key, paged};
 use super::world::{Kind, Object, Touched, World};
 use crate::api;
 use crate::telemetry::metrics::Metrics;
@@ -144,7 +144,7 @@ impl Feed {
         K: kube::Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
     {
         let api: Api<PartialObjectMeta<K>> = Api::all(client.clone());
-        let events = watch(api, watcher::Config::default());
+        let events = watch(api, paged());
         self.spawn(kind, events.default_backoff(), wrap);
     }
 
@@ -158,14 +158,14 @@ impl Feed {
             + serde::de::DeserializeOwned
             + 'static,
     {
-        let events = watch(Api::<K>::all(client.clone()), watcher::Config::default());
+        let events = watch(Api::<K>::all(client.clone()), paged());
         self.spawn(kind, events.default_backoff(), wrap);
     }
 
     /// Only `ConfigMaps` with prompts or settings, and of these only the digests are kept.
     fn config_maps(&self, client: &Client) {
         let labelled = |label| {
-            let config = watcher::Config::default().labels(label);
+            let config = paged().labels(label);
             watch(Api::<ConfigMap>::all(client.clone()), config).default_backoff()
         };
         let prompts = labelled(api::common::LABEL_PROMPT);
@@ -185,7 +185,7 @@ impl Feed {
         let resource =
             ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, name), kind.resource());
         let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-        self.spawn(kind, watch(api, watcher::Config::default()).default_backoff(), wrap);
+        self.spawn(kind, watch(api, paged()).default_backoff(), wrap);
     }
 
     fn spawn<K>(

@@ -7,6 +7,16 @@ use futures::{Stream, TryStreamExt as _};
 use kube::ResourceExt;
 use kube::runtime::watcher::{self, Event};
 
+/// Objects that a list brings at once. What a page takes while it is read is many times what is kept of it, and all lists of
+/// a start are read side by side.
+const PAGE: u32 = 100;
+
+/// How lists are read: in pages so small that none of them decides how much memory is needed.
+#[must_use]
+pub fn paged() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
+}
+
 /// An object's namespace and name.
 pub type Key = (Option<String>, String);
 

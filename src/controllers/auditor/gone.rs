@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::lock;
 use crate::api::AICompliance;
 use crate::controllers::dirty::Dirty;
-use crate::gather::follow::{Keeps, Key, follow};
+use crate::gather::follow::{Keeps, Key, follow, paged};
 use crate::gather::world::Touched;
 use crate::telemetry::metrics::Metrics;
 
@@ -28,7 +28,7 @@ struct Rows {
 /// Follows the rows until what is returned is dropped; each that goes is put into `gone`, and looked at again.
 pub(super) fn watch(client: Client, gone: Gone, dirty: Arc<Dirty>, metrics: Arc<Metrics>) -> JoinSet<()> {
     let api: Api<PartialObjectMeta<AICompliance>> = Api::all(client);
-    let events = watcher(api, watcher::Config::default()).default_backoff();
+    let events = watcher(api, paged()).default_backoff();
     let mut rows = Rows { known: HashSet::new(), gone, dirty, metrics };
     let mut task = JoinSet::new();
     task.spawn(async move { follow(events, &mut rows).await });
