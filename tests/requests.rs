@@ -321,7 +321,12 @@ fn erased() -> Value {
 #[tokio::test]
 async fn the_record_of_a_model_that_is_gone_stays() {
     let documented = base();
-    let judge = judge(&documented, documented.manifests().world, &Arc::new(Cluster::default()));
+    let mut world = documented.manifests().world;
+    let profile = json!({
+        "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIProfile", "metadata": {"name": "ends"},
+        "spec": {"base": "core", "controls": {"disposal-evidenced": {"production": "enforce"}}}});
+    world.apply(Object::Profile(Box::new(serde_json::from_value(profile).unwrap())));
+    let judge = judge(&documented, world, &Arc::new(Cluster::default()));
     let delete = |user: &str, record: &Value| {
         json!({
             "uid": "u", "operation": "DELETE", "name": "erased", "namespace": "chat-prod",

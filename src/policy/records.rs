@@ -1,5 +1,7 @@
 //! Records of what became of assets: which of them has to stay, and which are lost.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 
 use super::dates;
@@ -146,7 +148,7 @@ pub fn lost(stones: &[Tombstone], namespace: &Namespace) -> Vec<(String, String)
         if let Some(digest) = &stone.record_digest {
             let at = stone.recorded_at.as_deref().unwrap_or("an unknown day");
             let by = stone.recorded_by.as_deref().unwrap_or("nobody");
-            what.push_str(&format!("; it was of document {digest} of {at}, attested by {by}"));
+            let _ = write!(what, "; it was of document {digest} of {at}, attested by {by}");
         }
         Some((format!("{} {}/{}", stone.kind, namespace.name, stone.name), what))
     });
