@@ -84,7 +84,6 @@ const PERSON: &[(&str, &str)] = &[
     ("io-guardrails/deny-route-elsewhere", "whoever runs the gateway says where the route leads"),
     ("io-logging-sink/deny-internal-states-anywhere", "somebody chooses a sink"),
     ("io-logging-sink/deny-internal-states-open", "somebody chooses a sink"),
-    ("maintenance-plan-current/deny-exemption-not-in-register", "somebody plans when the debt is paid"),
     ("owners-accountable/deny-dataset-without-owner", "somebody has to answer for the data"),
     ("patch-currency/deny-no-fix-and-nobody-told", "somebody tells those whom it concerns"),
     ("pod-hardened/deny-administers-devices", "another claim is written"),

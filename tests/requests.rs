@@ -310,6 +310,40 @@ fn workload(name: &str, labels: &Value) -> Value {
             "owners": {"accountable": {"user": "j.doe"}, "systemOperator": {"group": "chat-ops"}}}})
 }
 
+/// What became of a model that is not declared any more.
+fn erased() -> Value {
+    json!({"apiVersion": "portcullis.dev/v1alpha1", "kind": "AIEvidence",
+        "metadata": {"name": "erased", "namespace": "chat-prod"},
+        "spec": {"type": "DisposalRecord", "subject": {"kind": "AIModel", "name": "former"}, "issuedAt": "2026-05-30",
+            "attestedBy": "a.smith", "facts": {"copies": ["former-v1"]}}})
+}
+
+#[tokio::test]
+async fn the_record_of_a_model_that_is_gone_stays() {
+    let documented = base();
+    let mut world = documented.manifests().world;
+    let profile = json!({
+        "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIProfile", "metadata": {"name": "ends"},
+        "spec": {"base": "core", "controls": {"disposal-evidenced": {"production": "enforce"}}}});
+    world.apply(Object::Profile(Box::new(serde_json::from_value(profile).unwrap())));
+    let judge = judge(&documented, world, &Arc::new(Cluster::default()));
+    let delete = |user: &str, record: &Value| {
+        json!({
+            "uid": "u", "operation": "DELETE", "name": "erased", "namespace": "chat-prod",
+            "kind": {"group": "portcullis.dev", "kind": "AIEvidence"},
+            "resource": {"group": "portcullis.dev", "resource": "aievidences"},
+            "userInfo": {"username": user}, "oldObject": record,
+        })
+    };
+    let denial = ask(&judge, delete("j.doe", &erased())).await.denial.unwrap();
+    assert!(denial.contains("AIModel \"former\" is gone, and this record is all that tells"), "{denial}");
+    assert!(denial.contains("keep it for as long as its namespace stands"), "{denial}");
+    assert_eq!(ask(&judge, delete("operator", &erased())).await.denial, None);
+    let mut standing = erased();
+    standing["spec"]["subject"]["name"] = "chat-7b".into();
+    assert_eq!(ask(&judge, delete("j.doe", &standing)).await.denial, None);
+}
+
 fn declaring(operation: &str, object: &Value, former: &Value) -> Value {
     json!({
         "uid": "u", "operation": operation, "name": "twin", "namespace": "chat-prod",

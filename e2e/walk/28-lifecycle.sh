@@ -60,5 +60,5 @@ YAML
 expect "with the record it goes" 'aimodel.portcullis.dev "spare" deleted' eventually_says 'deleted' within delete aimodel spare
 expect "and a tombstone stays" 'spare by spare-erased' eventually_says 'spare by spare-erased' kubectl get aicompliance "$life" -o 'jsonpath={range .status.tombstones[*]}{.name} by {.record}{"\n"}{end}'
 expect "the history says who deleted it" "deleted AIModel/spare" eventually_says "deleted AIModel/spare" kubectl get aicompliance "$life" -o 'jsonpath={.status.history.entries[*].change}'
+refused "its record stays" "is gone, and this record is all that tells what became of it" within delete aievidence spare-erased --dry-run=server
 kubectl delete aiprofile walk-ends >/dev/null
-within delete aievidence spare-erased >/dev/null

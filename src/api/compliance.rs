@@ -244,4 +244,16 @@ pub struct Tombstone {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::name")]
     pub record: Option<String>,
+    /// Digest of the document of that `AIEvidence`, by which the document can be found without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::digest")]
+    pub record_digest: Option<String>,
+    /// The day of that document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::date")]
+    pub recorded_at: Option<String>,
+    /// Who vouched for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::person")]
+    pub recorded_by: Option<String>,
 }

@@ -28,7 +28,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Check that no entry of an exported trail is missing, altered or out of place. Ends with 0 when the trail is whole,
-    /// 1 when it is broken, 2 when the input cannot be used, and 3 when its beginning is missing
+    /// 1 when it is broken or a chain begins again, 2 when the input cannot be used, and 3 when a beginning is missing
     Verify(Verify),
 }
 
@@ -42,6 +42,10 @@ struct Verify {
     /// Compare the ends of chains with the statuses in the cluster of the current context
     #[arg(long)]
     cluster: bool,
+    /// Do not fail for chains that begin again or begin late, as after a new installation or a restored cluster; they are
+    /// told all the same
+    #[arg(long)]
+    accept_restarts: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -67,7 +71,7 @@ fn verify(arguments: &Verify) -> Result<(String, u8), String> {
     };
     let checked =
         checked.map_err(|error| format!("{}: cannot be read: {error}\n", arguments.file.display()))?;
-    told(&arguments.file, &checked, heads.is_some())
+    told(&arguments.file, &checked, heads.is_some(), arguments.accept_restarts)
 }
 
 fn checked(input: impl Read, heads: Option<&BTreeMap<String, Head>>) -> std::io::Result<Checked> {
@@ -90,7 +94,7 @@ fn checked(input: impl Read, heads: Option<&BTreeMap<String, Head>>) -> std::io:
     }
 }
 
-fn told(file: &Path, checked: &Checked, compared: bool) -> Result<(String, u8), String> {
+fn told(file: &Path, checked: &Checked, compared: bool, accepted: bool) -> Result<(String, u8), String> {
     let file = file.display();
     if checked.chains == 0 && checked.faults.is_empty() {
         return Err(format!(
@@ -104,14 +108,34 @@ fn told(file: &Path, checked: &Checked, compared: bool) -> Result<(String, u8), 
             line => writeln!(text, "{file}:{line}: {fault}"),
         };
     }
-    for open in &checked.open {
+    for (line, restart) in &checked.restarts {
+        let _ = writeln!(text, "{file}:{line}: {restart}");
+    }
+    for open in checked.open.iter().chain(&checked.late) {
         let _ = writeln!(text, "{file}: {open}");
     }
-    let (verdict, code) = match (checked.faults.len(), checked.open.len()) {
-        (0, 0) => ("is whole".to_owned(), 0),
-        (0, open) => (format!("is whole as far as it goes; the beginning of {open} chains is not in it"), 3),
-        (1, _) => ("is broken at 1 place".to_owned(), 1),
-        (faults, _) => (format!("is broken at {faults} places"), 1),
+    let (restarts, open, late) = (checked.restarts.len(), checked.open.len(), checked.late.len());
+    let (verdict, code) = match checked.faults.len() {
+        0 if restarts > 0 => {
+            let code = if !accepted {
+                1
+            } else if open > 0 {
+                3
+            } else {
+                0
+            };
+            (format!("is whole but for {restarts} places at which a chain begins again"), code)
+        }
+        0 if open + late > 0 => {
+            let code = if open > 0 || !accepted { 3 } else { 0 };
+            (
+                format!("is whole as far as it goes; the beginning of {} chains is not in it", open + late),
+                code,
+            )
+        }
+        0 => ("is whole".to_owned(), 0),
+        1 => ("is broken at 1 place".to_owned(), 1),
+        faults => (format!("is broken at {faults} places"), 1),
     };
     let _ = writeln!(text, "the trail {verdict}: {} entries in {} chains", checked.entries, checked.chains);
     if !compared {
@@ -203,7 +227,39 @@ mod tests {
 
     fn asked(file: &Path, lines: &[String], status: Option<&Path>) -> Result<(String, u8), String> {
         std::fs::write(file, lines.join("\n")).unwrap();
-        verify(&Verify { file: file.to_owned(), status: status.map(Path::to_owned), cluster: false })
+        verify(&Verify {
+            file: file.to_owned(),
+            status: status.map(Path::to_owned),
+            cluster: false,
+            accept_restarts: false,
+        })
+    }
+
+    #[test]
+    fn a_chain_that_begins_again_fails_unless_that_is_accepted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, mut lines, _) = exported(folder.path());
+        let (mut anew, chain) = (History::default(), of_workload("a", "chat", "u"));
+        append(&mut anew, &chain, Timestamp::UNIX_EPOCH, HistoryKind::Composition, "declared", None);
+        lines.push(serde_json::to_string(&Line::new(&chain, &anew.entries[0])).unwrap());
+        let (text, code) = asked(&file, &lines, None).unwrap();
+        assert!(code == 1 && text.contains("trail.jsonl:5: AIWorkload/a/chat/u begins again"), "{text}");
+        assert!(text.contains("the trail is whole but for 1 places"), "{text}");
+        let accepting = |code: u8| {
+            let asked = Verify { file: file.clone(), status: None, cluster: false, accept_restarts: true };
+            assert_eq!(verify(&asked).unwrap().1, code);
+        };
+        accepting(0);
+        lines.remove(0);
+        std::fs::write(&file, lines.join("\n")).unwrap();
+        accepting(3);
+        let late = "taken up as declared on 2026-05-01";
+        let mut begun = History::default();
+        append(&mut begun, &chain, Timestamp::UNIX_EPOCH, HistoryKind::Composition, late, None);
+        let line = serde_json::to_string(&Line::new(&chain, &begun.entries[0])).unwrap();
+        let (text, code) = asked(&file, &[line], None).unwrap();
+        assert!(code == 3 && text.contains("was declared on 2026-05-01"), "{text}");
+        accepting(0);
     }
 
     #[test]

@@ -46,6 +46,7 @@ use crate::api::compliance::AIComplianceStatus;
 use crate::api::workload::{AIWorkload, AIWorkloadStatus};
 use crate::gather::signatures::{ImageQuestion, SignatureSource};
 use crate::gather::world::{Touched, World};
+use crate::policy::records;
 use crate::policy::trail as chains;
 use crate::telemetry::metrics::Metrics;
 
@@ -252,16 +253,19 @@ impl Auditor {
 
     /// Puts among the facts what the last row shows to be open for too long.
     fn note_overdue(&self, name: &str, row: &AIComplianceStatus, now: Timestamp) {
-        let (late, told) = {
+        let (late, lost, told) = {
             let world = self.world();
             let namespace = world.namespace(name);
             let late = rows::told(rows::overdue(&row.findings, &world.settings(namespace), now));
-            (late.clone(), namespace.overdue == late)
+            let lost = records::lost(&row.tombstones, namespace);
+            let told = namespace.overdue == late && namespace.lost_records == lost;
+            (late, lost, told)
         };
         if !told {
             let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
             if let Some(namespace) = world.cluster.namespaces.get_mut(name) {
                 namespace.overdue = late;
+                namespace.lost_records = lost;
             }
         }
     }

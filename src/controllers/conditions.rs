@@ -123,7 +123,7 @@ pub fn conditions(
 /// The instant without its fraction, as the API server stores times.
 #[must_use]
 pub fn seconds(now: Timestamp) -> Timestamp {
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
+    crate::policy::dates::second(now)
 }
 
 #[cfg(test)]

@@ -15,11 +15,12 @@ use crate::api::outcome::{History, HistoryEntry, HistoryKind};
 use crate::api::workload::{KnownGood, Lineage};
 use crate::gather::world::World;
 use crate::policy::composition;
+use crate::policy::dates;
 use crate::policy::decide::exemption_holds;
 use crate::policy::evidence::fails;
 use crate::policy::facts::{Asset, Cluster, Namespace, Subject};
 use crate::policy::preview;
-use crate::policy::trail::{KEPT, Line, append, tells};
+use crate::policy::trail::{KEPT, Line, append, beginning, tells};
 
 /// Entries that one look adds for what the webhook has noted; the others wait for the next look.
 pub const NOTES: usize = 4;
@@ -52,7 +53,7 @@ pub fn open_assets(world: &World, namespace: &Namespace, now: Timestamp) -> Vec<
     let datasets = datasets.map(|(name, dataset)| (name, Asset::Dataset(dataset), &dataset.spec.digest));
     let prompts = namespace.prompts.iter();
     let prompts = prompts.map(|(name, prompt)| (name, Asset::Prompt(prompt), &prompt.spec.digest));
-    let at = Timestamp::from_second(now.as_second()).unwrap_or(now).to_string();
+    let at = dates::second(now).to_string();
     models
         .chain(datasets)
         .chain(prompts)
@@ -65,7 +66,7 @@ pub fn open_assets(world: &World, namespace: &Namespace, now: Timestamp) -> Vec<
                 digest: digest.clone(),
                 disposed_at: Some(at.clone()),
                 open: Some(fails(&facts, "disposal-evidenced")??),
-                record: None,
+                ..Tombstone::default()
             })
         })
         .take(TOMBSTONES)
@@ -117,7 +118,8 @@ pub fn of_workload(former: Option<&History>, chain: &str, look: &Look<'_>, now: 
     let known = read(former.and_then(|former| former.parts.as_deref()));
     let digest = Some(look.composition.to_owned());
     if former.is_none() {
-        append(&mut history, chain, now, HistoryKind::Composition, "declared", digest);
+        let created = look.workload.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        append(&mut history, chain, now, HistoryKind::Composition, beginning(created, now), digest);
     } else {
         let changed = changed(&known, &parts);
         if !changed.is_empty() {
@@ -254,7 +256,7 @@ pub fn known_good<'p>(
     let assets = preview::parts(workload, namespace).into_iter();
     let images: BTreeSet<&str> = images.collect();
     let parts = assets.chain(images.into_iter().map(str::to_owned)).take(10).collect();
-    let since = Timestamp::from_second(now.as_second()).unwrap_or(now).to_string();
+    let since = dates::second(now).to_string();
     Some(KnownGood { composition_digest: composition.to_owned(), since, parts })
 }
 
@@ -267,7 +269,7 @@ pub fn lineage(
     previewed: impl FnOnce() -> bool,
     now: Timestamp,
 ) -> Lineage {
-    let at = || Timestamp::from_second(now.as_second()).unwrap_or(now).to_string();
+    let at = || dates::second(now).to_string();
     let mut out = match former {
         Some(known) if known.composition_digest == composition => known.clone(),
         Some(known) => Lineage {

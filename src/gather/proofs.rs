@@ -382,7 +382,7 @@ fn kept_statement(read: StatementRead, status: Option<&AIEvidenceStatus>) -> Sta
 
 /// The instant without its fraction.
 fn seconds(at: Timestamp) -> String {
-    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
+    crate::policy::dates::second(at).to_string()
 }
 
 #[cfg(test)]

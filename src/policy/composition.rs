@@ -1,7 +1,7 @@
 //! The digest of what a workload is made of: evidence and exemptions name it, and lapse when it changes.
 //!
 //! It covers what decides behaviour and reach: models, adapters and prompts by digest, guardrails with their rules,
-//! datasets by class, capabilities, actions, ways in and out, rights, and settings. Owners, purpose, logging, recovery and
+//! datasets by class, capabilities, actions, ways in and out with their limits, rights, and settings. Owners, purpose, logging, recovery and
 //! the order of lists are cosmetic to it. Images are not in it, because a declaration does not name those of its
 //! pods: evidence about an image names the digest of that image.
 
@@ -88,6 +88,10 @@ fn parts(workload: &AIWorkload, namespace: &Namespace, cluster: &Cluster) -> Par
             .iter()
             .map(|e| (&e.name, e.port, e.audience, &e.from, e.authn, e.tls, &e.rate_limit, &e.output_fields)),
     );
+    // A part of its own, so that a declaration without limits keeps its digest.
+    let limits =
+        spec.exposure.iter().map(|e| (&e.name, e.max_request_bytes, e.max_tokens, e.timeout_seconds));
+    parts.all("limit", limits.filter(|(_, bytes, tokens, time)| bytes.or(*tokens).or(*time).is_some()));
     parts.all("secret", &spec.secrets);
     if let Some(identity) = &spec.identity {
         parts.all("right", &identity.permissions);
@@ -240,6 +244,25 @@ mod tests {
             ("dataset", changed(&json!({"datasets": [{"name": "d", "use": "retrieval"}]}))),
         ] {
             assert_ne!(first, changed, "a changed {what} leaves the digest as it was");
+        }
+    }
+
+    #[test]
+    fn the_limits_of_a_way_in_change_it() {
+        let nothing = json!({});
+        let with = |limits: &Value| {
+            let exposure = merged(json!({"name": "api", "port": 80}), limits);
+            of(&json!({"exposure": [exposure]}), &nothing, &nothing)
+        };
+        let first = with(&json!({"maxRequestBytes": 1000, "maxTokens": 100, "timeoutSeconds": 10}));
+        for raised in [
+            json!({"maxRequestBytes": 1_000_000_000, "maxTokens": 100, "timeoutSeconds": 10}),
+            json!({"maxRequestBytes": 1000, "maxTokens": 1_000_000, "timeoutSeconds": 10}),
+            json!({"maxRequestBytes": 1000, "maxTokens": 100, "timeoutSeconds": 3600}),
+            json!({"maxRequestBytes": 1000}),
+            json!({}),
+        ] {
+            assert_ne!(first, with(&raised), "{raised}");
         }
     }
 

@@ -16,12 +16,21 @@ pub fn until(text: &str) -> Option<Timestamp> {
 
 /// How far the clocks of others may run ahead.
 pub const SKEW: SignedDuration = SignedDuration::from_mins(10);
+/// How far ahead of UTC a day begins where it begins first.
+const EARLIEST: SignedDuration = SignedDuration::from_hours(14);
 
 /// Whether `text` names a time that is still to come, clocks that run ahead aside: what is said to have happened then has
-/// not. What is no date does not.
+/// not. A plain date may come from where it is tomorrow already. What is no date does not lie ahead.
 #[must_use]
 pub fn ahead(text: &str, now: Timestamp) -> bool {
-    from(text).is_some_and(|at| at.duration_since(now) > SKEW)
+    let tolerance = if text.parse::<Timestamp>().is_ok() { SKEW } else { EARLIEST };
+    from(text).is_some_and(|at| at.duration_since(now) > tolerance)
+}
+
+/// The instant without its fraction, which is how statuses and the audit trail write times.
+#[must_use]
+pub fn second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 /// The first instant at which `text` holds: an RFC 3339 time is itself, a plain date is its first second in UTC.
@@ -59,9 +68,23 @@ mod tests {
         assert_eq!(until("9999-12-31"), Some(Timestamp::MAX));
         let now = "2027-01-31T10:00:00Z".parse().unwrap();
         assert!(!ahead("2027-01-31", now) && !ahead("2027-01-31T10:05:00Z", now) && !ahead("soon", now));
-        assert!(ahead("2027-02-01", now) && ahead("2027-01-31T10:30:00Z", now));
+        assert!(ahead("2027-02-02", now) && ahead("2027-01-31T10:30:00Z", now));
         assert_eq!(duration("P90D").unwrap().as_hours(), 90 * 24);
         assert_eq!(duration("PT24H").unwrap().as_hours(), 24);
         assert_eq!(duration("x"), None);
+    }
+
+    #[test]
+    fn a_day_has_come_where_it_begins_first() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        // At noon in Kiritimati it is 22:00 of the day before in UTC: whoever writes today's date there is right.
+        assert!(!ahead("2027-02-01", at("2027-01-31T10:00:00Z")));
+        assert!(ahead("2027-02-01", at("2027-01-31T09:59:00Z")));
+        assert!(ahead("2027-02-01T00:00:00Z", at("2027-01-31T10:00:00Z")));
+    }
+
+    #[test]
+    fn the_fraction_of_a_second_is_cut() {
+        assert_eq!(second("2027-01-31T10:00:00.999Z".parse().unwrap()).to_string(), "2027-01-31T10:00:00Z");
     }
 }

@@ -75,8 +75,10 @@ pub struct Question<'a> {
 pub enum By<'a> {
     /// It does not matter.
     Anybody,
-    /// A named person other than the author or owner of what is vouched for.
+    /// A named person other than who made, owns or runs what is vouched for.
     Another,
+    /// A named person other than its author; who answers for it may.
+    NotTheAuthor,
     /// One of these, by user name.
     OneOf(&'a [Party]),
 }
@@ -287,6 +289,10 @@ fn weigh<'a>(
         let (Some(at), Some(digest)) = (&spec.ref_, &spec.digest) else {
             return Answer::NoDocument(evidence);
         };
+        if document::is_void(digest) {
+            let why = format!("its digest {digest} is that of an empty document or of none");
+            return Answer::NoSuchDocument(evidence, why);
+        }
         match document::known(evidence, at, digest, place) {
             document::Known::Same => {}
             document::Known::Altered(found) => return Answer::OtherDocument(evidence, found),
@@ -318,7 +324,7 @@ fn dated<'a>(facts: &Facts<'a>, question: &Question<'a>, evidence: &'a AIEvidenc
     let Some(issued) = dates::from(&spec.issued_at) else {
         return Some(Answer::Unreadable(evidence, "issuedAt", &spec.issued_at));
     };
-    if ahead(&spec.issued_at, issued, facts.now) {
+    if dates::ahead(&spec.issued_at, facts.now) {
         return Some(Answer::NotYet(evidence));
     }
     if let Some(text) = spec.expires_at.as_deref() {
@@ -331,13 +337,6 @@ fn dated<'a>(facts: &Facts<'a>, question: &Question<'a>, evidence: &'a AIEvidenc
     let limit = question.days.or_else(|| kind(question.type_).and_then(|kind| kind.limit(facts.settings)))?;
     let age = facts.now.duration_since(issued);
     (age > SignedDuration::from_hours(limit.saturating_mul(24))).then_some(Answer::TooOld(evidence, limit))
-}
-
-/// Whether a date lies ahead, with some tolerance: a plain date may come from where it is tomorrow already, and clocks
-/// differ by minutes.
-fn ahead(text: &str, at: Timestamp, now: Timestamp) -> bool {
-    let tolerance = if text.contains('T') { 10 } else { 14 * 60 };
-    at.duration_since(now) > SignedDuration::from_mins(tolerance)
 }
 
 fn vouched<'a>(question: &Question<'a>, evidence: &'a AIEvidence) -> Option<Answer<'a>> {
@@ -363,9 +362,12 @@ fn vouched<'a>(question: &Question<'a>, evidence: &'a AIEvidence) -> Option<Answ
         (By::Anybody, _) => None,
         (_, None) => wrong("by nobody: attestedBy is empty".to_owned()),
         (By::Another, Some(person)) if question.about.made_by(person) => {
-            wrong(format!("by {person:?}, who made or owns what it vouches for"))
+            wrong(format!("by {person:?}, who made, owns or runs what it vouches for"))
         }
-        (By::Another, Some(_)) => None,
+        (By::NotTheAuthor, Some(person)) if question.about.written_by(person) => {
+            wrong(format!("by {person:?}, who made what it vouches for"))
+        }
+        (By::Another | By::NotTheAuthor, Some(_)) => None,
         (By::OneOf(parties), Some(person)) => {
             if parties.iter().any(|party| party.user.as_deref() == Some(person)) {
                 return None;

@@ -1,5 +1,6 @@
 //! All that a control may look at: the subject, its namespace, and what is known of the cluster, time included.
 
+mod asset;
 mod known;
 mod signed;
 
@@ -18,6 +19,7 @@ use super::texts::Found;
 use crate::api;
 use crate::api::evidence::StatementRead;
 
+pub use asset::Asset;
 pub use known::{
     Autoscaler, Claim, Closing, Cluster, ConfigMap, DeviceClaim, DeviceRequest, EnforcementFault, Gateway,
     Ingress, Listener, Namespace, Network, NetworkPolicy, NodeVolume, Overdue, Parent, PodMonitor, Route,
@@ -143,6 +145,8 @@ pub enum Subject<'a> {
     Entry(EntryFacts<'a>),
     /// An asset that is to be deleted.
     Deletion(Asset<'a>),
+    /// A proof that is to be deleted.
+    RecordDeletion(&'a api::AIEvidence),
     /// A claim of a volume that is to be deleted, by its name.
     ClaimDeletion(&'a str),
     /// The cluster as a whole.
@@ -174,30 +178,6 @@ pub struct Writer<'a> {
     pub user: &'a str,
     /// Groups.
     pub groups: &'a [String],
-}
-
-/// A model, a dataset or a prompt.
-#[derive(Clone, Copy, Debug)]
-pub enum Asset<'a> {
-    /// A model.
-    Model(&'a api::AIModel),
-    /// A dataset.
-    Dataset(&'a api::AIDataset),
-    /// A prompt.
-    Prompt(&'a api::AIPrompt),
-}
-
-impl<'a> Asset<'a> {
-    /// Its kind and name.
-    #[must_use]
-    pub fn named(&self) -> (&'static str, &'a str) {
-        let (kind, metadata) = match self {
-            Self::Model(o) => ("AIModel", &o.metadata),
-            Self::Dataset(o) => ("AIDataset", &o.metadata),
-            Self::Prompt(o) => ("AIPrompt", &o.metadata),
-        };
-        (kind, metadata.name.as_deref().unwrap_or_default())
-    }
 }
 
 /// Somebody who wants to enter a running pod.

@@ -24,6 +24,7 @@ pub mod owners;
 pub mod pod_security;
 pub mod preview;
 pub mod quantity;
+pub mod records;
 pub mod rights;
 pub mod selector;
 pub mod servers;

@@ -90,7 +90,7 @@ pub fn tells(history: &History, at: Timestamp, kind: HistoryKind, change: &str) 
 
 /// A time as entries have it.
 fn told_at(at: Timestamp) -> String {
-    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
+    super::dates::second(at).to_string()
 }
 
 fn shortened(mut text: String) -> String {
@@ -124,23 +124,78 @@ pub struct Checked {
     pub other: u64,
     /// What breaks a chain, by line; 0 where no line is at fault but one is missing at the end.
     pub faults: Vec<(u64, String)>,
+    /// Where a chain begins once more in the midst of the lines, by line.
+    pub restarts: Vec<(u64, String)>,
     /// What could not be told.
     pub open: Vec<String>,
+    /// Chains whose first entry says that it came later than what it tells of.
+    pub late: Vec<String>,
+}
+
+impl Checked {
+    /// Notes what is missing before the first entry of a chain.
+    fn beginning(&mut self, chain: &str, read: &Reading) {
+        if read.first > 1 {
+            self.open.push(format!(
+                "{chain} starts in the middle, with entry {}: what stood before is not in these lines",
+                read.first
+            ));
+        }
+        if let Some(day) = &read.declared {
+            self.late.push(format!(
+                "{chain} begins later than what it tells of, which was declared on {day}: a history before it cannot be \
+                 linked, if there was one"
+            ));
+        }
+    }
 }
 
 /// The state of one chain while lines are read.
 struct Reading {
     first: u64,
+    /// What its first entry says that stood before it.
+    before: String,
+    /// Since when what it tells of was declared, where its first entry came later.
+    declared: Option<String>,
     last: u64,
     hash: String,
     /// Entries again, as a new leader repeats its newest ones: the last few hashes by their place.
     recent: BTreeMap<u64, String>,
-    broken: bool,
     line: u64,
 }
 
 /// Repeated entries that are recognised, counted back from the newest.
 const REPEATED: usize = 64;
+/// What the first entry of a chain says of something that was declared before, with the day after it.
+const TAKEN_UP: &str = "taken up as declared on ";
+/// How much later than its declaration a chain begins at the latest, where nothing was lost.
+const PROMPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+
+/// What the first entry of the chain of something says that was created at that time.
+#[must_use]
+pub fn beginning(created: Option<Timestamp>, now: Timestamp) -> String {
+    match created.filter(|at| now.duration_since(*at) > PROMPT) {
+        Some(at) => format!("{TAKEN_UP}{}", at.strftime("%Y-%m-%d")),
+        None => "declared".to_owned(),
+    }
+}
+
+impl Reading {
+    fn new(line: Line, number: u64) -> Self {
+        let sequence = line.entry.sequence;
+        let declared = line.entry.change.strip_prefix(TAKEN_UP).filter(|_| sequence == 1).map(str::to_owned);
+        Self {
+            first: sequence,
+            before: line.entry.previous,
+            declared,
+            last: sequence,
+            recent: BTreeMap::from([(sequence, line.hash.clone())]),
+            hash: line.hash,
+            line: number,
+        }
+    }
+}
+
 /// Faults that are told.
 const FAULTS: usize = 100;
 
@@ -182,17 +237,28 @@ impl Checker {
         }
         let Some(known) = self.reading.get_mut(&line.chain) else {
             let broken = sequence == 1 && line.entry.previous != NOTHING;
-            let recent = BTreeMap::from([(sequence, line.hash.clone())]);
-            self.reading.insert(
-                line.chain,
-                Reading { first: sequence, last: sequence, hash: line.hash, recent, broken, line: self.line },
-            );
+            self.reading.insert(line.chain.clone(), Reading::new(line, self.line));
             self.checked.entries += 1;
             if broken {
                 self.fault(format!("{named} says that another stood before it"));
             }
             return;
         };
+        let repeated = known.recent.get(&sequence) == Some(&line.hash);
+        if sequence == 1 && line.entry.previous == NOTHING && !repeated && line.hash != known.before {
+            let chain = line.chain.clone();
+            let said = format!(
+                "{chain} begins again after entry {} of line {}: the history before it cannot be linked",
+                known.last, known.line
+            );
+            let former = std::mem::replace(known, Reading::new(line, self.line));
+            self.checked.beginning(&chain, &former);
+            self.checked.entries += 1;
+            if self.checked.restarts.len() < FAULTS {
+                self.checked.restarts.push((self.line, said));
+            }
+            return;
+        }
         let said = if sequence <= known.last {
             match known.recent.get(&sequence) {
                 Some(hash) if *hash == line.hash => return,
@@ -215,7 +281,6 @@ impl Checker {
         } else {
             None
         };
-        known.broken |= said.is_some();
         if sequence > known.last {
             known.recent.insert(sequence, line.hash.clone());
             if known.recent.len() > REPEATED {
@@ -240,13 +305,7 @@ impl Checker {
     pub fn finish(mut self, heads: Option<&BTreeMap<String, Head>>) -> Checked {
         self.line = 0;
         for (chain, read) in &self.reading {
-            if read.first > 1 {
-                let open = format!(
-                    "{chain} begins with entry {}: what stood before is not in these lines",
-                    read.first
-                );
-                self.checked.open.push(open);
-            }
+            self.checked.beginning(chain, read);
         }
         for (chain, head) in heads.into_iter().flatten() {
             let said = match self.reading.get(chain) {
@@ -279,98 +338,5 @@ fn cut(hash: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn written(entries: usize) -> (History, Vec<String>) {
-        let mut history = History::default();
-        let chain = of_workload("a", "chat", "u");
-        for n in 0..entries {
-            let at = Timestamp::from_second(1_800_000_000 + i64::try_from(n).unwrap()).unwrap();
-            append(&mut history, &chain, at, HistoryKind::Verdict, format!("change {n}"), None);
-        }
-        let lines = history.entries.iter().map(|e| serde_json::to_string(&Line::new(&chain, e)).unwrap());
-        let lines = lines.collect();
-        (history, lines)
-    }
-
-    fn checked(lines: &[String], head: Option<&History>) -> Checked {
-        let mut checker = Checker::default();
-        for line in lines {
-            checker.line(line);
-        }
-        let heads = head.map(|history| {
-            let head = Head { length: history.length, hash: history.head.clone() };
-            BTreeMap::from([(of_workload("a", "chat", "u"), head)])
-        });
-        checker.finish(heads.as_ref())
-    }
-
-    fn only_fault(lines: &[String], head: Option<&History>) -> (u64, String) {
-        let mut checked = checked(lines, head);
-        assert_eq!(checked.faults.len(), 1, "{:?}", checked.faults);
-        checked.faults.remove(0)
-    }
-
-    #[test]
-    fn whole_chains_hold_repeated_entries_and_other_lines_included() {
-        let (history, mut lines) = written(5);
-        lines.insert(2, "{\"level\":\"info\",\"message\":\"all is well\"}".to_owned());
-        lines.extend_from_within(4..6);
-        let checked = checked(&lines, Some(&history));
-        assert_eq!((checked.faults.len(), checked.entries, checked.other, checked.chains), (0, 5, 1, 1));
-    }
-
-    #[test]
-    fn what_breaks_a_chain_is_named_with_its_line() {
-        let (history, lines) = written(5);
-        let mut altered = lines.clone();
-        altered[2] = altered[2].replace("change 2", "change 9");
-        let (line, said) = only_fault(&altered, None);
-        assert_eq!(line, 3);
-        assert!(said.contains("entry 3 of AIWorkload/a/chat/u was altered"), "{said}");
-
-        let mut missing = lines.clone();
-        missing.remove(2);
-        let (line, said) = only_fault(&missing, None);
-        assert!(line == 3 && said.ends_with("entry 3 is missing"), "{line}: {said}");
-
-        let mut reordered = lines.clone();
-        reordered.swap(2, 3);
-        let faults = checked(&reordered, None).faults;
-        assert!(faults[0].0 == 3 && faults[1].1.contains("lines were reordered"), "{faults:?}");
-
-        let (line, said) = only_fault(&lines[..3], Some(&history));
-        assert!(
-            line == 0 && said.contains("ends with entry 3 on line 3, and by its status there are 5"),
-            "{said}"
-        );
-        let (_, said) = only_fault(&[], Some(&history));
-        assert!(said.contains("none of them is here"), "{said}");
-
-        let mut cut = lines.clone();
-        cut[4].truncate(40);
-        let (line, said) = only_fault(&cut, None);
-        assert!(line == 5 && said.contains("no entry that can be read"), "{said}");
-    }
-
-    #[test]
-    fn a_forged_entry_does_not_fit_between_its_neighbours() {
-        let (_, lines) = written(4);
-        let mut forged: Line = serde_json::from_str(&lines[1]).unwrap();
-        forged.entry.change = "nothing happened".to_owned();
-        forged.hash = hash(&forged.chain, &forged.entry);
-        let mut lines = lines;
-        lines[1] = serde_json::to_string(&forged).unwrap();
-        let (line, said) = only_fault(&lines, None);
-        assert!(line == 3 && said.contains("continues"), "{line}: {said}");
-    }
-
-    #[test]
-    fn a_chain_without_its_beginning_is_open() {
-        let (_, lines) = written(4);
-        let checked = checked(&lines[2..], None);
-        assert!(checked.faults.is_empty());
-        assert!(checked.open[0].contains("begins with entry 3"), "{:?}", checked.open);
-    }
-}
+#[path = "trail_tests.rs"]
+mod tests;

@@ -10,22 +10,18 @@ use super::namespaces::SPARE;
 use super::pods::same_spec;
 use super::wire::{Answer, Request};
 use crate::api;
-use crate::api::compliance::Tombstone;
 use crate::api::outcome::UnusualChange;
 use crate::gather::objects::{Meta, PodObject};
+use crate::policy::dates;
 use crate::policy::facts::{Asset, EvidenceFacts, ExemptionFacts, Requester, Subject, Writer};
 use crate::policy::hours;
+use crate::policy::records;
 use crate::policy::selector::{Overlap, overlap};
 use crate::policy::{Decision, Enforcement, Finding, decide, evaluate};
 use crate::render::words;
 
 /// The control that holds whoever hands out rights.
 const ESCALATES: &str = "least-privilege-rbac";
-
-/// The instant without its fraction.
-fn seconds(at: jiff::Timestamp) -> String {
-    jiff::Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
-}
 
 /// Whether two objects of the same kind differ in when they were last reviewed and in nothing else of their specification.
 fn only_reviewed(new: &RawValue, old: &RawValue) -> bool {
@@ -99,9 +95,11 @@ impl Judge {
             namespace: request.namespace.to_string(),
             object,
             message: format!("{user}{night} {did}"),
-            tombstone: new
-                .is_none()
-                .then(|| self.tombstone(request, kind, old.as_ref().and_then(|s| s.digest.clone()))),
+            tombstone: new.is_none().then(|| {
+                let world = self.world();
+                let digest = old.as_ref().and_then(|spec| spec.digest.clone());
+                records::tombstone(world.namespace(&request.namespace), kind, &request.name, digest, at)
+            }),
             unusual: unusual.filter(|_| new.is_some()),
             digest: new.or(old).and_then(|spec| spec.digest),
         });
@@ -120,29 +118,11 @@ impl Judge {
             _ => true,
         };
         let by = words::cut(request.user_info.username.clone(), 253);
-        changed.then(|| UnusualChange { at: seconds(at), by, hours: words::cut(hours, 128) })
-    }
-
-    /// What is left of an asset: when it went, and the record of what became of it.
-    fn tombstone(&self, request: &Request<'_>, kind: &str, digest: Option<String>) -> Tombstone {
-        let name = request.name.to_string();
-        let world = self.world();
-        let evidence = world.namespace(&request.namespace).evidence.iter();
-        let record = evidence
-            .filter(|(_, evidence)| {
-                matches!(evidence.spec.type_.as_str(), "DisposalRecord" | "TransferRecord")
-            })
-            .find(|(_, evidence)| evidence.spec.subject.kind == kind && evidence.spec.subject.name == name)
-            .map(|(name, _)| name.clone());
-        Tombstone {
-            open: None,
-            kind: kind.to_owned(),
-            name,
-            namespace: Some(request.namespace.to_string()),
-            digest: digest.filter(|digest| digest.len() == 71),
-            disposed_at: Some(seconds((self.clock)())),
-            record,
-        }
+        changed.then(|| UnusualChange {
+            at: dates::second(at).to_string(),
+            by,
+            hours: words::cut(hours, 128),
+        })
     }
 
     async fn own_kind_judged(&self, request: &Request<'_>, deadline: Instant) -> Answer {
@@ -252,6 +232,12 @@ impl Judge {
                 |_| Answer::allow(),
                 |prompt| self.declared(request, Subject::Deletion(Asset::Prompt(&prompt)), None),
             ),
+            // What clears up after a failed recovery is the operator itself, which asks nobody.
+            "AIEvidence" if request.user_info.username != self.operator => read::<api::AIEvidence>(raw)
+                .map_or_else(
+                    |_| Answer::allow(),
+                    |record| self.declared(request, Subject::RecordDeletion(&record), None),
+                ),
             _ => Answer::allow(),
         }
     }

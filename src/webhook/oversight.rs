@@ -65,7 +65,7 @@ fn stale(row: &AICompliance, now: Timestamp) -> Option<Condition> {
             "nothing was audited since {last}: look at the pods of portcullis-controller and their log"
         ),
         observed_generation: None,
-        last_transition_time: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
+        last_transition_time: Time(dates::second(now)),
     })
 }
 

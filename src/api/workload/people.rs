@@ -80,7 +80,7 @@ pub struct Purpose {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::date")]
     pub decision_date: Option<String>,
-    /// User who decided.
+    /// User who decided, or who stands by that decision today; one whom the owners or the organisation name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::person")]
     pub decided_by: Option<String>,

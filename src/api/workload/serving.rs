@@ -141,17 +141,17 @@ pub struct Exposure {
     /// How many requests are served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
-    /// The largest request, in bytes.
+    /// The largest request, in bytes: 1 GiB at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_073_741_824))]
     pub max_request_bytes: Option<i64>,
-    /// The longest answer of a language model, in tokens.
+    /// The longest answer of a language model, in tokens: 1048576 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_048_576))]
     pub max_tokens: Option<i64>,
-    /// The longest time for an answer, in seconds.
+    /// The longest time for an answer, in seconds: one hour at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 86400))]
+    #[schemars(range(min = 1, max = 3600))]
     pub timeout_seconds: Option<i64>,
     /// The object that sets these limits, as `Kind/name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -179,8 +179,8 @@ pub struct Peer {
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
-    /// Number of requests.
-    #[schemars(range(min = 1))]
+    /// Number of requests: 100 million at most.
+    #[schemars(range(min = 1, max = 100_000_000))]
     pub requests: i64,
     /// In which time.
     pub per: RatePeriod,

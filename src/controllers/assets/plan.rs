@@ -225,7 +225,7 @@ fn meanwhile(stored: &Arc<Stored>, what: String) -> Option<Step> {
 }
 
 fn second(at: Timestamp) -> String {
-    at.round(jiff::Unit::Second).unwrap_or(at).to_string()
+    crate::policy::dates::second(at).to_string()
 }
 
 /// What lies on volumes, in the order of namespaces and names.

@@ -21,7 +21,8 @@ pub fn mark(
     now: Timestamp,
 ) {
     let newest = told.into_iter().chain(&former.unusual_change).max_by(|a, b| a.at.cmp(&b.at));
-    let reviewed = last_reviewed_at.filter(|text| !dates::ahead(text, now)).and_then(dates::from);
+    // Not the leniency of other dates: a day that has come elsewhere only is no review of what was done here.
+    let reviewed = last_reviewed_at.and_then(dates::from).filter(|at| at.duration_since(now) <= dates::SKEW);
     let confirmed = |change: &UnusualChange| {
         change.at.parse::<Timestamp>().is_ok_and(|at| reviewed.is_some_and(|reviewed| reviewed > at))
     };
@@ -110,6 +111,8 @@ mod tests {
             Some(&sunday),
             "it lies ahead"
         );
+        let late = marked(Some(&change("2026-06-02T07:00:00Z")), &none, Some("2026-06-03"));
+        assert!(late.unusual_change.is_some(), "tomorrow is no later review, wherever it has begun");
         // The newest one counts, in whatever order they come.
         let night = change("2026-06-02T03:00:00Z");
         let later = marked(Some(&night), &seen, Some("2026-06-01"));

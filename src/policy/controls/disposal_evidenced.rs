@@ -7,6 +7,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Answer, Question, ask, words};
 use crate::policy::facts::{Asset, Facts, Place, Subject};
 use crate::policy::fix::Fix;
+use crate::policy::records::{self, Needed};
 use crate::policy::selector;
 
 /// Assets and workloads are disposed of or handed over with evidence for every copy.
@@ -24,6 +25,7 @@ pub(super) const CONTROL: Control = Control {
         "copies that nobody declared, and what a model remembers of its data, are not seen",
         "that an identity or a key outside the cluster is really gone is taken from its record",
         "a Secret may go at any time, because what it opens is safer without it",
+        "a record about an asset that never was stays too, because nothing tells it from one that is gone",
     ],
     check: Check::Rule(check),
 };
@@ -32,6 +34,8 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
         // A namespace that ends takes everything with it; holding one asset back would hold back all of it.
         Subject::Deletion(asset) if !facts.namespace.terminating => deleted(facts, *asset, report),
+        Subject::RecordDeletion(record) if !facts.namespace.terminating => record_goes(facts, record, report),
+        Subject::Namespace => lost(facts, report),
         Subject::ClaimDeletion(claim) if !facts.namespace.terminating => claim_goes(facts, claim, report),
         Subject::Workload(workload) => {
             let state = workload.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
@@ -126,6 +130,43 @@ fn deleted(facts: &Facts<'_>, asset: Asset<'_>, report: &mut Report<'_>) {
              {name:?} with its digest, a document, and facts {{copies: [{}]}}",
             left.join(", ")
         )));
+}
+
+/// A record of what became of an asset stays when the asset is gone: it is all that tells of it.
+fn record_goes(facts: &Facts<'_>, record: &api::AIEvidence, report: &mut Report<'_>) {
+    let subject = &record.spec.subject;
+    let why = match records::needed(facts, record) {
+        Needed::No => return,
+        Needed::Gone => format!(
+            "may not go: {} {:?} is gone, and this record is all that tells what became of it",
+            subject.kind, subject.name
+        ),
+        Needed::Disposed(workload) => {
+            format!("may not go: that AIWorkload {workload:?} is Disposed rests on it")
+        }
+    };
+    let name = record.metadata.name.as_deref().unwrap_or_default();
+    report
+        .violated(Place::object(format!("AIEvidence {}/{name}", facts.namespace.name)), why)
+        .under(&["FC-13"])
+        .fix(Fix::Text(format!(
+            "keep it for as long as its namespace stands; to correct it, first record another AIEvidence of type \
+             DisposalRecord or TransferRecord about {} {:?} with the same digest, a document, and all of its facts.copies",
+            subject.kind, subject.name
+        )));
+}
+
+/// The audit knows from its own tombstones which records there were.
+fn lost(facts: &Facts<'_>, report: &mut Report<'_>) {
+    for (asset, what) in &facts.namespace.lost_records {
+        report
+            .violated(Place::object(asset), what.as_str())
+            .under(&["FC-13"])
+            .fix(Fix::Text(
+                "record it again as AIEvidence of that name, with the document of that digest".to_owned(),
+            ))
+            .of_namespace();
+    }
 }
 
 /// A claim that holds an asset goes once a record covers it, and with it the volume, where that outlives its claim.

@@ -1,6 +1,7 @@
 //! `maintenance-plan-current`: plans for audits, updates, providers, debt and decommissioning exist and
 //! are kept.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::api::AIWorkload;
@@ -85,13 +86,21 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             ));
         }
         let known = known_debt(facts, workload);
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let left = unnamed(register, "items", &known);
+        let ids: Vec<&str> = known.iter().map(|debt| debt.id.as_str()).collect();
+        let left = unnamed(register, "items", &ids);
+        let left: Vec<&Debt<'_>> = known.iter().filter(|debt| left.contains(&debt.id.as_str())).collect();
         if !left.is_empty() {
+            let issued = dates::until(&register.spec.issued_at);
+            let said: Vec<String> = left.iter().map(|debt| debt.told(issued)).collect();
+            let said: Vec<&str> = said.iter().map(String::as_str).collect();
             short.require(false, || {
-                format!("{} leaves out {}", Shortfall::name(register), Shortfall::list(&left))
+                format!("{} leaves out {}", Shortfall::name(register), Shortfall::list(&said))
             });
-            short.fix("add each as an item with id, dueBy and owner to a new TechnicalDebtRegister");
+            let items: Vec<String> = left.iter().map(|debt| debt.item()).collect();
+            let items: Vec<&str> = items.iter().map(String::as_str).collect();
+            short.fix(format!("add {} to its facts.items", Shortfall::list(&items)));
+            let question = Question::of("TechnicalDebtRegister", about);
+            short.renew(question, register, [Shortfall::also(register, "items", &items)]);
         }
     }
     let lifecycle = workload.spec.lifecycle.as_ref();
@@ -104,6 +113,18 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             short.set(about.object(), "spec.lifecycle.retirement.plannedAt", "LAST-DAY");
         }
     }
+    let state = lifecycle.map(|lifecycle| lifecycle.state).unwrap_or_default();
+    if let Some(day) = retirement.and_then(|plan| plan.planned_at.as_deref())
+        && matches!(state, LifecycleState::Planned | LifecycleState::Active)
+    {
+        let end = dates::until(day);
+        if end.is_none_or(|end| end < facts.now) {
+            let why = if end.is_none() { "is no date" } else { "has passed" };
+            short.require(false, || format!("spec.lifecycle.retirement.plannedAt {day:?} {why}"));
+            short.fix("retire it, or decide anew until when it runs");
+            short.set(about.object(), "spec.lifecycle.retirement.plannedAt", "LAST-DAY");
+        }
+    }
     let ending = lifecycle.is_some_and(|lifecycle| lifecycle.state == LifecycleState::Retiring);
     if ending && retirement.is_none_or(|plan| plan.lessons.is_none()) {
         short.require(false, || "spec.lifecycle.retirement.lessons says nothing for a successor".to_owned());
@@ -113,8 +134,35 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     short.tell(report, place(), &["NCSC-V4.1", "NCSC-V4.2"]);
 }
 
+/// Something owed that the cluster shows.
+struct Debt<'a> {
+    /// As a register names it: kind and name.
+    id: String,
+    /// Since when it counts, as far as that is known.
+    since: Option<Timestamp>,
+    /// Until when it is to be settled, if it says so.
+    until: Option<&'a str>,
+}
+
+impl Debt<'_> {
+    /// Its name, and whether it is newer than a register of that day.
+    fn told(&self, register: Option<Timestamp>) -> String {
+        match self.since.filter(|since| Some(*since) > register) {
+            Some(since) => {
+                format!("{}, which counts since {} and is newer", self.id, since.strftime("%Y-%m-%d"))
+            }
+            None => self.id.clone(),
+        }
+    }
+
+    /// The item of a register, as YAML.
+    fn item(&self) -> String {
+        format!("{{id: {}, dueBy: {:?}, owner: USER}}", self.id, self.until.unwrap_or("LAST-DAY"))
+    }
+}
+
 /// Debt that the cluster shows: exemptions that count, and components that are justified instead of documented.
-fn known_debt(facts: &Facts<'_>, workload: &AIWorkload) -> Vec<String> {
+fn known_debt<'a>(facts: &Facts<'a>, workload: &AIWorkload) -> Vec<Debt<'a>> {
     let name = workload.metadata.name.as_deref();
     let about = |subject: &Subject| match subject.kind.as_str() {
         "AIWorkload" => Some(subject.name.as_str()) == name,
@@ -134,8 +182,21 @@ fn known_debt(facts: &Facts<'_>, workload: &AIWorkload) -> Vec<String> {
                 .as_deref()
                 .is_none_or(|end| dates::until(end).is_some_and(|end| end >= facts.now))
     });
-    let exemptions = exemptions.map(|(name, _)| format!("AIExemption/{name}"));
-    exemptions.chain(justified.map(|(name, _)| format!("AIEvidence/{name}"))).collect()
+    let exemptions = exemptions.map(|(name, exemption)| {
+        let approved = exemption.status.as_ref().and_then(|status| status.approved_at.as_deref());
+        let born = exemption.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        Debt {
+            id: format!("AIExemption/{name}"),
+            since: approved.and_then(dates::from).or(born),
+            until: Some(&exemption.spec.expires_at),
+        }
+    });
+    let justified = justified.map(|(name, evidence)| Debt {
+        id: format!("AIEvidence/{name}"),
+        since: dates::from(&evidence.spec.issued_at),
+        until: evidence.spec.expires_at.as_deref(),
+    });
+    exemptions.chain(justified).collect()
 }
 
 /// Suppliers of the models and outside programs of a workload.

@@ -12,6 +12,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, Question, Shortfall, unnamed};
 use crate::policy::facts::{Facts, Place};
+use crate::policy::owners;
 
 /// Why the workload exists, and why it is built as it is.
 pub(super) const CONTROL: Control = Control {
@@ -84,6 +85,13 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     {
         short.require(false, || "spec.purpose.decisionDate lies after the workload was declared".to_owned());
         short.fix("decide before building, and state the day of that decision");
+    }
+    if let Some(user) = purpose.decided_by.as_deref().filter(|user| !owners::knows(facts, workload, user)) {
+        short.require(false, || {
+            format!("spec.purpose.decidedBy is {user:?}, whom neither the owners nor the organisation name")
+        });
+        short.fix("name who stands by that decision");
+        short.set(about.object(), "spec.purpose.decidedBy", "USER");
     }
     if facts.namespace.environment() == Some(Environment::Production) {
         short.ask(Question::of("BusinessCase", about));

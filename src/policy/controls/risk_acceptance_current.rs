@@ -1,6 +1,7 @@
 //! `risk-acceptance-current`: every risk is treated by a control in force or accepted by its owner until
 //! a date.
 
+use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 use crate::api::common::{AssetRisk, AssetValue, Audience, Criticality, Level, Sensitivity};
@@ -11,6 +12,7 @@ use crate::policy::dates;
 use crate::policy::evidence::{About, Answer, By, Question, Shortfall, ask, entries, fails, words};
 use crate::policy::facts::{Facts, Namespace, Place};
 use crate::policy::fix::Fix;
+use crate::policy::owners;
 
 /// Risks end in controls that are kept, or in the name of who bears them.
 pub(super) const CONTROL: Control = Control {
@@ -28,6 +30,8 @@ pub(super) const CONTROL: Control = Control {
     check: Check::Rule(check),
 };
 
+/// For how many days ahead the risk of an asset may be accepted: two years.
+const RISK_DAYS: i64 = 731;
 /// What guards an asset that is worth much.
 const GUARDED: [&str; 2] = ["storage-encrypted", "interactive-access-blocked"];
 
@@ -131,23 +135,7 @@ fn assets(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
                     worth.fix("keep it on a class of the parameter storage.encryptedClasses");
                 }
             }
-            let until = accepted.and_then(|risk| risk.review_by.as_deref());
-            let by = accepted.and_then(|risk| risk.accepted_by.as_deref());
-            risk.require(by.is_some() && until.is_some(), || {
-                format!("nobody accepted the risk of {about} until a day")
-            });
-            if let Some(text) = until {
-                let holds = dates::until(text).is_some_and(|end| end >= facts.now);
-                risk.require(holds, || format!("the risk of {about} was accepted until {text}"));
-                if !holds {
-                    risk.set(about.object(), "spec.risk.reviewBy", "LAST-DAY");
-                }
-            } else {
-                risk.set(about.object(), "spec.risk.reviewBy", "LAST-DAY");
-            }
-            if by.is_none() {
-                risk.set(about.object(), "spec.risk.acceptedBy", "USER");
-            }
+            borne(facts, workload, about, accepted, &mut risk);
         };
     for model in spec.models.iter().filter_map(|used| facts.namespace.models.get(&used.name)) {
         let claim = model.spec.source.as_ref().and_then(|source| source.claim());
@@ -175,6 +163,43 @@ fn assets(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
         }
     }
     worth.tell(report, Place::object(Facts::name_of(workload)), &["NCSC-V2.1"]);
+}
+
+/// Whether somebody who answers for it accepted the risk of an asset, until a day that is not too far away.
+fn borne(
+    facts: &Facts<'_>,
+    workload: &AIWorkload,
+    about: About<'_>,
+    accepted: Option<&AssetRisk>,
+    risk: &mut Shortfall<'_, '_>,
+) {
+    let until = accepted.and_then(|risk| risk.review_by.as_deref());
+    let by = accepted.and_then(|risk| risk.accepted_by.as_deref());
+    risk.require(by.is_some() && until.is_some(), || {
+        format!("nobody accepted the risk of {about} until a day")
+    });
+    let end = until.and_then(dates::until);
+    let most = facts.now.checked_add(SignedDuration::from_hours(RISK_DAYS * 24)).ok();
+    let (over, long) = (end.is_none_or(|end| end < facts.now), end > most);
+    if let Some(text) = until {
+        risk.require(!over, || format!("the risk of {about} was accepted until {text}"));
+        risk.require(!long, || {
+            format!("the risk of {about} is accepted until {text}, more than {RISK_DAYS} days ahead")
+        });
+    }
+    if over || long {
+        risk.set(about.object(), "spec.risk.reviewBy", "LAST-DAY");
+    }
+    match by {
+        None => risk.set(about.object(), "spec.risk.acceptedBy", "USER"),
+        Some(user) if !owners::may_bear(facts, workload, about.owners(), user) => {
+            risk.require(false, || {
+                format!("the risk of {about} was accepted by {user:?}, whom neither the owners nor the organisation name")
+            });
+            risk.set(about.object(), "spec.risk.acceptedBy", "USER");
+        }
+        Some(_) => {}
+    }
 }
 
 /// Threats of the model that no risk of the register takes up.
@@ -251,7 +276,8 @@ fn treated<'f, 'a>(
     let question =
         Question::of("RiskAcceptance", About::Workload(workload)).with(&["riskIds"]).undocumented();
     // A group cannot be compared with a person; then anybody who signs by name will do.
-    let by = if workload.spec.owners.accountable.user.is_some() { By::OneOf(owner) } else { By::Another };
+    let by =
+        if workload.spec.owners.accountable.user.is_some() { By::OneOf(owner) } else { By::NotTheAuthor };
     let question = question.by(by);
     if let Some(acceptance) = short.ask(question.clone()) {
         let accepted = words(acceptance, "riskIds");

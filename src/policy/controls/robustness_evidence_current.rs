@@ -40,6 +40,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let question = Question::of("RedTeam", about)
         .bound()
         .passed()
+        .by(By::Another)
         .with(&["scope", "techniques"])
         .showing(&["spec.evaluator"]);
     let team = short.ask_if(question.clone(), here);

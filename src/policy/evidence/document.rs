@@ -57,6 +57,13 @@ fn is_key(text: &str) -> bool {
     !text.is_empty() && text.len() <= 253 && text.bytes().all(fits)
 }
 
+/// Whether a digest is that of no document: all zeros, which no bytes have, or that of nothing at all.
+pub(super) fn is_void(digest: &str) -> bool {
+    const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
+    hex.eq_ignore_ascii_case(NOTHING) || (!hex.is_empty() && hex.bytes().all(|digit| digit == b'0'))
+}
+
 /// What is known of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Known {

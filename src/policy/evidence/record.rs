@@ -105,7 +105,7 @@ pub(super) fn record(facts: &Facts<'_>, recorded: &Recorded<'_>, hints: &[Hint])
     }
     match question.by {
         By::Anybody => {}
-        By::Another => out.push_str("  attestedBy: USER-OTHER-THAN-THE-AUTHOR\n"),
+        By::Another | By::NotTheAuthor => out.push_str("  attestedBy: USER-OTHER-THAN-THE-AUTHOR\n"),
         By::OneOf(parties) => {
             let user = parties.iter().find_map(|party| party.user.as_deref());
             let _ = writeln!(out, "  attestedBy: {}", user.unwrap_or("USER"));

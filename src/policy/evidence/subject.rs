@@ -1,6 +1,6 @@
 //! What evidence can be about: how it is named, which state of it is meant, and who made it.
 
-use crate::api::common::{AssetOwners, AssetStatus};
+use crate::api::common::{AssetOwners, AssetStatus, Party};
 use crate::api::evidence::Subject;
 use crate::api::{AIDataset, AIGovernance, AIModel, AIPrompt, AISupplier, AIWorkload};
 use crate::policy::facts::{Facts, Namespace};
@@ -150,8 +150,36 @@ impl<'a> About<'a> {
         }
     }
 
-    /// Whether this user made it or owns it, as far as the objects tell.
+    /// Who answers for it as an asset, and who decides on it as data.
+    #[must_use]
+    pub fn owners(&self) -> Vec<&'a Party> {
+        let owner =
+            |owners: &'a Option<AssetOwners>| owners.as_ref().and_then(|owners| owners.owner.as_ref());
+        match self {
+            Self::Model(o) => owner(&o.spec.owners).into_iter().collect(),
+            Self::Dataset(o) | Self::Sealed(o, _) => {
+                owner(&o.spec.owners).into_iter().chain(&o.spec.controllers).collect()
+            }
+            Self::Prompt(o) => owner(&o.spec.owners).into_iter().collect(),
+            Self::Workload(_) | Self::Image(_) | Self::Organisation(_) | Self::Supplier(_) => Vec::new(),
+        }
+    }
+
+    /// Whether this user made it, owns it or runs it, as far as the objects tell.
     pub(super) fn made_by(&self, user: &str) -> bool {
+        match self {
+            Self::Workload(o) => {
+                let owners = &o.spec.owners;
+                let parties = [Some(&owners.accountable), owners.system_operator.as_ref()];
+                self.written_by(user)
+                    || parties.into_iter().flatten().any(|party| party.user.as_deref() == Some(user))
+            }
+            _ => self.written_by(user),
+        }
+    }
+
+    /// Whether this user made it, or owns it where it is an asset.
+    pub(super) fn written_by(&self, user: &str) -> bool {
         let owns = |owners: Option<&AssetOwners>, status: Option<&AssetStatus>| {
             owners.and_then(|owners| owners.owner.as_ref()).and_then(|party| party.user.as_deref())
                 == Some(user)

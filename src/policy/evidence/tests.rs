@@ -86,7 +86,14 @@ fn each_fault_is_told() {
         (json!({"attestedBy": null}), format!("{name} is attested by nobody: attestedBy is empty")),
         (
             json!({"attestedBy": "dev"}),
-            format!("{name} is attested by \"dev\", who made or owns what it vouches for"),
+            format!("{name} is attested by \"dev\", who made, owns or runs what it vouches for"),
+        ),
+        (
+            json!({"digest": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}),
+            format!(
+                "{name} has no document any more: its digest \
+                 sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 is that of an empty document or of none"
+            ),
         ),
         (json!({"ref": null}), format!("{name} does not fix its document by ref and digest")),
         (

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{KINDS, MOST_WORDS, ahead, kind, overlong, reference};
+use super::document::is_void;
+use super::{KINDS, MOST_WORDS, kind, overlong, reference};
 use crate::api::evidence::StatementState;
 use crate::policy::control::Report;
 use crate::policy::dates;
@@ -32,6 +33,7 @@ pub fn judge_itself(facts: &Facts<'_>, subject: &EvidenceFacts<'_>, report: &mut
             "type" => Fix::set_at(&place, "", "EVIDENCE-TYPE").after(fix),
             "issuedAt" => Fix::set_at(&place, "", "YYYY-MM-DD").after(fix),
             "expiresAt" => Fix::set_at(&place, "", "LAST-DAY").after(fix),
+            "digest" => Fix::set_at(&place, "", "sha256:DIGEST-OF-THE-DOCUMENT").after(fix),
             "subject.digest" => Fix::set_at(&place, "", "sha256:DIGEST").after(fix),
             _ => Fix::Text(fix.to_owned()),
         };
@@ -50,7 +52,7 @@ pub fn judge_itself(facts: &Facts<'_>, subject: &EvidenceFacts<'_>, report: &mut
     let issued = dates::from(&spec.issued_at);
     match issued {
         None => wrong("issuedAt", &spec.issued_at, "is no date".to_owned(), "write a day"),
-        Some(at) if ahead(&spec.issued_at, at, facts.now) => {
+        Some(_) if dates::ahead(&spec.issued_at, facts.now) => {
             wrong("issuedAt", &spec.issued_at, "lies ahead".to_owned(), "date it by the day of the document");
         }
         Some(_) => {}
@@ -72,6 +74,10 @@ pub fn judge_itself(facts: &Facts<'_>, subject: &EvidenceFacts<'_>, report: &mut
             let what = "may change unseen, because spec.digest is not set".to_owned();
             wrong("ref", at, what, "set spec.digest to the SHA-256 of the document");
         }
+    }
+    if let Some(digest) = spec.digest.as_deref().filter(|digest| is_void(digest)) {
+        let what = "is the digest of an empty document or of none".to_owned();
+        wrong("digest", digest, what, "set spec.digest to the SHA-256 of the document");
     }
     if let Some((key, length)) = overlong(&spec.facts) {
         let what = format!("has {length} entries, of which no more than {MOST_WORDS} are read");

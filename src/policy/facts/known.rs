@@ -138,6 +138,9 @@ pub struct Namespace {
     pub traffic_policies: BTreeMap<String, TrafficPolicy>,
     /// What is open for longer than it may be; bounded, and known to the audit alone.
     pub overdue: Vec<Overdue>,
+    /// Assets that are gone and whose record is gone too, with what is still known of it; bounded, and known to the audit
+    /// alone.
+    pub lost_records: Vec<(String, String)>,
     /// Names of `ResourceQuotas`.
     pub resource_quotas: BTreeSet<String>,
     /// Names of `LimitRanges`.

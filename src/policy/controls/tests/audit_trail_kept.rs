@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::CONTROL;
-use crate::policy::facts::{Asset, Subject};
-use crate::policy::testing::{Bench, assert_lines};
+use crate::policy::facts::{Asset, Requester, Subject};
+use crate::policy::testing::{Bench, assert_lines, lines};
 
 #[test]
 fn a_digest_has_a_version() {
@@ -20,6 +20,43 @@ fn a_digest_has_a_version() {
             "AIDataset chat-prod/d spec.version: is missing, so the next change of the digest could not be told from this state",
         ],
     );
+}
+
+#[test]
+fn who_changed_something_at_night_does_not_review_it() {
+    let asked = |user: &'static str, reviewed: &str| {
+        let mut bench = Bench::new("production", "internal")
+            .model("m", &json!({"digest": "sha256:1", "version": "1", "lastReviewedAt": reviewed}));
+        bench.requester = Some(Requester { user, groups: &[], former: None });
+        let mut model = bench.namespace.models["m"].as_ref().clone();
+        let change = json!({"at": "2025-12-27T23:00:00Z", "by": "ada", "hours": "Mon-Fri 08:00-18:00"});
+        model.status = Some(serde_json::from_value(json!({"unusualChange": change})).unwrap());
+        lines(&bench.judge(&CONTROL, Subject::Model(&model)))
+    };
+    assert_eq!(
+        asked("ada", "2025-12-28"),
+        [
+            "AIModel chat-prod/m spec.lastReviewedAt \"2025-12-28\": is no review of what \"ada\" changed outside office hours \
+          at 2025-12-27T23:00:00Z: somebody else looks at that"
+        ]
+    );
+    assert!(asked("ada", "2025-12-20").is_empty(), "what was reviewed before");
+    assert!(asked("bob", "2025-12-28").is_empty());
+}
+
+#[test]
+fn nobody_reviews_a_change_at_night_before_it_is_made() {
+    let asked = |reviewed: &str, hours: &str| {
+        let mut bench = Bench::new("production", "internal")
+            .model("m", &json!({"digest": "sha256:1", "version": "1", "lastReviewedAt": reviewed}));
+        bench.settings.parameters.insert("officeHours".to_owned(), vec![hours.to_owned()]);
+        bench.requester = Some(Requester { user: "ada", groups: &[], former: None });
+        lines(&bench.judge(&CONTROL, Subject::Model(&bench.namespace.models["m"])))
+    };
+    let found = asked("2026-01-02", "Mon-Fri 08:00-18:00");
+    assert!(found.len() == 1 && found[0].contains("nobody reviews a change before it is made"), "{found:?}");
+    assert!(asked("2026-01-02", "Mon-Fri 00:00-18:00").is_empty(), "within office hours");
+    assert!(asked("2025-12-31", "Mon-Fri 08:00-18:00").is_empty());
 }
 
 #[test]

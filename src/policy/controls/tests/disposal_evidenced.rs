@@ -45,6 +45,59 @@ fn the_end_of_a_namespace_waits_for_nothing() {
     assert_lines(&deleted(&bench), &[]);
 }
 
+fn record_goes(bench: &Bench, name: &str) -> Vec<String> {
+    lines(&bench.judge(&CONTROL, Subject::RecordDeletion(&bench.namespace.evidence[name])))
+}
+
+#[test]
+fn a_record_stays_when_its_asset_is_gone() {
+    let copies = json!(["c", "s3://offline"]);
+    let kept = bench().evidence("r", &record("DisposalRecord", "sha256:1", &copies));
+    assert!(record_goes(&kept, "r").is_empty(), "the asset still stands");
+    let mut gone = kept;
+    gone.namespace.datasets.clear();
+    let wanted = "AIEvidence chat-prod/r: may not go: AIDataset \"d\" is gone, and this record is all that tells what became \
+                  of it";
+    assert_eq!(record_goes(&gone, "r"), [wanted]);
+    gone.namespace.terminating = true;
+    assert!(record_goes(&gone, "r").is_empty());
+    gone.namespace.terminating = false;
+    let less = gone.evidence("s", &record("DisposalRecord", "sha256:1", &json!(["c"])));
+    assert_eq!(record_goes(&less, "r"), [wanted], "the other one says less");
+    let other = less.evidence("t", &record("TransferRecord", "sha256:2", &copies));
+    assert_eq!(record_goes(&other, "r"), [wanted], "the other one is about another state");
+    let corrected = other.evidence("u", &record("TransferRecord", "sha256:1", &copies));
+    assert!(record_goes(&corrected, "r").is_empty());
+    let mut scan = record("DisposalRecord", "sha256:1", &copies);
+    scan["type"] = "DataCard".into();
+    assert!(record_goes(&corrected.evidence("v", &scan), "v").is_empty());
+}
+
+#[test]
+fn a_record_stays_that_a_disposed_workload_rests_on() {
+    let data = json!({"datasets": [{"name": "d", "use": "retrieval"}], "lifecycle": {"state": "Disposed"}});
+    let bench =
+        bench().workload(&data).evidence("r", &record("DisposalRecord", "sha256:1", &json!(["c"]))).evidence(
+            "keys",
+            &json!({"type": "DisposalRecord", "subject": {"kind": "AIWorkload", "name": "chat"},
+            "issuedAt": "2025-12-01", "facts": {"copies": ["Secret/k"]}}),
+        );
+    for name in ["r", "keys"] {
+        let found = record_goes(&bench, name);
+        assert!(
+            found[0].ends_with("may not go: that AIWorkload \"chat\" is Disposed rests on it"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_record_that_is_gone_is_told_of() {
+    let mut bench = bench();
+    bench.namespace.lost_records.push(("AIModel chat-prod/old".to_owned(), "went".to_owned()));
+    assert_lines(&bench.judge(&CONTROL, Subject::Namespace), &["AIModel chat-prod/old: went [namespace]"]);
+}
+
 #[test]
 fn what_went_with_its_namespace_is_told_of() {
     let mut bench = bench();
