@@ -6,10 +6,13 @@ mod code;
 mod declared;
 mod flags;
 mod forms;
+mod heredoc;
+mod languages;
 mod mend;
 mod mounted;
 mod operand;
 mod reader;
+mod runs;
 mod served;
 mod shell;
 mod table;
@@ -166,7 +169,7 @@ impl At {
 #[must_use]
 pub fn read<'a>(container: &ContainerView<'a>) -> Reading<'a> {
     let env = Env { variables: container.env, sources: container.env_from };
-    let mut reader = Reader { reading: Reading::default(), env, revision: None };
+    let mut reader = Reader { reading: Reading::default(), env, revision: None, depth: 0 };
     reader.variables();
     let of_hooks = container.lifecycle.into_iter().flat_map(|hooks| {
         [(3, &hooks.post_start), (4, &hooks.pre_stop)]

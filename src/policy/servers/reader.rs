@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::code;
 use super::forms::{form, is_file, name_of, remote_code, split_revision, tail};
+use super::languages::Language;
 use super::operand::{Operand, address_of_model};
-use super::shell::{self, Env, OPEN, WORDS, Word};
+use super::shell::{self, Env, OPEN, WORDS, Word, WordRole};
 use super::table::{self, Flag, Variable};
 use super::{At, ENV, Form, Load, Open, Reading, Seen, Server, Switch, What};
 
@@ -18,11 +18,20 @@ fn is_python(program: &str) -> bool {
     name_of(program).starts_with("python")
 }
 
+/// The language of the code that comes after the words so far.
+fn code_next(words: &[Word<'_>]) -> Option<Language> {
+    let language = Language::of(&words.iter().rfind(|word| word.starts)?.text)?;
+    let flag = words.last().filter(|word| !word.inner && !word.starts)?;
+    language.is_code_flag(&flag.text).then_some(language)
+}
+
 /// Reads the words of one container.
 pub(super) struct Reader<'a> {
     pub(super) reading: Reading<'a>,
     pub(super) env: Env<'a>,
     pub(super) revision: Option<Cow<'a, str>>,
+    /// How many programs enclose what is being read.
+    pub(super) depth: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -41,8 +50,7 @@ impl<'a> Reader<'a> {
                 let joined =
                     !text.starts_with(['-', '{', '[']) && text.contains([' ', '\n', '\t', ';', '&', '|']);
                 let at = (*list, index);
-                let runs_python = script_next
-                    && out.iter().rfind(|word| word.starts).is_some_and(|word| is_python(&word.text));
+                let code = code_next(&out).is_some_and(|language| !language.does(&text).is_empty());
                 if out.len() >= WORDS {
                     out.push(Word {
                         text: "\0".into(),
@@ -52,12 +60,12 @@ impl<'a> Reader<'a> {
                     });
                     return out;
                 }
-                if runs_python && !code::does(&text).is_empty() {
-                    out.push(Word { text, open, starts: false, inner: true, at });
+                if code {
+                    out.push(Word { text, open, inner: true, at, ..Word::default() });
                 } else if script_next || joined {
                     shell::split(&text, open.as_deref(), &self.env, at, &mut out);
                 } else {
-                    out.push(Word { text, open, starts, inner: false, at });
+                    out.push(Word { text, open, starts, at, ..Word::default() });
                 }
             }
         }
@@ -167,12 +175,18 @@ impl<'a> Reader<'a> {
     pub(super) fn line(&mut self, words: &[Word<'a>], entry: Option<Server>) {
         let mut operand = Operand::entry(entry);
         let mut python = false;
+        let mut language = None;
         let mut ollama = entry == Some(Server::Ollama);
         let mut skip = 0;
         for (index, word) in words.iter().enumerate() {
+            if word.role == WordRole::Document {
+                self.text(&word.text, At { list: word.at.0, index: word.at.1, inner: true });
+                continue;
+            }
             let at = At { list: word.at.0, index: word.at.1, inner: word.inner };
             if word.starts {
                 python = is_python(&word.text);
+                language = Language::of(&word.text);
                 ollama = name_of(&word.text) == "ollama" || (index == 0 && ollama);
                 if index > 0 {
                     std::mem::take(&mut operand).finish(self);
@@ -185,10 +199,12 @@ impl<'a> Reader<'a> {
                 skip -= 1;
                 continue;
             }
-            let after = index > 0 && is_script_flag(&words[index - 1].text);
-            let joined = word.text.strip_prefix("-c").filter(|code| !code.is_empty());
-            let script = joined.or_else(|| after.then_some(&*word.text)).filter(|_| python);
-            if script.is_some_and(|script| self.code(script, at)) {
+            let after = |language: Language| index > 0 && language.is_code_flag(&words[index - 1].text);
+            let joined = word.text.strip_prefix("-c").filter(|code| python && !code.is_empty());
+            let script = joined.or_else(|| language.filter(|l| after(*l)).map(|_| &*word.text));
+            if let (Some(language), Some(script)) = (language, script)
+                && self.code(language, script, at)
+            {
                 continue;
             }
             if ollama && word.text == "create" {
@@ -212,6 +228,9 @@ impl<'a> Reader<'a> {
             }
         }
         operand.finish(self);
+        if !words.is_empty() {
+            self.runs(words);
+        }
     }
 
     /// A word that is no flag: an assignment, an operand of a program, or an address.
