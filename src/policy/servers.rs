@@ -27,7 +27,7 @@ use shell::Env;
 pub use declared::{Fault, Faults, Wrong, compare};
 pub use mend::Mend;
 pub use served::served;
-pub use table::{HUBS, Server, Switch, What, is_hub};
+pub use table::{Ability, HUBS, Server, Switch, What, is_hub};
 
 /// What one container is told to load, and how.
 #[derive(Debug, Default)]
@@ -38,6 +38,8 @@ pub struct Reading<'a> {
     pub loads: Vec<Load<'a>>,
     /// Switches that must not be on.
     pub switches: Vec<Seen<'a>>,
+    /// What the server can do besides, and the switch that lets it.
+    pub abilities: Vec<(Ability, Seen<'a>)>,
     /// What cannot be read and might say more.
     pub open: Vec<Open>,
     /// Whether the hub clients are told never to fetch.

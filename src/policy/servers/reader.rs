@@ -7,7 +7,7 @@ use super::languages::Language;
 use super::operand::{Operand, address_of_model};
 use super::shell::{self, Env, OPEN, WORDS, Word, WordRole};
 use super::table::{self, Flag, Variable};
-use super::{At, ENV, Form, Load, Open, Reading, Seen, Server, Switch, What};
+use super::{Ability, At, ENV, Form, Load, Open, Reading, Seen, Server, Switch, What};
 
 /// Whether the word after this one is a script: `-c`, `-lc`.
 fn is_script_flag(word: &str) -> bool {
@@ -116,7 +116,12 @@ impl<'a> Reader<'a> {
             Variable::Cache => self.reading.cache = Some(value),
             Variable::Offline if table::off(&value) => self.reading.switches.push(seen(Switch::Fetch)),
             Variable::Offline => self.reading.offline = true,
-            Variable::On(switch) if !table::off(&value) => self.reading.switches.push(seen(switch)),
+            Variable::On(switch) if !table::off(&value) => {
+                if name == "VLLM_ALLOW_RUNTIME_LORA_UPDATING" {
+                    self.can(Ability::Adapters, seen(switch));
+                }
+                self.reading.switches.push(seen(switch));
+            }
             Variable::Set(switch) if !value.is_empty() => self.reading.switches.push(seen(switch)),
             Variable::On(_) | Variable::Set(_) => {}
             Variable::Words => {
@@ -215,7 +220,7 @@ impl<'a> Reader<'a> {
                 let name = before.text.trim_start_matches('-');
                 let long = before.text.starts_with("--");
                 let meaning = table::meaning(name, long, self.reading.server);
-                let switch = matches!(meaning, Some(Flag::On(_) | Flag::Offline));
+                let switch = matches!(meaning, Some(Flag::On(_) | Flag::Offline | Flag::Can(_)));
                 before.text.starts_with('-') && !before.text.contains('=') && before.text.len() > 1 && !switch
             });
             if let Some(why) = word.open.as_ref().filter(|_| word.text.starts_with(OPEN)) {
@@ -303,8 +308,17 @@ impl<'a> Reader<'a> {
         };
         let on = |switch, rest| Seen { switch, word: word.text.clone(), at, rest };
         let separate = || if joined.is_none() { vec![value_at] } else { Vec::new() };
-        let takes_value =
-            !matches!(meaning, Flag::On(_) | Flag::Offline | Flag::File | Flag::Further | Flag::Partner);
+        let takes_value = !matches!(
+            meaning,
+            Flag::On(_)
+                | Flag::Can(_)
+                | Flag::Takes(_)
+                | Flag::Parts
+                | Flag::Offline
+                | Flag::File
+                | Flag::Further
+                | Flag::Partner
+        );
         if takes_value && value.as_ref().is_some_and(|value| value.contains(OPEN)) {
             let why = value_open.cloned().unwrap_or_else(|| "it is unknown".to_owned());
             self.reading.open.push(Open { why, at: value_at });
@@ -318,6 +332,16 @@ impl<'a> Reader<'a> {
                 }
                 return 0;
             }
+            (Flag::Can(ability), value) => {
+                if joined.is_none() || !value.is_some_and(|value| table::off(&value)) {
+                    self.can(ability, on(Switch::OnRequest, Vec::new()));
+                }
+                return 0;
+            }
+            (Flag::Takes(ability), Some(value)) if !table::off(&value) => {
+                self.can(ability, on(Switch::OnRequest, separate()));
+            }
+            (Flag::Parts, Some(value)) => self.parts(&value, &on(Switch::OnRequest, separate())),
             (Flag::Offline, _) => {
                 self.reading.offline = true;
                 return 0;

@@ -74,6 +74,35 @@ impl Switch {
     }
 }
 
+/// What a server can do once it is told so, beyond answering with text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// It calls tools.
+    Tools,
+    /// It takes images.
+    Images,
+    /// It takes videos.
+    Videos,
+    /// It takes sound.
+    Audio,
+    /// It loads adapters to its model.
+    Adapters,
+}
+
+impl Ability {
+    /// The names under which a declaration may list it; the first is the one that messages use.
+    #[must_use]
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Tools => &["tool-use", "tools", "tool-calling", "function-calling"],
+            Self::Images => &["image-input", "images", "vision", "multimodal"],
+            Self::Videos => &["video-input", "videos", "multimodal"],
+            Self::Audio => &["audio-input", "audio", "speech", "multimodal"],
+            Self::Adapters => &["adapters", "lora"],
+        }
+    }
+}
+
 /// What a variable means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variable {
