@@ -126,6 +126,7 @@ fn what_a_server_is_told_to_do_is_what_the_system_uses() {
         json!({"capabilitiesUsed": [{"name": "text"}], "capabilitiesDisabledBy": [{"name": "image-input"}]});
     assert_eq!(lines(&text, &json!(["--limit-mm-per-prompt={\"image\": 1}"])).len(), 1);
     assert_eq!(lines(&text, &json!(["--limit-mm-per-prompt={\"image\": 0}"])).len(), 0);
-    let acts = bench(&all).workload(&json!({"models": [], "actions": [{"name": "search"}]}));
+    let acts = bench(&all)
+        .workload(&json!({"models": [], "actions": [{"name": "search", "target": "t", "verb": "get"}]}));
     assert_lines(&acts.of_pod(&CONTROL, &pod(&json!(["--enable-auto-tool-choice"]))), &[]);
 }
