@@ -339,7 +339,7 @@ mod tests {
         let moved = unless_stuck(&progress, longest, every, move || {
             for _ in 0..20 {
                 std::thread::sleep(Duration::from_millis(30));
-                models::formats_only(directory.path(), &moving);
+                let _ = models::formats_only(directory.path(), &moving);
             }
             Ok(1)
         });

@@ -21,11 +21,9 @@ impl Shell<'_, '_, '_> {
     pub(super) fn operator(&mut self, first: char, chars: &mut Peekable<Chars<'_>>) {
         let was = std::mem::take(&mut self.role);
         match first {
-            '|' => {
-                if chars.next_if_eq(&'|').is_none() {
-                    chars.next_if_eq(&'&');
-                    self.role = WordRole::Piped;
-                }
+            '|' if chars.next_if_eq(&'|').is_none() => {
+                chars.next_if_eq(&'&');
+                self.role = WordRole::Piped;
             }
             '(' if was == WordRole::Fed => self.role = WordRole::Fed,
             '<' if chars.next_if_eq(&'<').is_some() => {

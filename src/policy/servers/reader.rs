@@ -25,6 +25,15 @@ fn code_next(words: &[Word<'_>]) -> Option<Language> {
     language.is_code_flag(&flag.text).then_some(language)
 }
 
+/// The name of a flag in lower case with dashes.
+fn dashed(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|b| b == b'_' || b.is_ascii_uppercase()) {
+        Cow::Owned(name.replace('_', "-").to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
 /// Reads the words of one container.
 pub(super) struct Reader<'a> {
     pub(super) reading: Reading<'a>,
@@ -279,11 +288,7 @@ impl<'a> Reader<'a> {
         };
         let short = !name.starts_with("--");
         let name = name.trim_start_matches('-');
-        let name: Cow<'_, str> = if name.bytes().any(|b| b == b'_' || b.is_ascii_uppercase()) {
-            Cow::Owned(name.replace('_', "-").to_ascii_lowercase())
-        } else {
-            Cow::Borrowed(name)
-        };
+        let name = dashed(name);
         let next = words.get(index + 1).filter(|next| !next.starts && !next.text.starts_with('-'));
         let value: Option<Cow<'a, str>> = match joined {
             Some(start) => Some(tail(&word.text, start)),
