@@ -37,6 +37,8 @@ const PERSON: &[(&str, &str)] = &[
     ("model-digest-pinned/deny-signed-late", "a new version has to be checked and signed"),
     ("safe-model-loading/deny-file-with-code", "the weights have to be converted"),
     ("safe-model-loading/deny-pickle", "the weights have to be converted"),
+    ("safe-model-loading/deny-fetched-and-run", "the image has to be built anew with the program in it"),
+    ("safe-model-loading/deny-installed-at-start", "the image has to be built anew with the program in it"),
     ("functional-validation-current/deny-threshold-missed", "the model itself falls short"),
     ("robustness-evidence-current/deny-benchmark-fell", "the model itself falls short"),
     ("maintenance-plan-current/deny-debt-overdue", "what is owed has to be settled"),

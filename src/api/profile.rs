@@ -15,7 +15,7 @@ use super::{
 choices! {
     /// The modes that hold where a profile says nothing.
     pub enum BaseProfile default Core {
-        /// The first twenty controls are enforced, everything else is audited.
+        /// The first twenty controls are enforced, safe-model-loading is warned of, everything else is audited.
         Core = "core",
         /// Every control has the mode that the Code calls for.
         Code = "code",

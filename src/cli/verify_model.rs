@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use jiff::Timestamp;
@@ -19,6 +21,9 @@ use crate::gather::trust;
 use crate::models::job::{ANSWER, Answer, TRUST};
 use crate::models::manifest::{MAX_STATEMENT, Manifest};
 use crate::policy::dates;
+
+/// How long a volume may give nothing before the verifier gives up.
+const STUCK: Duration = Duration::from_mins(15);
 
 /// The usual name of a signature beside the files it covers.
 pub(super) const SIGNATURE: &str = "model.sig";
@@ -45,7 +50,7 @@ pub(super) struct Model<'a> {
 }
 
 /// Verifies a model on a volume, inside the cluster, and leaves the answer where the kubelet picks it up.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Arguments {
     /// Where the volume is mounted
     #[arg(long, value_name = "DIR")]
@@ -77,8 +82,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let progress = progress(|line| out::print(&format!("{line}\n")));
-    let (answer, code) = match in_cluster(arguments, &progress) {
+    let progress = Arc::new(progress(|line| out::print(&format!("{line}\n"))));
+    let (own, shown) = (arguments.clone(), Arc::clone(&progress));
+    let work = move || in_cluster(&own, &shown);
+    let (answer, code) = match unless_stuck(&progress, STUCK, STUCK / 30, work) {
         Ok(account) => {
             out::print(&account.text());
             (answer(&arguments.digest, &account), code(account.verdict()))
@@ -102,6 +109,37 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         out::print(&format!("{}: the answer cannot be left there: {error}\n", arguments.answer.display()));
     }
     ExitCode::from(code)
+}
+
+/// Does the work in a thread of its own, and gives it up where nothing was read or looked at for so long: a file system
+/// that has gone away answers nobody, and others wait for this verifier to end.
+fn unless_stuck<T: Send + 'static>(
+    progress: &Progress,
+    longest: Duration,
+    every: Duration,
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let (done, result) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(work()));
+    let (mut seen, mut since) = (progress.moved(), Instant::now());
+    loop {
+        match result.recv_timeout(every) {
+            Ok(result) => return result,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err("the verification ended without a result".to_owned());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let now = progress.moved();
+        if now != seen {
+            (seen, since) = (now, Instant::now());
+        } else if since.elapsed() >= longest {
+            return Err(format!(
+                "nothing could be read from the volume for {} minutes: see whether its file system answers",
+                longest.as_secs() / 60
+            ));
+        }
+    }
 }
 
 fn in_cluster(arguments: &Arguments, progress: &Progress) -> Result<Account, String> {
@@ -232,7 +270,7 @@ fn without_manifest(model: &Model<'_>, mut account: Account, progress: &Progress
         ("the names of the files: a digest alone covers their bytes in their order", checked)
     } else {
         let why = "bytes: without a manifest or a digest there is nothing to compare them with";
-        (why, models::formats_only(model.root))
+        (why, models::formats_only(model.root, progress))
     };
     account.formats(&checked, model.refuses_code);
     account.not_checked(vec![bytes.to_owned()]);
@@ -277,4 +315,36 @@ fn inside(root: &Path, signature: &Path) -> Option<String> {
 /// Progress for people, on the error stream and not too often.
 pub(super) fn progress(say: impl Fn(&str) + Send + Sync + 'static) -> Progress {
     Progress::new(Duration::from_secs(5), say)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_stands_still_is_given_up_and_work_that_moves_is_not() {
+        let (longest, every) = (Duration::from_millis(200), Duration::from_millis(10));
+        let progress = Progress::silent();
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let stuck = unless_stuck(&progress, longest, every, move || held.recv().map_err(|e| e.to_string()));
+        assert_eq!(
+            stuck.unwrap_err(),
+            "nothing could be read from the volume for 0 minutes: see whether its file system answers"
+        );
+        drop(hold);
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("a.txt"), "x").unwrap();
+        let progress = Arc::new(Progress::silent());
+        let moving = Arc::clone(&progress);
+        let moved = unless_stuck(&progress, longest, every, move || {
+            for _ in 0..20 {
+                std::thread::sleep(Duration::from_millis(30));
+                let _ = models::formats_only(directory.path(), &moving);
+            }
+            Ok(1)
+        });
+        assert_eq!(moved, Ok(1));
+        let panicking = unless_stuck::<()>(&progress, longest, every, || panic!("no result"));
+        assert_eq!(panicking.unwrap_err(), "the verification ended without a result");
+    }
 }

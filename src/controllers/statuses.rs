@@ -299,7 +299,9 @@ impl Statuses {
             let problems = crate::gather::trust::problems_with(policy, Some(&world.trust_roots));
             let decision = judge(Subject::TrustPolicy(policy, &problems, None));
             let former = self.trust_policies.former(&policy.metadata);
-            let status = trust::status(policy, &problems, &decision, &former, now);
+            let all = world.cluster.trust_policies.values().map(AsRef::as_ref);
+            let differences = crate::gather::trust::differences(policy, all);
+            let status = trust::status(policy, (&problems, &differences), &decision, &former, now);
             dues.trust_policies.push(Due::new(&policy.metadata, status));
         }
         for profile in world.cluster.profiles.values() {

@@ -92,3 +92,12 @@ fn kinds_without_rules_are_counted() {
     assert_eq!(manifests.skipped["ConfigMap"], 2);
     assert!(manifests.subjects.is_empty());
 }
+
+#[test]
+fn too_many_aliases_are_said_in_plain_words() {
+    let aliases = format!("# x\n---\na: &a [x]\nb: [{}]\n", "*a, ".repeat(5_000));
+    let said = said(&aliases);
+    assert_eq!(said.len(), 1, "{said:?}");
+    let end = "it repeats or nests more than is read; write out what aliases (*NAME) stand for, or split the document";
+    assert!(said[0].ends_with(&format!("is no YAML or JSON that can be read: line 4: {end}")), "{said:?}");
+}

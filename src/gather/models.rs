@@ -130,19 +130,19 @@ pub fn check(
     if options.formats {
         // The signature was read as such, and is no file of the model.
         let ignored = walked.ignored.values().filter(|found| signature != Some(found.path.as_str()));
-        formats(root, walked.files.values().chain(ignored), &mut checked);
+        formats(root, walked.files.values().chain(ignored), &mut checked, progress);
     }
     checked
 }
 
 /// Looks at what the files of a directory hold, without a manifest.
 #[must_use]
-pub fn formats_only(root: &Path) -> Checked {
+pub fn formats_only(root: &Path, progress: &Progress) -> Checked {
     let mut checked = Checked::default();
     let walked = walk::walk(root, |_| false);
     walked.refused.iter().for_each(|refused| checked.wrong.add(refused.clone()));
     walked.unreadable.iter().for_each(|unreadable| checked.unclear.add(unreadable.clone()));
-    formats(root, walked.files.values(), &mut checked);
+    formats(root, walked.files.values(), &mut checked, progress);
     checked
 }
 
@@ -171,7 +171,7 @@ pub fn listing(root: &Path, options: Options, progress: &Progress) -> (BTreeMap<
     });
     let (listed, mut checked) = shared.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     if options.formats {
-        formats(root, walked.files.values(), &mut checked);
+        formats(root, walked.files.values(), &mut checked, progress);
     }
     (listed, checked)
 }
@@ -294,8 +294,14 @@ fn judge(job: &Job, hashed: Hashed, checked: &mut Checked) {
     }
 }
 
-fn formats<'a>(root: &Path, found: impl Iterator<Item = &'a Found>, checked: &mut Checked) {
+fn formats<'a>(
+    root: &Path,
+    found: impl Iterator<Item = &'a Found>,
+    checked: &mut Checked,
+    progress: &Progress,
+) {
     for found in found {
+        progress.looked();
         let path = &found.path;
         let seen = match examined(root, found) {
             Ok(seen) => seen,

@@ -1,7 +1,7 @@
 //! Trust policies as the verifier takes them. What cannot be read is kept as such, so that the rule or authority that
 //! says it refuses instead of being read as less than it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -35,6 +35,51 @@ pub fn problems_with(policy: &AITrustPolicy, roots: Option<&TrustRoots>) -> Vec<
     }
     let compiled = CompiledTrust::compile(&[spec(&policy, roots.unwrap_or(&TrustRoots::new()))]);
     compiled.problems().iter().map(|p| format!("spec.{}: {}", p.path, p.message)).collect()
+}
+
+/// Places of one policy on which another one says something else, as sentences that name it; the stricter word counts.
+#[must_use]
+pub fn differences<'a>(
+    policy: &AITrustPolicy,
+    others: impl Iterator<Item = &'a AITrustPolicy> + Clone,
+) -> Vec<String> {
+    let name = |policy: &AITrustPolicy| policy.metadata.name.clone().unwrap_or_default();
+    let others = others.filter(|other| name(other) != name(policy));
+    let mut out = Vec::new();
+    for (index, own) in policy.spec.registries.iter().enumerate() {
+        for other in others.clone() {
+            let same = |one: &&api::Registry| one.host.eq_ignore_ascii_case(&own.host);
+            let Some(theirs) = other.spec.registries.iter().find(same) else { continue };
+            let sorted = |one: &api::Registry| one.companions.iter().cloned().collect::<BTreeSet<_>>();
+            let fields = [
+                ("plainHTTP", own.plain_http != theirs.plain_http),
+                ("allowPrivateAddresses", own.allow_private_addresses != theirs.allow_private_addresses),
+                ("companions", sorted(own) != sorted(theirs)),
+                ("mirrorOf", own.mirror_of != theirs.mirror_of),
+            ];
+            let fields: Vec<&str> =
+                fields.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect();
+            if !fields.is_empty() {
+                out.push(format!(
+                    "spec.registries[{index}] {:?}: AITrustPolicy {:?} says otherwise of {}, and the stricter word counts",
+                    own.host,
+                    name(other),
+                    fields.join(", ")
+                ));
+            }
+        }
+    }
+    for (index, own) in policy.spec.rules.iter().enumerate() {
+        for other in others.clone() {
+            if other.spec.rules.iter().any(|theirs| theirs.match_ == own.match_ && theirs != own) {
+                out.push(format!(
+                    "spec.rules[{index}]: AITrustPolicy {:?} asks something else of the same artifacts, and both have to be met",
+                    name(other)
+                ));
+            }
+        }
+    }
+    out
 }
 
 /// The supplier, as far as trust policies speak of it.

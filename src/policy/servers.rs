@@ -6,10 +6,13 @@ mod code;
 mod declared;
 mod flags;
 mod forms;
+mod heredoc;
+mod languages;
 mod mend;
 mod mounted;
 mod operand;
 mod reader;
+mod runs;
 mod served;
 mod shell;
 mod table;
@@ -24,7 +27,7 @@ use shell::Env;
 pub use declared::{Fault, Faults, Wrong, compare};
 pub use mend::Mend;
 pub use served::served;
-pub use table::{HUBS, Server, Switch, What, is_hub};
+pub use table::{Ability, HUBS, Server, Switch, What, is_hub};
 
 /// What one container is told to load, and how.
 #[derive(Debug, Default)]
@@ -35,6 +38,8 @@ pub struct Reading<'a> {
     pub loads: Vec<Load<'a>>,
     /// Switches that must not be on.
     pub switches: Vec<Seen<'a>>,
+    /// What the server can do besides, and the switch that lets it.
+    pub abilities: Vec<(Ability, Seen<'a>)>,
     /// What cannot be read and might say more.
     pub open: Vec<Open>,
     /// Whether the hub clients are told never to fetch.
@@ -166,7 +171,7 @@ impl At {
 #[must_use]
 pub fn read<'a>(container: &ContainerView<'a>) -> Reading<'a> {
     let env = Env { variables: container.env, sources: container.env_from };
-    let mut reader = Reader { reading: Reading::default(), env, revision: None };
+    let mut reader = Reader { reading: Reading::default(), env, revision: None, depth: 0 };
     reader.variables();
     let of_hooks = container.lifecycle.into_iter().flat_map(|hooks| {
         [(3, &hooks.post_start), (4, &hooks.pre_stop)]

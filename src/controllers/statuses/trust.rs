@@ -11,14 +11,17 @@ use crate::render::words;
 
 /// An authority that ends within so many days is due.
 const SOON_DAYS: i64 = 30;
+/// Differences from other policies that the condition names.
+const DIFFERENCES: usize = 2;
 /// Problems that the status lists.
 const PROBLEMS: usize = 16;
 
-/// The status of a trust policy, from what its compilation said and what the controls say of it.
+/// The status of a trust policy, from what its compilation said, where other policies differ from it, and what the controls
+/// say of it.
 #[must_use]
 pub fn status(
     policy: &AITrustPolicy,
-    problems: &[String],
+    (problems, differences): (&[String], &[String]),
     decision: &Decision,
     former: &AITrustPolicyStatus,
     now: Timestamp,
@@ -43,6 +46,19 @@ pub fn status(
         Said { reason: "Loaded".to_owned(), message, ..ready }
     } else {
         ready
+    };
+    let ready = if differences.is_empty() {
+        ready
+    } else {
+        let shown = differences.iter().take(DIFFERENCES).map(|one| words::cut(one.clone(), 250));
+        let shown: Vec<String> = shown.collect();
+        let message = format!(
+            "{}; other policies differ in {}: {}",
+            ready.message,
+            places(differences.len()),
+            shown.join("; ")
+        );
+        Said { message, ..ready }
     };
     let due: Vec<String> = spec.authorities.iter().filter_map(|authority| due(authority, now)).collect();
     let rotation = if due.is_empty() {
@@ -105,7 +121,8 @@ mod tests {
         .unwrap();
         let problems = crate::gather::trust::problems(&policy);
         let now = "2026-06-01T00:00:00Z".parse().unwrap();
-        let status = status(&policy, &problems, &Decision::default(), &AITrustPolicyStatus::default(), now);
+        let status =
+            status(&policy, (&problems, &[]), &Decision::default(), &AITrustPolicyStatus::default(), now);
         let ready = &status.conditions[0];
         assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "CannotBeUsed"));
         for place in ["spec.authorities[0]", "spec.rules[0].repositories[0]", "spec.rules[0].authorities[1]"]
@@ -125,5 +142,47 @@ mod tests {
             rotation.message
         );
         assert_eq!(status.next_rotation.as_deref(), Some("2026-01-01"));
+    }
+
+    #[test]
+    fn both_policies_name_the_other_where_they_differ() {
+        let policy = |name: &str, plain: bool, authority: &str, registries: usize| -> AITrustPolicy {
+            let registry = |n| json!({"host": format!("r{n}.example"), "plainHTTP": plain});
+            serde_json::from_value(json!({
+            "apiVersion": "portcullis.dev/v1alpha1", "kind": "AITrustPolicy", "metadata": {"name": name},
+            "spec": {
+                "registries": (0..registries).map(registry).collect::<Vec<_>>(),
+                "rules": [{"match": {"artifact": "image"}, "authorities": [authority]}],
+            }}))
+            .unwrap()
+        };
+        let said = |own: &AITrustPolicy, all: &[&AITrustPolicy]| {
+            let found = crate::gather::trust::differences(own, all.iter().copied());
+            let now = "2026-06-01T00:00:00Z".parse().unwrap();
+            let former = AITrustPolicyStatus::default();
+            let ready = status(own, (&[], &found), &Decision::default(), &former, now).conditions[0].clone();
+            (ready.status, ready.message)
+        };
+        let (open, strict) = (policy("open", true, "a", 1), policy("strict", false, "b", 1));
+        for (own, other) in [(&open, "strict"), (&strict, "open")] {
+            let (state, message) = said(own, &[&open, &strict]);
+            assert_eq!(state, "True");
+            let registry = format!(
+                "spec.registries[0] \"r0.example\": AITrustPolicy {other:?} says otherwise of plainHTTP, and the stricter \
+                 word counts"
+            );
+            let rule = format!(
+                "spec.rules[0]: AITrustPolicy {other:?} asks something else of the same artifacts, and both have to be met"
+            );
+            assert!(
+                message.ends_with(&format!("; other policies differ in 2 places: {registry}; {rule}")),
+                "{message}"
+            );
+        }
+        let same = policy("same", true, "a", 1);
+        assert!(!said(&open, &[&open, &same]).1.contains("AITrustPolicy"));
+        let (many, others) = (policy("many", true, "a", 32), policy("others", false, "a", 32));
+        let (_, message) = said(&many, &[&many, &others]);
+        assert!(message.contains("differ in 32 places") && message.len() < 1_000, "{message}");
     }
 }

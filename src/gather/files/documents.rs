@@ -183,10 +183,7 @@ impl Documents {
             Ok(Value::Null) => {}
             Ok(value) => self.object(origin, value, 0),
             Err(error) => {
-                let mut options = RenderOptions::new(&serde_saphyr::UserMessageFormatter);
-                options.snippets = SnippetMode::Off;
-                options.line_offset = u64::try_from(origin.line.saturating_sub(1)).unwrap_or_default();
-                let text = error.render_with_options(options);
+                let text = unread(&error, text, origin.line);
                 self.problem(origin, format!("is no YAML or JSON that can be read: {}", first_line(&text)));
             }
         }
@@ -223,6 +220,25 @@ fn too_much() -> String {
 
 fn is_manifest(path: &Path) -> bool {
     path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known))
+}
+
+/// Why a document cannot be read, with the line of the file; `first` is that of the document.
+fn unread(error: &serde_saphyr::Error, document: &str, first: usize) -> String {
+    let offset = u64::try_from(first.saturating_sub(1)).unwrap_or_default();
+    if let serde_saphyr::Error::Budget { location, .. } = error.without_snippet() {
+        // The parser has no plain words for its own bounds.
+        let last = u64::try_from(document.lines().count()).unwrap_or(u64::MAX);
+        let line = location.line().min(last);
+        let line = (line > 0).then(|| format!("line {}: ", line + offset));
+        return format!(
+            "{}it repeats or nests more than is read; write out what aliases (*NAME) stand for, or split the document",
+            line.unwrap_or_default()
+        );
+    }
+    let mut options = RenderOptions::new(&serde_saphyr::UserMessageFormatter);
+    options.snippets = SnippetMode::Off;
+    options.line_offset = offset;
+    error.render_with_options(options)
 }
 
 fn first_line(text: &str) -> &str {

@@ -48,6 +48,7 @@ pub struct Progress {
     state: Mutex<State>,
     done: AtomicU64,
     files: AtomicUsize,
+    looked: AtomicU64,
 }
 
 struct State {
@@ -63,7 +64,22 @@ impl std::fmt::Debug for Progress {
     }
 }
 
+fn counted(files: usize) -> String {
+    if files == 1 { "1 file".to_owned() } else { format!("{files} files") }
+}
+
 impl Progress {
+    /// A number that grows with whatever is read or looked at.
+    #[must_use]
+    pub fn moved(&self) -> u64 {
+        self.done.load(Ordering::Relaxed).wrapping_add(self.looked.load(Ordering::Relaxed))
+    }
+
+    /// Something was looked at that is not hashed.
+    pub(super) fn looked(&self) {
+        self.looked.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Progress that is said by `say`, once in `every`.
     #[must_use]
     pub fn new(every: Duration, say: impl Fn(&str) + Send + Sync + 'static) -> Self {
@@ -75,6 +91,7 @@ impl Progress {
             state: Mutex::new(state),
             done: AtomicU64::new(0),
             files: AtomicUsize::new(0),
+            looked: AtomicU64::new(0),
         }
     }
 
@@ -88,7 +105,7 @@ impl Progress {
         let now = Instant::now();
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) =
             State { started: now, said: now, total, files };
-        let what = if files == 1 { "1 file" } else { &format!("{files} files") };
+        let what = counted(files);
         let are = if files == 1 { "is" } else { "are" };
         (self.say)(&format!("{what} with {total} bytes {are} to be hashed"));
     }
@@ -106,8 +123,9 @@ impl Progress {
         let speed = done.saturating_mul(1000) / millis / 1_000_000;
         let files = self.files.load(Ordering::Relaxed);
         (self.say)(&format!(
-            "{percent}% hashed: {files} of {} files, {done} of {} bytes, {speed} MB/s",
-            state.files, state.total
+            "{percent}% hashed: {files} of {}, {done} of {} bytes, {speed} MB/s",
+            counted(state.files),
+            state.total
         ));
     }
 }

@@ -193,7 +193,7 @@ fn progress_is_told_on_the_way() {
     let _ = check(root.path(), &manifest, None, Options { threads: 1, formats: false }, &progress);
     let said = said.lock().unwrap();
     assert_eq!(said[0], "1 file with 3145728 bytes is to be hashed");
-    assert!(said[1].starts_with("33% hashed: 0 of 1 files, 1048576 of 3145728 bytes, "), "{said:?}");
+    assert!(said[1].starts_with("33% hashed: 0 of 1 file, 1048576 of 3145728 bytes, "), "{said:?}");
 }
 
 #[test]

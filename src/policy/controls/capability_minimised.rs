@@ -10,6 +10,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Answer, Question, ask, words};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
+use crate::policy::servers::{self, Ability, Mend, What};
 
 /// Capabilities that the system does not use are switched off or accepted as a risk.
 pub(super) const CONTROL: Control = Control {
@@ -25,6 +26,7 @@ pub(super) const CONTROL: Control = Control {
     gaps: &[],
     limits: &[
         "a capability that a gateway or guard turns off by a rule is taken as declared",
+        "what a server does without being told by a flag or variable, such as taking images, is not seen",
         "what a model can do is known from spec.capabilities of its AIModel; one that lists nothing is taken to do what is used",
     ],
     check: Check::Rule(check),
@@ -43,6 +45,42 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         let Some(model) = facts.namespace.models.get(&used.name) else { continue };
         offered(facts, workload, (index, used), model, report);
         risky(facts, workload, (index, used), report);
+    }
+    if let Some((pod, workload)) = facts.ai_pod() {
+        switched_on(pod, workload, report);
+    }
+}
+
+/// A server is told to do what the declaration does not say that the system uses.
+fn switched_on(pod: &PodFacts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let spec = &workload.spec;
+    for container in &pod.containers {
+        let reading = servers::read(container);
+        let uses = |ability: Ability| {
+            let used = spec.models.iter().flat_map(|model| &model.capabilities_used);
+            used.into_iter().any(|used| ability.names().contains(&used.name.as_str()))
+                || (ability == Ability::Tools && !spec.actions.is_empty())
+                // Which adapter may be loaded is judged by other controls.
+                || (ability == Ability::Adapters && reading.loads.iter().any(|load| load.what == What::Adapter))
+        };
+        let surplus: Vec<_> = reading.abilities.iter().filter(|(ability, _)| !uses(*ability)).collect();
+        let mut mend = Mend::default();
+        let mended: Vec<bool> = surplus.iter().map(|(_, seen)| mend.drop_words(container, seen)).collect();
+        for ((ability, seen), mended) in surplus.iter().zip(mended) {
+            let name = ability.names()[0];
+            let words = format!(
+                "take it out, or where the system needs it, add {name:?} to capabilitiesUsed of the model in {}",
+                Facts::name_of(workload)
+            );
+            let fix = mend.fix(container, pod.prefix).filter(|_| mended);
+            report
+                .violated(
+                    pod.at(container.path(&seen.at.field())).value(&seen.word),
+                    format!("gives the server {name:?}, which {} does not use", Facts::name_of(workload)),
+                )
+                .under(&["CoP-3.1.3"])
+                .fix(fix.map_or_else(|| Fix::Text(words.clone()), |fix| fix.after(words.clone())));
+        }
     }
 }
 

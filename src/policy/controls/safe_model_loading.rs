@@ -275,6 +275,9 @@ const fn otherwise(wrong: Wrong) -> &'static str {
         }
         Wrong::Unreadable => "write it in the pod itself, so that it can be judged",
         Wrong::Switched(Switch::Fetch) => "remove it, and load the model from a mounted volume",
+        Wrong::Switched(Switch::Downloaded | Switch::Install) => {
+            "build it into the image, sign that image, and take this command out"
+        }
         Wrong::Switched(Switch::Script) => "take this code out, and load the model from a mounted volume",
         Wrong::Switched(_) => "remove it",
     }

@@ -271,15 +271,25 @@ fn revoked<'a>(facts: &Facts<'a>, kind: RevokedKind, value: &str) -> Option<&'a 
         .find(|revocation| revocation.kind == kind && revocation.value.trim().eq_ignore_ascii_case(value))
 }
 
+/// A revocation is an order: what carries a pod that it concerns is refused too, in whatever state the asset is.
 fn digest(facts: &Facts<'_>, object: &str, digest: Option<&str>, report: &mut Report<'_>) {
-    let Some(digest) = digest else { return };
+    of_field(facts, (object, "spec.digest"), digest, digest, report);
+}
+
+fn of_field(
+    facts: &Facts<'_>,
+    (object, field): (&str, &str),
+    digest: Option<&str>,
+    shown: Option<&str>,
+    report: &mut Report<'_>,
+) {
+    let (Some(digest), Some(shown)) = (digest, shown) else { return };
     let Some(revocation) = revoked(facts, RevokedKind::Digest, digest) else { return };
     let why = revocation.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     report
-        .violated(Place::field(object, "spec.digest").value(digest), format!("is revoked{why}"))
+        .violated(Place::field(object, field).value(shown), format!("is revoked{why}"))
         .under(&["CoP-5.2"])
-        .fix(Fix::Text("use another version".to_owned()))
-        .in_declaration(facts);
+        .fix(Fix::Text("use another version".to_owned()));
 }
 
 /// `Kind namespace/name`, as messages write it.
@@ -302,7 +312,18 @@ fn of_prompt(facts: &Facts<'_>, prompt: &api::AIPrompt, report: &mut Report<'_>)
 
 fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
     let object = named("AIModel", &model.metadata);
-    digest(facts, &object, model.spec.digest.as_deref(), report);
+    let own = model.spec.digest.as_deref();
+    digest(facts, &object, own, report);
+    // The artifact that holds the files has a digest of its own.
+    let reference = model.spec.source.as_ref().and_then(|source| source.reference.as_deref());
+    let artifact = reference.and_then(|reference| Some(reference.rsplit_once('@')?.1));
+    of_field(
+        facts,
+        (&object, "spec.source.reference"),
+        artifact.filter(|artifact| Some(*artifact) != own),
+        reference,
+        report,
+    );
     let Some(supplier) = model.spec.supplier_ref.as_deref() else { return };
     let revocation = revoked(facts, RevokedKind::Supplier, supplier);
     let status = facts.cluster.suppliers.get(supplier).and_then(|known| known.spec.status);
@@ -318,9 +339,8 @@ fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
     };
     report
         .violated(Place::field(object, "spec.supplierRef").value(supplier), what)
-        .under(&["NCSC-V1.2"])
-        .fix(Fix::Text("use a model of another supplier".to_owned()))
-        .in_declaration(facts);
+        .under(&["CoP-5.2", "NCSC-V1.2"])
+        .fix(Fix::Text("use a model of another supplier".to_owned()));
 }
 
 #[cfg(test)]

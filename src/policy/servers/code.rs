@@ -1,7 +1,8 @@
-//! Code of Python that stands on a command line (`python3 -c ...`), and what it fetches.
+//! Code that stands on a command line (`python3 -c ...`, `node -e ...`), and what it fetches.
 
 use std::borrow::Cow;
 
+use super::languages::Language;
 use super::reader::Reader;
 use super::{At, Open, Seen, Switch, What};
 
@@ -43,7 +44,7 @@ const HIDES: &[&str] = &[
     "os.spawn",
 ];
 /// Beginnings of addresses of the pod itself.
-const OWN: &[&str] = &["localhost", "127.0.0.1", "[::1]", "0.0.0.0"];
+pub(super) const OWN: &[&str] = &["localhost", "127.0.0.1", "[::1]", "0.0.0.0"];
 
 /// What a piece of Python does, the gravest first. Nothing is said of code that none of the names stands in.
 pub(super) fn does(code: &str) -> Vec<Does<'_>> {
@@ -74,7 +75,7 @@ pub(super) fn does(code: &str) -> Vec<Does<'_>> {
 }
 
 /// Where `name` stands as a word; what goes on behind it may be a longer name of the same (`os.execvp`).
-fn mentions<'t>(code: &'t str, name: &'t str) -> impl Iterator<Item = usize> + 't {
+pub(super) fn mentions<'t>(code: &'t str, name: &'t str) -> impl Iterator<Item = usize> + 't {
     let open = name.contains('.');
     let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     code.match_indices(name).map(|(at, _)| at).filter(move |at| {
@@ -114,9 +115,9 @@ fn harmless(code: &str, at: usize, name: &str) -> bool {
 
 impl Reader<'_> {
     /// Code on a command line. True where it was judged.
-    pub(super) fn code(&mut self, text: &str, at: At) -> bool {
+    pub(super) fn code(&mut self, language: Language, text: &str, at: At) -> bool {
         let at = At { inner: true, ..at };
-        let seen = does(text);
+        let seen = language.does(text);
         for does in &seen {
             match *does {
                 Does::Fetches(name) => self.reading.switches.push(Seen {

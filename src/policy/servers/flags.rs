@@ -1,6 +1,6 @@
 //! The flags by which model servers are told what to load, and how, by their names in lower case with dashes.
 
-use super::table::{Server, Switch, What};
+use super::table::{Ability, Server, Switch, What};
 
 /// What a flag means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,12 @@ pub(super) enum Flag {
     File,
     /// A file that names models, whatever program reads it.
     Further,
+    /// It lets the server do more, by its presence.
+    Can(Ability),
+    /// The same, with a value.
+    Takes(Ability),
+    /// How many parts of each kind a request may have: `{"image": 2}` or `image=2,video=0`.
+    Parts,
     /// A word that says something only beside `--model-control-mode`.
     Partner,
 }
@@ -91,6 +97,11 @@ pub(super) fn flag(name: &str) -> Option<Flag> {
         "load-format" => F::With(Switch::Pickle, &["pt", "npcache"]),
         "enable-custom-logit-processor" => F::On(Switch::CodeInRequests),
         "model-control-mode" => F::With(Switch::OnRequest, &["explicit", "poll"]),
+        "enable-auto-tool-choice" => F::Can(Ability::Tools),
+        "tool-call-parser" | "tool-server" => F::Takes(Ability::Tools),
+        "enable-multimodal" => F::Can(Ability::Images),
+        "limit-mm-per-prompt" | "limit-mm-data-per-request" => F::Parts,
+        "enable-lora" => F::Can(Ability::Adapters),
         "load-model" => F::Partner,
         "config" | "config-path" => F::File,
         "model-config-file" | "ts-config" | "models-preset" | "extra-llm-api-options" => F::Further,
@@ -148,6 +159,13 @@ const BEGUN: &[&str] = &[
     "speculative-token-map",
     "spec-model",
     "draft-model",
+    "enable-auto-tool-choice",
+    "tool-call-parser",
+    "tool-server",
+    "enable-multimodal",
+    "limit-mm-per-prompt",
+    "limit-mm-data-per-request",
+    "enable-lora",
     "revision",
     "download-dir",
     "cache-dir",
@@ -209,11 +227,22 @@ pub(super) fn written(name: &str, short: bool, server: Option<Server>) -> Option
     let known = |name: &str| meaning(name, !short, server).filter(|_| !alone(name));
     known(name).or_else(|| match name.split_once('.').map(|(head, key)| (known(head), key)) {
         Some((Some(Flag::Json(of, what)), key)) if of == key => Some(Flag::Load(what)),
+        Some((Some(Flag::Parts), key)) => part(key).map(Flag::Takes),
         // Such as `--hf-overrides.trust_remote_code true`.
         Some((_, key)) if key.rsplit('.').next() == Some("trust-remote-code") => {
             Some(Flag::Any(Switch::RemoteCode))
         }
         _ => None,
+    })
+}
+
+/// What a server takes that takes parts of this kind.
+pub(super) fn part(kind: &str) -> Option<Ability> {
+    Some(match kind {
+        "image" => Ability::Images,
+        "video" => Ability::Videos,
+        "audio" => Ability::Audio,
+        _ => return None,
     })
 }
 

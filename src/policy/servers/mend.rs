@@ -120,6 +120,11 @@ impl Mend {
         true
     }
 
+    /// Takes the words of a switch away, where each is an element of its own or a variable.
+    pub fn drop_words(&mut self, container: &ContainerView<'_>, seen: &Seen<'_>) -> bool {
+        self.switch(container, &Reading::default(), seen)
+    }
+
     /// The text of an element after the changes so far.
     fn text(&self, container: &ContainerView<'_>, at: At) -> Option<String> {
         let changed = self.ops.iter().rev().find_map(|(other, op)| match op {

@@ -82,7 +82,7 @@ impl<'a> Operand<'a> {
 }
 
 /// Programs that copy from an address to a path or the other way.
-const COPIERS: &[&str] = &[
+pub(super) const COPIERS: &[&str] = &[
     "aws", "s5cmd", "gsutil", "gcloud", "rclone", "curl", "wget", "git", "mc", "oras", "azcopy", "aria2c",
     "s3cmd",
 ];

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::code;
 use super::forms::{form, is_file, name_of, remote_code, split_revision, tail};
+use super::languages::Language;
 use super::operand::{Operand, address_of_model};
-use super::shell::{self, Env, OPEN, WORDS, Word};
+use super::shell::{self, Env, OPEN, WORDS, Word, WordRole};
 use super::table::{self, Flag, Variable};
-use super::{At, ENV, Form, Load, Open, Reading, Seen, Server, Switch, What};
+use super::{Ability, At, ENV, Form, Load, Open, Reading, Seen, Server, Switch, What};
 
 /// Whether the word after this one is a script: `-c`, `-lc`.
 fn is_script_flag(word: &str) -> bool {
@@ -18,11 +18,29 @@ fn is_python(program: &str) -> bool {
     name_of(program).starts_with("python")
 }
 
+/// The language of the code that comes after the words so far.
+fn code_next(words: &[Word<'_>]) -> Option<Language> {
+    let language = Language::of(&words.iter().rfind(|word| word.starts)?.text)?;
+    let flag = words.last().filter(|word| !word.inner && !word.starts)?;
+    language.is_code_flag(&flag.text).then_some(language)
+}
+
+/// The name of a flag in lower case with dashes.
+fn dashed(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|b| b == b'_' || b.is_ascii_uppercase()) {
+        Cow::Owned(name.replace('_', "-").to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
 /// Reads the words of one container.
 pub(super) struct Reader<'a> {
     pub(super) reading: Reading<'a>,
     pub(super) env: Env<'a>,
     pub(super) revision: Option<Cow<'a, str>>,
+    /// How many programs enclose what is being read.
+    pub(super) depth: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -41,8 +59,7 @@ impl<'a> Reader<'a> {
                 let joined =
                     !text.starts_with(['-', '{', '[']) && text.contains([' ', '\n', '\t', ';', '&', '|']);
                 let at = (*list, index);
-                let runs_python = script_next
-                    && out.iter().rfind(|word| word.starts).is_some_and(|word| is_python(&word.text));
+                let code = code_next(&out).is_some_and(|language| !language.does(&text).is_empty());
                 if out.len() >= WORDS {
                     out.push(Word {
                         text: "\0".into(),
@@ -52,12 +69,12 @@ impl<'a> Reader<'a> {
                     });
                     return out;
                 }
-                if runs_python && !code::does(&text).is_empty() {
-                    out.push(Word { text, open, starts: false, inner: true, at });
+                if code {
+                    out.push(Word { text, open, inner: true, at, ..Word::default() });
                 } else if script_next || joined {
                     shell::split(&text, open.as_deref(), &self.env, at, &mut out);
                 } else {
-                    out.push(Word { text, open, starts, inner: false, at });
+                    out.push(Word { text, open, starts, at, ..Word::default() });
                 }
             }
         }
@@ -108,7 +125,12 @@ impl<'a> Reader<'a> {
             Variable::Cache => self.reading.cache = Some(value),
             Variable::Offline if table::off(&value) => self.reading.switches.push(seen(Switch::Fetch)),
             Variable::Offline => self.reading.offline = true,
-            Variable::On(switch) if !table::off(&value) => self.reading.switches.push(seen(switch)),
+            Variable::On(switch) if !table::off(&value) => {
+                if name == "VLLM_ALLOW_RUNTIME_LORA_UPDATING" {
+                    self.can(Ability::Adapters, seen(switch));
+                }
+                self.reading.switches.push(seen(switch));
+            }
             Variable::Set(switch) if !value.is_empty() => self.reading.switches.push(seen(switch)),
             Variable::On(_) | Variable::Set(_) => {}
             Variable::Words => {
@@ -167,12 +189,18 @@ impl<'a> Reader<'a> {
     pub(super) fn line(&mut self, words: &[Word<'a>], entry: Option<Server>) {
         let mut operand = Operand::entry(entry);
         let mut python = false;
+        let mut language = None;
         let mut ollama = entry == Some(Server::Ollama);
         let mut skip = 0;
         for (index, word) in words.iter().enumerate() {
+            if word.role == WordRole::Document {
+                self.text(&word.text, At { list: word.at.0, index: word.at.1, inner: true });
+                continue;
+            }
             let at = At { list: word.at.0, index: word.at.1, inner: word.inner };
             if word.starts {
                 python = is_python(&word.text);
+                language = Language::of(&word.text);
                 ollama = name_of(&word.text) == "ollama" || (index == 0 && ollama);
                 if index > 0 {
                     std::mem::take(&mut operand).finish(self);
@@ -185,10 +213,12 @@ impl<'a> Reader<'a> {
                 skip -= 1;
                 continue;
             }
-            let after = index > 0 && is_script_flag(&words[index - 1].text);
-            let joined = word.text.strip_prefix("-c").filter(|code| !code.is_empty());
-            let script = joined.or_else(|| after.then_some(&*word.text)).filter(|_| python);
-            if script.is_some_and(|script| self.code(script, at)) {
+            let after = |language: Language| index > 0 && language.is_code_flag(&words[index - 1].text);
+            let joined = word.text.strip_prefix("-c").filter(|code| python && !code.is_empty());
+            let script = joined.or_else(|| language.filter(|l| after(*l)).map(|_| &*word.text));
+            if let (Some(language), Some(script)) = (language, script)
+                && self.code(language, script, at)
+            {
                 continue;
             }
             if ollama && word.text == "create" {
@@ -199,7 +229,7 @@ impl<'a> Reader<'a> {
                 let name = before.text.trim_start_matches('-');
                 let long = before.text.starts_with("--");
                 let meaning = table::meaning(name, long, self.reading.server);
-                let switch = matches!(meaning, Some(Flag::On(_) | Flag::Offline));
+                let switch = matches!(meaning, Some(Flag::On(_) | Flag::Offline | Flag::Can(_)));
                 before.text.starts_with('-') && !before.text.contains('=') && before.text.len() > 1 && !switch
             });
             if let Some(why) = word.open.as_ref().filter(|_| word.text.starts_with(OPEN)) {
@@ -212,6 +242,9 @@ impl<'a> Reader<'a> {
             }
         }
         operand.finish(self);
+        if !words.is_empty() {
+            self.runs(words);
+        }
     }
 
     /// A word that is no flag: an assignment, an operand of a program, or an address.
@@ -255,11 +288,7 @@ impl<'a> Reader<'a> {
         };
         let short = !name.starts_with("--");
         let name = name.trim_start_matches('-');
-        let name: Cow<'_, str> = if name.bytes().any(|b| b == b'_' || b.is_ascii_uppercase()) {
-            Cow::Owned(name.replace('_', "-").to_ascii_lowercase())
-        } else {
-            Cow::Borrowed(name)
-        };
+        let name = dashed(name);
         let next = words.get(index + 1).filter(|next| !next.starts && !next.text.starts_with('-'));
         let value: Option<Cow<'a, str>> = match joined {
             Some(start) => Some(tail(&word.text, start)),
@@ -284,8 +313,17 @@ impl<'a> Reader<'a> {
         };
         let on = |switch, rest| Seen { switch, word: word.text.clone(), at, rest };
         let separate = || if joined.is_none() { vec![value_at] } else { Vec::new() };
-        let takes_value =
-            !matches!(meaning, Flag::On(_) | Flag::Offline | Flag::File | Flag::Further | Flag::Partner);
+        let takes_value = !matches!(
+            meaning,
+            Flag::On(_)
+                | Flag::Can(_)
+                | Flag::Takes(_)
+                | Flag::Parts
+                | Flag::Offline
+                | Flag::File
+                | Flag::Further
+                | Flag::Partner
+        );
         if takes_value && value.as_ref().is_some_and(|value| value.contains(OPEN)) {
             let why = value_open.cloned().unwrap_or_else(|| "it is unknown".to_owned());
             self.reading.open.push(Open { why, at: value_at });
@@ -299,6 +337,16 @@ impl<'a> Reader<'a> {
                 }
                 return 0;
             }
+            (Flag::Can(ability), value) => {
+                if joined.is_none() || !value.is_some_and(|value| table::off(&value)) {
+                    self.can(ability, on(Switch::OnRequest, Vec::new()));
+                }
+                return 0;
+            }
+            (Flag::Takes(ability), Some(value)) if !table::off(&value) => {
+                self.can(ability, on(Switch::OnRequest, separate()));
+            }
+            (Flag::Parts, Some(value)) => self.parts(&value, &on(Switch::OnRequest, separate())),
             (Flag::Offline, _) => {
                 self.reading.offline = true;
                 return 0;

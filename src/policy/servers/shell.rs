@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar};
 
+use super::heredoc::Awaited;
+
 /// Stands in a word for text that cannot be known.
 pub(super) const OPEN: char = '\0';
 /// How deep scripts inside scripts are read.
@@ -61,6 +63,22 @@ pub(super) fn source(variable: &EnvVar) -> &'static str {
     }
 }
 
+/// What a shell does with a word besides handing it to the command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum WordRole {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// A command begins with it that reads what the one before it writes.
+    Piped,
+    /// A command begins with it whose output the one before it reads as a file: `<(curl ...)`.
+    Fed,
+    /// The command reads it as its input: a here-document or a here-string.
+    Document,
+    /// The command writes to the file of this name.
+    Target,
+}
+
 /// One word of a command line.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Word<'a> {
@@ -72,6 +90,8 @@ pub(super) struct Word<'a> {
     pub(super) starts: bool,
     /// Whether it stands inside a script, so that its element holds other words too.
     pub(super) inner: bool,
+    /// What a shell does with it besides.
+    pub(super) role: WordRole,
     /// The element that it stands in: which list, and where in it.
     pub(super) at: (usize, usize),
 }
@@ -156,23 +176,48 @@ pub(super) fn split(
     at: (usize, usize),
     out: &mut Vec<Word<'_>>,
 ) {
-    let mut shell = Shell { env, outer, own: Vec::new(), at, out, left: GROWTH };
+    let mut shell = Shell {
+        env,
+        role: WordRole::Plain,
+        prepared: false,
+        prints: false,
+        documents: Vec::new(),
+        outer,
+        own: Vec::new(),
+        at,
+        out,
+        left: GROWTH,
+    };
     shell.read(script, 0);
     if shell.left == 0 {
         let why = Some("it is longer than is read".to_owned());
-        shell.out.push(Word { text: OPEN.to_string().into(), open: why, starts: false, inner: true, at });
+        shell.out.push(Word { text: OPEN.to_string().into(), open: why, inner: true, at, ..Word::default() });
     }
 }
 
-struct Shell<'e, 'o, 'a> {
+/// Words that only prepare the command that follows.
+pub(super) const PREPARES: &[&str] = &[
+    "export", "exec", "env", "nohup", "then", "do", "else", "if", "elif", "while", "until", "!", "{", "time",
+    "sudo", "command",
+];
+
+pub(super) struct Shell<'e, 'o, 'a> {
     env: &'e Env<'e>,
+    /// The role of the word that comes next.
+    pub(super) role: WordRole,
+    /// Whether the word before only prepares a command.
+    prepared: bool,
+    /// Whether the words belong to a command that only prints them.
+    prints: bool,
+    /// The here-documents that begin with the next line.
+    pub(super) documents: Vec<Awaited>,
     outer: Option<&'e str>,
     /// What the script itself set.
     own: Vec<(String, String)>,
-    at: (usize, usize),
-    out: &'o mut Vec<Word<'a>>,
+    pub(super) at: (usize, usize),
+    pub(super) out: &'o mut Vec<Word<'a>>,
     /// How many characters may still be read: variables inside variables multiply.
-    left: usize,
+    pub(super) left: usize,
 }
 
 /// The word that is being read.
@@ -227,6 +272,7 @@ impl Shell<'_, '_, '_> {
                 '\n' | ';' | '|' | '&' | '(' | ')' | '<' | '>' => {
                     self.end(&mut word, &mut starts, depth);
                     starts = !matches!(c, '<' | '>');
+                    self.operator(c, &mut chars);
                 }
                 c => word.put(c),
             }
@@ -307,24 +353,43 @@ impl Shell<'_, '_, '_> {
         if (!word.begun && word.text.is_empty()) || self.out.len() >= WORDS {
             return;
         }
+        let role = std::mem::take(&mut self.role);
+        if *starts {
+            self.prints = matches!(word.text.as_str(), "echo" | "printf");
+        }
         if *starts && let Some((name, value)) = word.text.split_once('=').filter(|(name, _)| is_name(name)) {
             self.own.push((name.to_owned(), value.to_owned()));
         }
         let nested = word.text.contains(char::is_whitespace) && depth < DEPTH;
         // After an assignment or a word that only prepares one, the command is still to come.
-        let prepares = word.text.contains('=')
-            || matches!(word.text.as_str(), "export" | "exec" | "env" | "nohup" | "then" | "do" | "else");
+        let readies = PREPARES.contains(&word.text.as_str());
+        // Such as `sudo -E`.
+        let prepares = readies || word.text.contains('=') || (self.prepared && word.text.starts_with('-'));
+        self.prepared = *starts && (readies || (self.prepared && prepares));
         let inner = nested.then(|| word.text.clone());
         self.out.push(Word {
             text: Cow::Owned(word.text),
             open: word.open,
             starts: *starts,
             inner: true,
+            role,
             at: self.at,
         });
         *starts = *starts && prepares;
-        if let Some(script) = inner {
+        if *starts && role == WordRole::Piped {
+            self.role = role;
+        }
+        // What reads a document as its code reads it whole.
+        if let Some(script) = inner.filter(|_| role != WordRole::Document) {
+            let prints = self.prints;
+            let first = self.out.len();
             self.read(&script, depth + 1);
+            if prints {
+                for word in &mut self.out[first..] {
+                    word.starts = false;
+                }
+            }
+            self.prints = prints;
         }
     }
 }

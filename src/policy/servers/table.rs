@@ -46,6 +46,10 @@ pub enum Switch {
     Fetch,
     /// Code on the command line fetches.
     Script,
+    /// What was just fetched is run.
+    Downloaded,
+    /// Programs are installed at start.
+    Install,
 }
 
 impl Switch {
@@ -59,12 +63,43 @@ impl Switch {
             Self::CodeInRequests => "runs code that comes with a request",
             Self::Fetch => "makes the program fetch models from outside when it starts",
             Self::Script => "fetches from outside by code on the command line",
+            Self::Downloaded => "runs a program that is fetched from outside when the container starts",
+            Self::Install => "installs programs from outside when the container starts",
         }
     }
 
     /// Whether it fetches and does no more.
     pub(super) fn fetches(self) -> bool {
-        matches!(self, Self::Fetch | Self::Script)
+        matches!(self, Self::Fetch | Self::Script | Self::Downloaded | Self::Install)
+    }
+}
+
+/// What a server can do once it is told so, beyond answering with text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// It calls tools.
+    Tools,
+    /// It takes images.
+    Images,
+    /// It takes videos.
+    Videos,
+    /// It takes sound.
+    Audio,
+    /// It loads adapters to its model.
+    Adapters,
+}
+
+impl Ability {
+    /// The names under which a declaration may list it; the first is the one that messages use.
+    #[must_use]
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Tools => &["tool-use", "tools", "tool-calling", "function-calling"],
+            Self::Images => &["image-input", "images", "vision", "multimodal"],
+            Self::Videos => &["video-input", "videos", "multimodal"],
+            Self::Audio => &["audio-input", "audio", "speech", "multimodal"],
+            Self::Adapters => &["adapters", "lora"],
+        }
     }
 }
 
@@ -111,7 +146,9 @@ pub(super) fn variable(name: &str) -> Option<Variable> {
         | "NIM_MODEL_NAME"
         | "NIM_FT_MODEL"
         | "NIM_CUSTOM_MODEL"
-        | "MODEL_BASE_PATH" => V::Load(What::Model),
+        | "MODEL_BASE_PATH"
+        | "MLSERVER_MODELS_DIR"
+        | "MLSERVER_MODEL_URI" => V::Load(What::Model),
         "LLAMA_ARG_HF_REPO" | "LLAMA_ARG_MODEL_URL" | "LLAMA_ARG_DOCKER_REPO" => V::Hub(What::Model),
         "LLAMA_ARG_HFD_REPO" => V::Hub(What::Draft),
         "LLAMA_ARG_MMPROJ_URL" => V::Hub(What::Part),
@@ -243,6 +280,8 @@ pub(super) const SERVE: &[(&str, &[&str])] = &[
     ("vllm", &["serve"]),
     ("trtllm-serve", &["serve"]),
     ("lmdeploy", &["api_server"]),
+    // The settings of models in that folder say what is loaded, and by which code.
+    ("mlserver", &["start"]),
     ("ramalama", &["serve", "run"]),
     ("aphrodite", &["run"]),
 ];

@@ -405,3 +405,6 @@ fn hubs_are_known_by_their_hosts() {
 
 #[path = "disguises.rs"]
 mod disguises;
+
+#[path = "installs.rs"]
+mod installs;

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::flags::part;
 use super::forms::is_file;
 use super::reader::Reader;
 use super::shell::Word;
-use super::{At, Seen, What};
+use super::{Ability, At, Seen, What};
 
 impl<'a> Reader<'a> {
     /// Code that is imported by its names: the first was read already, the others follow.
@@ -16,6 +17,29 @@ impl<'a> Reader<'a> {
         let count = seen.rest.len();
         self.reading.switches.push(seen);
         count
+    }
+
+    /// What the server can do besides, by a flag.
+    pub(super) fn can(&mut self, ability: Ability, seen: Seen<'a>) {
+        self.reading.abilities.push((ability, seen));
+    }
+
+    /// The kinds of parts that a request may have, each with its number.
+    pub(super) fn parts(&mut self, value: &str, seen: &Seen<'a>) {
+        let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(value);
+        let pairs: Vec<(String, bool)> = match object {
+            Ok(object) => {
+                object.into_iter().map(|(kind, number)| (kind, number != serde_json::json!(0))).collect()
+            }
+            Err(_) => value
+                .split(',')
+                .filter_map(|pair| pair.split_once('='))
+                .map(|(kind, number)| (kind.trim().to_owned(), number.trim() != "0"))
+                .collect(),
+        };
+        for ability in pairs.iter().filter(|(_, some)| *some).filter_map(|(kind, _)| part(kind)) {
+            self.can(ability, seen.clone());
+        }
     }
 
     /// Files parted by commas, each perhaps with a scale.

@@ -83,3 +83,50 @@ fn what_is_risky_is_chosen() {
         ],
     );
 }
+
+#[test]
+fn what_a_server_is_told_to_do_is_what_the_system_uses() {
+    let lines = |used: &Value, args: &Value| bench(used).of_pod(&CONTROL, &pod(args));
+    let all = json!({"capabilitiesUsed": [{"name": "text"}, {"name": "image-input"}]});
+    for (args, place, name) in [
+        (json!(["--enable-auto-tool-choice"]), "args[0] \"--enable-auto-tool-choice\"", "tool-use"),
+        (json!(["--tool-call-parser", "hermes"]), "args[0] \"--tool-call-parser\"", "tool-use"),
+        (json!(["--tool_call_parser=hermes"]), "args[0] \"--tool_call_parser=hermes\"", "tool-use"),
+        (json!(["--enable-lora"]), "args[0] \"--enable-lora\"", "adapters"),
+        (
+            json!(["--limit-mm-per-prompt", "image=0,video=2"]),
+            "args[0] \"--limit-mm-per-prompt\"",
+            "video-input",
+        ),
+        (
+            json!(["--limit-mm-per-prompt.audio", "1"]),
+            "args[0] \"--limit-mm-per-prompt.audio\"",
+            "audio-input",
+        ),
+        (
+            json!(["exec vllm serve /m --enable-auto-tool-choice"]),
+            "args[0] \"--enable-auto-tool-choice\"",
+            "tool-use",
+        ),
+    ] {
+        let expected = format!(
+            "spec.containers[0].{place}: gives the server {name:?}, which AIWorkload chat-prod/chat does not use"
+        );
+        assert_lines(&lines(&all, &args), &[&expected]);
+    }
+    for args in [
+        json!(["--limit-mm-per-prompt", r#"{"image": 4, "video": 0}"#]),
+        json!(["--enable-lora", "--lora-modules", "a=/m/a"]),
+        json!(["--tool-call-parser", "none"]),
+        json!(["--enable-prefix-caching", "--enable-log-requests", "--tool"]),
+    ] {
+        assert_lines(&lines(&all, &args), &[]);
+    }
+    let text =
+        json!({"capabilitiesUsed": [{"name": "text"}], "capabilitiesDisabledBy": [{"name": "image-input"}]});
+    assert_eq!(lines(&text, &json!(["--limit-mm-per-prompt={\"image\": 1}"])).len(), 1);
+    assert_eq!(lines(&text, &json!(["--limit-mm-per-prompt={\"image\": 0}"])).len(), 0);
+    let acts = bench(&all)
+        .workload(&json!({"models": [], "actions": [{"name": "search", "target": "t", "verb": "get"}]}));
+    assert_lines(&acts.of_pod(&CONTROL, &pod(&json!(["--enable-auto-tool-choice"]))), &[]);
+}

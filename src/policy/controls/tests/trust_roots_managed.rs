@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::CONTROL;
+use crate::policy::decide::{Enforcement, decide};
 use crate::policy::facts::Subject;
 use crate::policy::testing::{Bench, DIGEST, assert_lines, lines, merged, read};
 
@@ -74,16 +75,14 @@ fn what_is_revoked_runs_nowhere() {
     assert_lines(
         &bench(poisoned, "approved").of_pod(&CONTROL, &pod),
         &[
-            &format!("AIModel chat-prod/m spec.digest {DIGEST:?}: is revoked: poisoned [may arrive]"),
-            &format!("AIDataset chat-prod/x spec.digest {DIGEST:?}: is revoked: poisoned [may arrive]"),
-            &format!("AIPrompt chat-prod/x spec.digest {DIGEST:?}: is revoked: poisoned [may arrive]"),
+            &format!("AIModel chat-prod/m spec.digest {DIGEST:?}: is revoked: poisoned"),
+            &format!("AIDataset chat-prod/x spec.digest {DIGEST:?}: is revoked: poisoned"),
+            &format!("AIPrompt chat-prod/x spec.digest {DIGEST:?}: is revoked: poisoned"),
         ],
     );
     assert_lines(
         &bench(json!([{"kind": "supplier", "value": "lab"}]), "approved").of_pod(&CONTROL, &pod),
-        &[
-            r#"AIModel chat-prod/m spec.supplierRef "lab": is a supplier whose artifacts are revoked [may arrive]"#,
-        ],
+        &[r#"AIModel chat-prod/m spec.supplierRef "lab": is a supplier whose artifacts are revoked"#],
     );
     let withdrawn = bench(json!([]), "withdrawn");
     assert_lines(
@@ -92,6 +91,28 @@ fn what_is_revoked_runs_nowhere() {
             r#"AIModel chat-prod/m spec.supplierRef "lab": is a supplier that was withdrawn, so what came from it counts as revoked"#,
         ],
     );
+    // The artifact, wherever the model comes from, whatever digest its files have.
+    for kind in ["oci", "image", "s3", "huggingface"] {
+        let artifact = format!("registry.example/m@sha256:{}", "7".repeat(64));
+        let order = json!([{"kind": "digest", "value": format!("sha256:{}", "7".repeat(64))}]);
+        let bench = bench(order, "approved")
+            .model("m", &json!({"digest": DIGEST, "source": {"kind": kind, "reference": artifact}}));
+        let found = bench.of_pod(&CONTROL, &pod);
+        let wanted = format!("AIModel chat-prod/m spec.source.reference {artifact:?}: is revoked");
+        assert_lines(&found, &[&wanted]);
+        // What carries the pod is refused as the pod is, by every profile.
+        let of =
+            Enforcement::of(&bench.namespace, &bench.cluster, None, "2026-01-01T00:00:00Z".parse().unwrap());
+        assert!(!decide(found, &of, None, true).allowed(), "{kind}");
+    }
+    let supplier = bench(json!([{"kind": "supplier", "value": "lab"}]), "approved");
+    let of = Enforcement::of(
+        &supplier.namespace,
+        &supplier.cluster,
+        None,
+        "2026-01-01T00:00:00Z".parse().unwrap(),
+    );
+    assert!(!decide(supplier.of_pod(&CONTROL, &pod), &of, None, true).allowed());
     // A revocation of another kind or value touches nothing.
     let other = json!([{"kind": "key", "value": DIGEST}, {"kind": "supplier", "value": "labs"}]);
     assert_lines(&bench(other, "suspended").of_pod(&CONTROL, &pod), &[]);
