@@ -41,6 +41,8 @@ mod keyless;
 mod known_bad;
 #[path = "registry/names.rs"]
 mod names;
+#[path = "registry/roots.rs"]
+mod roots;
 #[path = "registry/secrets.rs"]
 mod secrets;
 #[path = "registry/sigstore.rs"]
