@@ -41,6 +41,8 @@ mod keyless;
 mod known_bad;
 #[path = "registry/names.rs"]
 mod names;
+#[path = "registry/referrers.rs"]
+mod referrers;
 #[path = "registry/roots.rs"]
 mod roots;
 #[path = "registry/secrets.rs"]

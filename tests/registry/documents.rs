@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::server::{MANIFEST, Registry, digest};
 use super::{authority, policy, public};
-use portcullis::gather::registry::{CompiledTrust, Document, ImageRef, Verifier, VerifierConfig};
+use portcullis::gather::registry::{Bundles, CompiledTrust, Document, ImageRef, Verifier, VerifierConfig};
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
@@ -46,7 +46,7 @@ async fn bundles_that_refer_to_an_artifact_are_read() {
     let verifier = Verifier::new(VerifierConfig::default());
     let subject = digest(b"chat");
     let asked = image(&format!("{host}/chat@{subject}"));
-    assert_eq!(verifier.bundles(&asked, &trust, None).await, Ok(Vec::new()));
+    assert_eq!(verifier.bundles(&asked, &trust, None).await, Ok(Bundles::default()));
     let mut layer = registry.put_blob(b"{}");
     layer["mediaType"] = json!(BUNDLE);
     let other = registry.put_blob(b"no bundle");
@@ -56,5 +56,8 @@ async fn bundles_that_refer_to_an_artifact_are_read() {
     let mut referrer = registry.put_manifest("chat", None, MANIFEST, bytes.as_bytes());
     referrer["artifactType"] = json!(BUNDLE);
     registry.put_referrers("chat", &subject, &[referrer]);
-    assert_eq!(verifier.bundles(&asked, &trust, None).await, Ok(vec![b"{}".to_vec()]));
+    assert_eq!(
+        verifier.bundles(&asked, &trust, None).await,
+        Ok(Bundles { found: vec![b"{}".to_vec()], unseen: None })
+    );
 }
