@@ -53,6 +53,8 @@ mod sigstore;
 mod statements;
 #[path = "registry/timely.rs"]
 mod timely;
+#[path = "registry/withdrawn.rs"]
+mod withdrawn;
 
 /// The public key of a committed fixture.
 fn public(name: &str) -> String {

@@ -105,7 +105,9 @@ async fn what_the_list_says_of_an_entry_decides_nothing() {
             let mut entry = scene.good();
             entry[field] = lie.clone();
             let mut all: Vec<_> = (0..10).map(|number| scene.junk(number)).collect();
-            all.iter_mut().for_each(|junk| junk["artifactType"] = json!(BUNDLE));
+            for junk in &mut all {
+                junk["artifactType"] = json!(BUNDLE);
+            }
             all.push(entry);
             scene.list(&all);
             let answer = scene.verdict().await;
@@ -201,7 +203,9 @@ async fn abuse_054_of_thousands_under_the_tag_the_named_one_is_found_and_else_th
     scene.list(&all);
     assert!(scene.verdict().await.is_verified());
     // Whoever names theirs so too only gets it refused.
-    all.iter_mut().for_each(|one| one["annotations"] = json!({ "dev.sigstore.bundle.predicateType": SIGN }));
+    for one in &mut all {
+        one["annotations"] = json!({ "dev.sigstore.bundle.predicateType": SIGN });
+    }
     scene.list(&all);
     assert!(matches!(scene.verdict().await, Verification::Unknown { cause: Cause::LimitExceeded, .. }));
 }

@@ -82,7 +82,7 @@ fn minutes_ago(minutes: i64) -> String {
 fn add(root: &mut Value, list: &str, first: bool) {
     let other: Value = serde_json::from_str(&Sigstore::new().root()).unwrap();
     let list_of = root[list].as_array_mut().unwrap();
-    list_of.insert(if first { 0 } else { 1 }, other[list][0].clone());
+    list_of.insert(usize::from(!first), other[list][0].clone());
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_root_that_cannot_be_read_disables_its_authority_and_says_so() {
         (
             "an issuer whose certificate is none",
             |root| {
-                root["certificateAuthorities"][0]["certChain"]["certificates"][0]["rawBytes"] = json!("AAAA")
+                root["certificateAuthorities"][0]["certChain"]["certificates"][0]["rawBytes"] = json!("AAAA");
             },
             "holds an issuer that cannot be read",
         ),

@@ -19,6 +19,7 @@ use super::referrers::{MAX_PAGES, referrers, referring};
 use super::signature::Candidate;
 use super::tally::Tally;
 use super::verification::{Proof, SignatureFormat, Verification};
+use super::withdrawn;
 
 pub(super) const MANIFEST: Kind = Kind { what: "a manifest", limit: 4 << 20, redirects: false, from: None };
 const BUNDLE: Kind = Kind { what: "a bundle", limit: 1 << 20, redirects: true, from: None };
@@ -62,13 +63,25 @@ impl Hints {
     }
 }
 
-/// Looks for signatures until the demand is met or everything was seen.
+/// Looks for signatures until the demand is met or everything was seen, and whether a part of what is signed was withdrawn.
 pub(super) async fn look(
     session: &mut Session<'_>,
     hints: &Hints,
     name: &str,
     demand: &Demand<'_>,
 ) -> Verification {
+    let answer = signed(session, hints, name, demand).await;
+    if demand.revoked.is_empty() || !answer.is_verified() {
+        return answer;
+    }
+    match withdrawn::part(session, demand).await {
+        Ok(None) => answer,
+        Ok(Some(reason)) => Verification::Untrusted { reasons: vec![reason] },
+        Err(error) => error.into_verification(),
+    }
+}
+
+async fn signed(session: &mut Session<'_>, hints: &Hints, name: &str, demand: &Demand<'_>) -> Verification {
     let own = check(session, hints, name, demand, demand.digest).await;
     // One platform of an index: the index's own signature speaks for it only where the policy lets it, and only after its
     // digest was read from the index itself.
@@ -95,7 +108,11 @@ pub(super) async fn look(
 }
 
 /// The digest of the index under a tag, if it lists `digest`.
-async fn listed(session: &mut Session<'_>, tag: &str, digest: &str) -> Result<Option<String>, FetchError> {
+pub(super) async fn listed(
+    session: &mut Session<'_>,
+    tag: &str,
+    digest: &str,
+) -> Result<Option<String>, FetchError> {
     let Some(answer) = session.get(&format!("manifests/{tag}"), ACCEPT_INDEXES, MANIFEST).await? else {
         return Ok(None);
     };

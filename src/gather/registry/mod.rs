@@ -32,6 +32,7 @@ mod tally;
 mod trust;
 mod verification;
 mod verifier;
+mod withdrawn;
 
 pub use address::Names;
 pub use attested::{Attested, EVIDENCE_PREDICATE};
