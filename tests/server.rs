@@ -402,6 +402,9 @@ async fn side_by_side(cluster: &Cluster, webhook: &Webhook, worlds: &[&World]) -
     });
     let failed: Vec<_> = stream::iter(kept).buffer_unordered(BUSY.0).collect().await;
     wrong.extend(failed.into_iter().flatten());
+    if let Err(error) = cluster.found().await {
+        wrong.push(format!("what the operator would have found out cannot be stored: {error}"));
+    }
     webhook.learn(lanes.iter().map(|(lane, _, world, _)| (home(*lane), world.known())).collect()).await;
     let asked = lanes.iter().map(|(_, of, world, said)| ask(cluster, of, world, said));
     let mut tallies: Vec<Tally> = stream::iter(asked).buffer_unordered(BUSY.0).collect().await;

@@ -103,6 +103,12 @@ const STATES_IN_ORDER: (&str, &str) = (
         description = "Its worst state"
     ),
     printcolumn(
+        name = "State",
+        type_ = "string",
+        json_path = ".spec.lifecycle.state",
+        description = "Where it stands in its life; Active where nothing is said"
+    ),
+    printcolumn(
         name = "Pods",
         type_ = "integer",
         json_path = ".status.pods.total",

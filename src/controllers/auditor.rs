@@ -284,14 +284,14 @@ impl Auditor {
         let known = self.signatures_of(name).await;
         let mut former = written.namespaces.remove(name).unwrap_or_default();
         let texts = self.read_texts(name, std::mem::take(&mut former.texts)).await;
-        let since = former
-            .row
+        let former_row = former.row.row();
+        let since = former_row
             .conditions
             .iter()
             .find(|c| c.type_ == GOVERNED)
             .map_or_else(|| seconds(now), |c| c.last_transition_time.0);
-        self.note_overdue(name, &former.row, now);
-        let (kept, statuses, uid) = {
+        self.note_overdue(name, &former_row, now);
+        let (kept, row, statuses, uid) = {
             let world = self.world();
             let pods = lock(&self.pods);
             let mut audited =
@@ -365,27 +365,29 @@ impl Auditor {
             let summed = Summed::of(name, &audited);
             let blocked = book.of_namespace(name, now);
             let mut row =
-                namespace_status(namespace, &audited, &summed, blocked, &former.row, &settings, now);
+                namespace_status(namespace, &audited, &summed, blocked, &former_row, &settings, now);
             let chain = chains::of_namespace(name, namespace.uid.as_deref().unwrap_or_default());
             let noted = book.noted(name, None);
             let stones = noted.iter().filter_map(|note| note.tombstone.clone());
-            row.tombstones = trail::tombstones(&former.row.tombstones, stones.take(trail::NOTES));
-            row.history = trail::of_namespace(former.row.history.as_ref(), &chain, namespace, &noted, now);
+            row.tombstones = trail::tombstones(&former_row.tombstones, stones.take(trail::NOTES));
+            row.history = trail::of_namespace(former_row.history.as_ref(), &chain, namespace, &noted, now);
             row.conditions = vec![governed(since)];
             (
                 Kept {
                     texts,
                     open: trail::open_assets(&world, namespace, now),
                     summed,
-                    row,
+                    row: former.row,
+                    told: former.told,
                     blocked: audited.into_blocked(),
                 },
+                row,
                 statuses,
                 namespace.uid.clone(),
             )
         };
         self.write_statuses(name, statuses, pulse, written).await;
-        self.write_row(name, kept, former.row, uid, written).await
+        self.write_row(name, kept, (row, former_row), uid, written).await
     }
 }
 

@@ -114,7 +114,7 @@ fn row(
         for stage in provision.stages {
             by_stage.entry(stage_name(*stage).to_owned()).or_default().push(state);
         }
-        if all || matches!(state, State::Fail | State::Warn | State::Exempt) {
+        if all || state != State::Pass {
             let since = former
                 .provisions
                 .iter()

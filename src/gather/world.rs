@@ -85,7 +85,13 @@ impl World {
                 put_cluster(&mut self.cluster.governances, name, *organisation)
             }
             Object::Exemption(mut exemption) => {
+                let approved_at = exemption.status.take().and_then(|status| status.approved_at);
                 slim(&mut exemption.metadata, &mut exemption.status);
+                // Since when it is owed.
+                exemption.status = approved_at.map(|at| api::exemption::AIExemptionStatus {
+                    approved_at: Some(at),
+                    ..Default::default()
+                });
                 self.put(exemption.metadata.clone(), |ns| &mut ns.exemptions, Arc::new(*exemption))
             }
             Object::TrustPolicy(mut policy) => {

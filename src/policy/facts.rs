@@ -147,6 +147,8 @@ pub enum Subject<'a> {
     Deletion(Asset<'a>),
     /// A proof that is to be deleted.
     RecordDeletion(&'a api::AIEvidence),
+    /// A declaration that is to be deleted.
+    DeclarationDeletion(&'a api::AIWorkload),
     /// A claim of a volume that is to be deleted, by its name.
     ClaimDeletion(&'a str),
     /// The cluster as a whole.

@@ -160,6 +160,8 @@ fn is_identity(facts: &Facts<'_>, who: &str) -> bool {
 
 /// Subjects that one finding names before it counts the rest.
 const SHOWN: usize = 4;
+/// Subjects that the way out lists.
+const MOST: usize = 16;
 
 /// Says who holds what is asked for and stands in no applying profile's list; nothing where nobody does. `what` is a clause
 /// after "who may".
@@ -179,7 +181,7 @@ pub fn tell<'r>(
             told.push(holder);
         }
     }
-    let first = *told.first()?;
+    told.first()?;
     let mut names = String::new();
     for (index, holder) in told.iter().take(SHOWN).enumerate() {
         let gap = if index == 0 { "" } else { ", " };
@@ -189,18 +191,27 @@ pub fn tell<'r>(
     if let Some(rest) = told.len().checked_sub(SHOWN).filter(|rest| *rest > 0) {
         let _ = write!(names, " and {rest} more");
     }
-    let delete = match first.binding.namespace {
-        Some(namespace) => format!("kubectl delete rolebinding {} -n {namespace}", first.binding.name),
-        None => format!("kubectl delete clusterrolebinding {}", first.binding.name),
-    };
+    let mut deletes: Vec<String> = Vec::new();
+    for holder in told.iter().take(SHOWN) {
+        let delete = match holder.binding.namespace {
+            Some(namespace) => format!("`kubectl delete rolebinding {} -n {namespace}`", holder.binding.name),
+            None => format!("`kubectl delete clusterrolebinding {}`", holder.binding.name),
+        };
+        if !deletes.contains(&delete) {
+            deletes.push(delete);
+        }
+    }
+    // The list as it has to read: who stands in it already stays.
+    let listed = facts.settings.words(list);
+    let whole: Vec<&str> = listed.chain(told.iter().map(|holder| holder.who.as_ref()).take(MOST)).collect();
     let finding = report.violated(
         Place::object(format!("Namespace {}", facts.namespace.name)),
         format!("who may {what} is not listed under {list} of an AIProfile: {names}"),
     );
     finding.of_namespace().fix(Fix::Command(format!(
-        "`{delete}` where that is not needed, and list who needs it in spec.parameters[{list:?}] of an AIProfile, joined by \
-         commas: {}",
-        first.who
+        "{} where that is not needed, and list who needs it in spec.parameters[{list:?}] of an AIProfile, joined by commas: {}",
+        deletes.join(", "),
+        whole.join(",")
     )));
     Some(finding)
 }

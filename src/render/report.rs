@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::api::common::{OverallVerdict, State};
 use crate::api::compliance::{AIComplianceStatus, FindingRow, Summary};
 use crate::api::outcome::Counters;
+use crate::api::workload::LifecycleState;
 use crate::api::{AICompliance, AIWorkload};
 use crate::policy::code::{DRAFT_PRINCIPLES, FINAL_PRINCIPLES, PROVISIONS, Provision, Stage};
 
@@ -135,7 +136,7 @@ impl Report {
     fn put_together(
         cluster: Option<&AIComplianceStatus>,
         rows: &[AICompliance],
-        workloads: &[AIWorkload],
+        objects: &[AIWorkload],
         taken_at: String,
     ) -> Self {
         let empty = AIComplianceStatus::default();
@@ -148,8 +149,22 @@ impl Report {
             .map(|object| row(object.metadata.name.as_deref().unwrap_or_default(), &status(object)))
             .collect();
         namespaces.sort_by(|a, b| (b.verdict, &a.name).cmp(&(a.verdict, &b.name)));
-        let mut workloads: Vec<Workload> = workloads.iter().map(workload).collect();
+        let mut workloads: Vec<Workload> = objects.iter().map(workload).collect();
         workloads.sort_by(|a, b| (b.verdict, &a.namespace, &a.name).cmp(&(a.verdict, &b.namespace, &b.name)));
+        let held: Vec<String> = objects
+            .iter()
+            .filter(|object| {
+                object.spec.lifecycle.as_ref().map(|life| life.state) == Some(LifecycleState::Quarantined)
+            })
+            .map(|object| {
+                let metadata = &object.metadata;
+                format!(
+                    "{}/{}",
+                    metadata.namespace.as_deref().unwrap_or_default(),
+                    metadata.name.as_deref().unwrap_or_default()
+                )
+            })
+            .collect();
         let mut findings: Vec<FindingRow> = of_cluster.findings.clone();
         for object in rows.iter().filter(|row| row.metadata.name.as_deref() != Some(CLUSTER)) {
             for finding in status(object).findings {
@@ -164,7 +179,7 @@ impl Report {
             audited_at: of_cluster.last_audit_time.clone(),
             groups: groups(&provisions),
             cluster: cluster.map(|status| row(CLUSTER, status)),
-            notes: notes(cluster, &namespaces, &provisions),
+            notes: notes(cluster, &namespaces, &provisions, &held),
             namespaces,
             workloads,
             provisions,
@@ -314,8 +329,19 @@ fn workload(object: &AIWorkload) -> Workload {
     }
 }
 
-fn notes(cluster: Option<&AIComplianceStatus>, namespaces: &[Row], provisions: &[Kept]) -> Vec<String> {
+fn notes(
+    cluster: Option<&AIComplianceStatus>,
+    namespaces: &[Row],
+    provisions: &[Kept],
+    quarantined: &[String],
+) -> Vec<String> {
     let mut out = Vec::new();
+    if !quarantined.is_empty() {
+        let shown: Vec<&str> = quarantined.iter().take(16).map(String::as_str).collect();
+        let rest = quarantined.len() - shown.len();
+        let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        out.push(format!("in quarantine, without network and new pods: {}{more}", shown.join(", ")));
+    }
     let Some(cluster) = cluster else {
         out.push(
             "the row of the cluster is missing: every provision counts as unknown until the operator has written it"

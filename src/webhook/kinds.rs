@@ -220,6 +220,10 @@ impl Judge {
     fn deleted(&self, request: &Request<'_>) -> Answer {
         let Some(raw) = request.old_object else { return Answer::allow() };
         match request.kind.kind.as_ref() {
+            "AIWorkload" => read::<api::AIWorkload>(raw).map_or_else(
+                |_| Answer::allow(),
+                |workload| self.declared(request, Subject::DeclarationDeletion(&workload), None),
+            ),
             "AIModel" => read::<api::AIModel>(raw).map_or_else(
                 |_| Answer::allow(),
                 |model| self.declared(request, Subject::Deletion(Asset::Model(&model)), None),

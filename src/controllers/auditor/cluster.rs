@@ -27,7 +27,7 @@ impl Auditor {
         if pulse.was_still() {
             written.cluster.conditions.clear();
         }
-        let namespaces = written.namespaces.values().map(|kept| (&kept.summed, &kept.row));
+        let namespaces = written.namespaces.values().map(|kept| (&kept.summed, &kept.told));
         let mut status = cluster_status(namespaces, &own, fresh(written), &written.cluster, now);
         status.tombstones = tombstones;
         let same = {

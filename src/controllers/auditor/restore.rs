@@ -6,11 +6,13 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::json;
 
+use super::stored::Packed;
 use super::{AuditError, Auditor, Kept, Pulse, Stored, Written, lock};
 use crate::api::common::{LABEL_MANAGED_BY, MANAGER};
 use crate::api::outcome::{History, HistoryEntry};
 use crate::api::{AICompliance, AIProfile, AIWorkload};
 use crate::controllers::compliance::CATALOGUE;
+use crate::controllers::compliance::rows::Told;
 use crate::controllers::status::list_all;
 use crate::policy::decide::BUILT_IN;
 use crate::policy::trail as chains;
@@ -49,7 +51,7 @@ impl Auditor {
         let world = self.world();
         for (name, kept) in &written.namespaces {
             let chain = chains::of_namespace(name, world.namespace(name).uid.as_deref().unwrap_or_default());
-            self.trail.add(&chain, &last(kept.row.history.as_ref()));
+            self.trail.add(&chain, &last(kept.row.row().history.as_ref()));
         }
     }
 
@@ -66,7 +68,8 @@ impl Auditor {
             if let Some(blocked) = &row.blocked {
                 lock(&self.book).restore((name.clone(), None), blocked.clone());
             }
-            written.namespaces.insert(name, Kept { row, ..Kept::default() });
+            let (told, row) = (Told::of(&row), Packed::of(&row));
+            written.namespaces.insert(name, Kept { row, told, ..Kept::default() });
         };
         list_all(&self.client, each).await.map_err(AuditError::List)?;
         let each = |workload: AIWorkload| {

@@ -1,6 +1,11 @@
 //! What an audit remembers of what it has written, so that nothing is written twice.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use sha2::{Digest as _, Sha256};
@@ -13,18 +18,41 @@ use crate::api::outcome::History;
 use crate::api::workload::{AIWorkloadStatus, KnownGood, Lineage};
 use crate::controllers::audit::AuditedWorkload;
 use crate::controllers::compliance::Summed;
+use crate::controllers::compliance::rows::Told;
 
 /// What is kept of one governed namespace between two looks.
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) summed: Summed,
-    pub(super) row: AIComplianceStatus,
+    pub(super) row: Packed,
+    /// What of the row bears on the one of the cluster.
+    pub(super) told: Told,
     /// The ConfigMaps that were looked into.
     pub(super) texts: texts::Read,
     /// What would be left of its assets if it ended now.
     pub(super) open: Vec<Tombstone>,
     /// Workloads whose new pods would be refused as far as the running ones tell.
     pub(super) blocked: BTreeMap<String, AuditedWorkload>,
+}
+
+/// A row as it is stored. Between two looks nobody reads it, and there are as many as governed namespaces, so it is kept
+/// in a tenth of the room.
+#[derive(Default)]
+pub(super) struct Packed(Vec<u8>);
+
+impl Packed {
+    pub(super) fn of(row: &AIComplianceStatus) -> Self {
+        let mut packed = DeflateEncoder::new(Vec::new(), Compression::fast());
+        let text = serde_json::to_vec(row).unwrap_or_default();
+        let mut bytes = packed.write_all(&text).and_then(|()| packed.finish()).unwrap_or_default();
+        bytes.shrink_to_fit();
+        Self(bytes)
+    }
+
+    pub(super) fn row(&self) -> AIComplianceStatus {
+        serde_json::from_reader(std::io::BufReader::new(DeflateDecoder::new(self.0.as_slice())))
+            .unwrap_or_default()
+    }
 }
 
 /// What is remembered of the status of one workload as it is stored, and whose it is: an object that was made anew has
@@ -88,5 +116,33 @@ impl Written {
         if seen.cluster != self.cluster {
             self.cluster_at = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::compliance::FindingRow;
+
+    #[test]
+    fn a_packed_row_comes_out_as_it_went_in_and_takes_less_room() {
+        let row = AIComplianceStatus {
+            last_audit_time: Some("2026-06-01T10:00:00Z".to_owned()),
+            findings: (0..64)
+                .map(|number| FindingRow {
+                    control: "metrics-scraped".to_owned(),
+                    state: crate::api::common::State::Fail,
+                    provisions: vec!["CoP-12.1".to_owned()],
+                    object: format!("AIWorkload chat-prod/app-{number}"),
+                    message: Some("no monitor selects its pods".to_owned()),
+                    first_seen: Some("2026-05-01T10:00:00Z".to_owned()),
+                })
+                .collect(),
+            ..AIComplianceStatus::default()
+        };
+        let packed = Packed::of(&row);
+        assert_eq!(packed.row(), row);
+        assert!(packed.0.len() * 5 < serde_json::to_vec(&row).unwrap().len(), "{} bytes", packed.0.len());
+        assert_eq!(Packed::default().row(), AIComplianceStatus::default());
     }
 }

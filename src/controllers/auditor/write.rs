@@ -11,7 +11,7 @@ use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::pulse::Pulse;
-use super::stored::{Kept, Stored, Written};
+use super::stored::{Kept, Packed, Stored, Written};
 use super::{AuditError, Auditor, lock};
 use crate::api::common::{LABEL_MANAGED_BY, MANAGER};
 use crate::api::compliance::{AIComplianceStatus, Tombstone};
@@ -20,6 +20,7 @@ use crate::api::workload::{AIWorkload, AIWorkloadStatus};
 use crate::api::{AICompliance, OverallVerdict};
 use crate::controllers::audit::states::control;
 use crate::controllers::compliance::owners;
+use crate::controllers::compliance::rows::Told;
 use crate::controllers::conditions::seconds;
 use crate::controllers::generate::{self, Desired};
 use crate::controllers::status::put_status;
@@ -41,7 +42,9 @@ impl Auditor {
         lock(&self.book).forget(name);
         // What is left of its assets outlives its row.
         if let Some(kept) = written.namespaces.get_mut(name) {
-            written.left.append(&mut kept.row.tombstones);
+            let mut row = kept.row.row();
+            written.left.append(&mut row.tombstones);
+            kept.row = Packed::of(&row);
             let ended =
                 self.world().cluster.namespaces.get(name).is_none_or(|namespace| namespace.terminating);
             if ended {
@@ -193,27 +196,30 @@ impl Auditor {
         &self,
         name: &str,
         mut kept: Kept,
-        former: AIComplianceStatus,
+        (mut row, former): (AIComplianceStatus, AIComplianceStatus),
         uid: Option<String>,
         written: &mut Written,
     ) -> bool {
         // The time alone is no news: unchanged rows are not written.
-        let at = std::mem::replace(&mut kept.row.last_audit_time, former.last_audit_time.clone());
-        let differs = kept.row != former || written.missing.contains(name);
+        let at = std::mem::replace(&mut row.last_audit_time, former.last_audit_time.clone());
+        let differs = row != former || written.missing.contains(name);
         if differs {
-            kept.row.last_audit_time = at;
+            row.last_audit_time = at;
             let chain = chains::of_namespace(name, uid.as_deref().unwrap_or_default());
             let owner =
                 uid.map(|uid| json!([{"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": uid}]));
-            if let Err(error) = self.put_row(name, "Namespace", owner, &kept.row).await {
+            if let Err(error) = self.put_row(name, "Namespace", owner, &row).await {
                 self.not_written(name, &AuditError::Row(name.to_owned(), error), written);
                 // What was found counts for the row of the cluster; what is compared with next is what is stored.
-                kept.row = former;
+                row = former;
             } else {
                 written.missing.remove(name);
-                let fresh = trail::fresh(kept.row.history.as_ref(), former.history.as_ref());
+                let fresh = trail::fresh(row.history.as_ref(), former.history.as_ref());
                 self.export(&chain, &fresh, name, None);
             }
+        }
+        if differs {
+            (kept.told, kept.row) = (Told::of(&row), Packed::of(&row));
         }
         written.namespaces.insert(name.to_owned(), kept);
         differs

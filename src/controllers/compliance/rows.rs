@@ -56,6 +56,8 @@ pub fn told(mut overdue: Vec<Overdue>) -> Vec<Overdue> {
 
 /// Findings that a row keeps.
 const FINDINGS: usize = 64;
+/// Findings of a namespace that may stand on the row of the cluster.
+const PASSED_ON: usize = 8;
 
 /// The row of one namespace.
 #[must_use]
@@ -87,10 +89,31 @@ pub fn namespace_status(
     status
 }
 
+/// What of the row of a namespace bears on the row of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    summary: Summary,
+    /// Attempts that were refused: in the last day, and ever.
+    blocked: (u64, u64),
+    findings: Vec<FindingRow>,
+}
+
+impl Told {
+    /// From the row as it is stored.
+    #[must_use]
+    pub fn of(row: &AIComplianceStatus) -> Self {
+        Self {
+            summary: row.summary.clone().unwrap_or_default(),
+            blocked: row.blocked.as_ref().map_or((0, 0), |blocked| (blocked.last24h, blocked.total)),
+            findings: row.findings.iter().take(PASSED_ON).cloned().collect(),
+        }
+    }
+}
+
 /// The row of the cluster.
 #[must_use]
 pub fn cluster_status<'a>(
-    namespaces: impl Iterator<Item = (&'a Summed, &'a AIComplianceStatus)>,
+    namespaces: impl Iterator<Item = (&'a Summed, &'a Told)>,
     own: &States,
     fresh: Said,
     former: &AIComplianceStatus,
@@ -101,7 +124,7 @@ pub fn cluster_status<'a>(
     let mut summary = Summary::default();
     let (mut last24h, mut total) = (0, 0);
     let mut found = Vec::new();
-    for (summed, status) in namespaces {
+    for (summed, told) in namespaces {
         states.merge(&summed.states);
         for (id, names) in &summed.open {
             let shown = workloads.entry(id).or_default();
@@ -110,18 +133,15 @@ pub fn cluster_status<'a>(
             }
         }
         summary.namespaces += 1;
-        if let Some(of) = &status.summary {
-            summary.workloads += of.workloads;
-            summary.blocked += of.blocked;
-            summary.never_verified += of.never_verified;
-            summary.expiring30d += of.expiring30d;
-            summary.overdue += of.overdue;
-        }
-        if let Some(blocked) = &status.blocked {
-            last24h += blocked.last24h;
-            total += blocked.total;
-        }
-        found.extend(status.findings.iter().take(8).cloned());
+        let of = &told.summary;
+        summary.workloads += of.workloads;
+        summary.blocked += of.blocked;
+        summary.never_verified += of.never_verified;
+        summary.expiring30d += of.expiring30d;
+        summary.overdue += of.overdue;
+        last24h += told.blocked.0;
+        total += told.blocked.1;
+        found.extend(told.findings.iter().cloned());
     }
     let mut status = row(&states, former, now, &workloads, true);
     if let Some(of) = &mut status.summary {

@@ -48,6 +48,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             prompted(facts, report);
             learns(facts, report);
         }
+        Subject::DeclarationDeletion(workload) if !facts.namespace.terminating => kept(workload, report),
         Subject::Cluster => {
             for line in &facts.cluster.undeclared {
                 report.violated(Place::object(line), "looks like AI outside every governed namespace");
@@ -117,6 +118,29 @@ fn active(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
         .may_arrive();
 }
 
+/// A quarantine does not end with its declaration: what runs is evidence, and whoever declares it anew would let pods in.
+fn kept(workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let state = workload.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
+    if state != Some(LifecycleState::Quarantined) {
+        return;
+    }
+    let place = Place::field(Facts::name_of(workload), "spec.lifecycle.state");
+    report
+        .violated(
+            place.value(LifecycleState::Quarantined.as_str()),
+            "keeps the declaration: without it the quarantine would be over, and what is known of it gone",
+        )
+        .under(&["CfV-SCOPE"])
+        .fix(
+            Fix::set_at(
+                &Place::field(Facts::name_of(workload), "spec.lifecycle.state"),
+                "",
+                LifecycleState::Retiring.as_str(),
+            )
+            .after("once it is known what happened, let who acts in incidents end the quarantine"),
+        );
+}
+
 /// A language model that answers or acts does so by a prompt, which is an asset; that there is none is said with its reason.
 fn prompted(facts: &Facts<'_>, report: &mut Report<'_>) {
     let Some(workload) = facts.ai_workload() else { return };
@@ -177,6 +201,11 @@ fn shared(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
     let own = workload.metadata.name.as_deref();
     for (name, other) in facts.namespace.workloads.iter().filter(|(name, _)| own != Some(name.as_str())) {
         let labels = &workload.spec.selector.match_labels;
+        let quarantined = other
+            .spec
+            .lifecycle
+            .as_ref()
+            .is_some_and(|lifecycle| lifecycle.state == LifecycleState::Quarantined);
         let what = match selector::overlap(labels, &other.spec.selector.match_labels) {
             Overlap::None | Overlap::Some => continue,
             Overlap::Same => format!("select the same pods as AIWorkload {name:?}"),
@@ -190,7 +219,8 @@ fn shared(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
             )
             .fix(Fix::Text(format!(
                 "add a label that only these pods carry to them and to spec.selector.matchLabels; if it takes the place \
-                 of {name:?}, delete that one first: kubectl delete aiworkload {name} -n {}",
+                 of {name:?}, {}delete that one first: kubectl delete aiworkload {name} -n {}",
+                if quarantined { "which is in quarantine, end that and " } else { "" },
                 facts.namespace.name
             )));
     }

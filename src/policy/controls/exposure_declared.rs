@@ -28,6 +28,7 @@ pub(super) const CONTROL: Control = Control {
         "whether callers are really asked who they are, on the way or in the pod, is taken from spec.exposure: an assessment shows it",
         "what speaks TLS behind a TCPRoute or a UDPRoute is taken from spec.exposure",
         "a Service whose port is a name is judged with the pods behind it, which know the number",
+        "a Service without a selector that is reached from inside alone leads where its EndpointSlices say; who may write those is a matter of RBAC (no built-in role but that of the cluster's administrators), and the network policies hold there too",
     ],
     check: Check::Rule(check),
 };
@@ -47,12 +48,94 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     for (name, service) in &facts.namespace.services {
         if selector::contains(&service.selector, labels) {
             opens(facts, workload, pod, (name, service), report);
+        } else {
+            unselecting(facts, (name, service), report);
         }
     }
 }
 
+/// What is reached from outside says itself where it leads.
+fn unselecting(facts: &Facts<'_>, (name, service): (&str, &Service), report: &mut Report<'_>) {
+    let home = &facts.namespace;
+    if !service.selector.is_empty() || service.external_name.is_some() {
+        return;
+    }
+    let how = service.outside.map(str::to_owned).or_else(|| {
+        let ingress = home.ingresses.iter().find(|(_, known)| known.backends.iter().any(|b| b == name));
+        let route = || home.routes.iter().find(|(_, route)| route.leads_to(&home.name, name, true));
+        ingress.map(|(ingress, _)| format!("Ingress {ingress:?}")).or_else(|| {
+            route().map(|(key, _)| {
+                let (kind, name) = key.split_once('/').unwrap_or(("route", key));
+                format!("{kind} {name:?}")
+            })
+        })
+    });
+    let Some(how) = how else { return };
+    let object = format!("Service {}/{name}", home.name);
+    report
+        .violated(
+            Place::field(object, "spec.selector"),
+            format!("is empty, and {how} leads to it from outside: it goes to whatever addresses somebody writes"),
+        )
+        .under(&["CoP-6.1"])
+        .fix(Fix::Text(format!(
+            "select the pods by their labels in spec.selector, or close the way with `kubectl delete service {name} -n {}`",
+            home.name
+        )))
+        .may_arrive();
+}
+
+/// Labels that the cluster gives to pods, which no declaration can name.
+const GIVEN: [&str; 9] = [
+    "apps.kubernetes.io/pod-index",
+    "batch.kubernetes.io/controller-uid",
+    "batch.kubernetes.io/job-completion-index",
+    "batch.kubernetes.io/job-name",
+    "controller-revision-hash",
+    "controller-uid",
+    "job-name",
+    "pod-template-hash",
+    "statefulset.kubernetes.io/pod-name",
+];
+
+/// The workload whose pods a Service may lead to that selects them by what the cluster gives to them, where none of those in
+/// question declares the ports.
+fn by_given_labels<'a>(facts: &Facts<'a>, service: &Service) -> Option<&'a api::AIWorkload> {
+    let rest: Labels = service
+        .selector
+        .iter()
+        .filter(|(key, _)| !GIVEN.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    if rest.len() == service.selector.len() {
+        return None;
+    }
+    let mut concerned = facts.namespace.workloads.values().filter(|workload| {
+        workload.spec.type_ != WorkloadType::Supporting
+            && (rest.is_empty() || selector::contains(&rest, &workload.spec.selector.match_labels))
+    });
+    let declares = |workload: &api::AIWorkload| {
+        let declared = |target| workload.spec.exposure.iter().any(|e| i32::from(e.port) == target);
+        let metrics = |port: &ServicePort, target| {
+            service.outside.is_none() && is_metrics(workload, port, target, None)
+        };
+        let fits = |port: &ServicePort| {
+            number(port, None).is_none_or(|target| declared(target) || metrics(port, target))
+        };
+        service.ports.iter().all(fits)
+    };
+    let first = concerned.next()?;
+    (!declares(first) && !concerned.any(|workload| declares(workload))).then_some(first)
+}
+
 /// A way that somebody writes leads to declared exposures only; without its Service it leads nowhere yet.
 fn written(facts: &Facts<'_>, way: &Way<'_>, report: &mut Report<'_>) {
+    if let Way::Service(name, service) = *way {
+        unselecting(facts, (name, service), report);
+        if let Some(workload) = by_given_labels(facts, service) {
+            opens(facts, workload, None, (name, service), report);
+        }
+    }
     let all = facts.namespace.workloads.values().filter(|w| w.spec.type_ != WorkloadType::Supporting);
     for workload in all {
         let labels = &workload.spec.selector.match_labels;

@@ -133,7 +133,7 @@ fn in_map(facts: &Facts<'_>, object: &str, digest: &str, source: &PromptSource, 
             .violated(place(), "no ConfigMap of this name carries the label portcullis.dev/prompt")
             .under(&["CoP-5.2"])
             .fix(Fix::Command(format!(
-                "kubectl label configmap {name} -n {} portcullis.dev/prompt=true",
+                "`kubectl label configmap {name} -n {} portcullis.dev/prompt=true`, once it is there again with the reviewed text if it is gone",
                 facts.namespace.name
             )))
             .may_arrive();

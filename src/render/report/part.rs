@@ -7,14 +7,13 @@ use crate::policy::code::PROVISIONS;
 
 use super::{CLUSTER, Report, gravity};
 
-/// Why a provision is unknown that is broken elsewhere.
-const NOT_TOLD: &str = "not broken here; the row of a namespace lists what is broken, not whether the others are kept or concern nothing";
+/// Why a provision is unknown where nobody has judged it yet.
+const NOT_AUDITED: &str = "the namespace has not been audited yet";
 
 impl Report {
     /// Puts a report on `namespaces` together, without what stands in the row of the cluster about others.
     ///
-    /// A provision has the worst state of these namespaces. One that is not broken there has the state of the whole cluster
-    /// where that says that it is kept everywhere or concerns nothing, and is unknown otherwise.
+    /// A provision has the worst state of these namespaces.
     ///
     /// Errors: a namespace that has no row, in words.
     pub fn of_namespaces(
@@ -33,8 +32,6 @@ impl Report {
         }
         let chosen: Vec<AICompliance> =
             rows.iter().filter(|row| namespaces.iter().any(|name| named(row, name))).cloned().collect();
-        let whole = rows.iter().find(|row| named(row, CLUSTER)).and_then(|row| row.status.clone());
-        let whole = whole.unwrap_or_default();
         let workloads: Vec<AIWorkload> = workloads
             .iter()
             .filter(|workload| {
@@ -42,7 +39,7 @@ impl Report {
             })
             .cloned()
             .collect();
-        let provisions = PROVISIONS.iter().map(|provision| of_these(provision.id, &chosen, &whole)).collect();
+        let provisions = PROVISIONS.iter().map(|provision| of_these(provision.id, &chosen)).collect();
         let audited = chosen.iter().filter_map(|row| row.status.as_ref()?.last_audit_time.clone()).min();
         let together =
             AIComplianceStatus { provisions, last_audit_time: audited, ..AIComplianceStatus::default() };
@@ -58,27 +55,29 @@ fn listed(namespaces: &[String]) -> String {
     format!("{noun} {}", namespaces.join(", "))
 }
 
-/// The state of a provision in `chosen`.
-fn of_these(id: &str, chosen: &[AICompliance], whole: &AIComplianceStatus) -> ProvisionRow {
-    let of = |status: &AIComplianceStatus| status.provisions.iter().find(|row| row.id == id).cloned();
-    let broken = chosen.iter().filter_map(|row| of(row.status.as_ref()?));
-    let mut broken: Vec<ProvisionRow> = broken.collect();
-    broken.sort_by_key(|row| gravity(row.state));
-    let mut broken = broken.into_iter();
-    let Some(mut out) = broken.next() else {
-        let kept =
-            |row: &ProvisionRow| matches!(row.state, State::Pass | State::NotApplicable | State::Unknown);
-        return of(whole).filter(kept).unwrap_or_else(|| ProvisionRow {
-            id: id.to_owned(),
-            state: State::Unknown,
-            workloads: Vec::new(),
-            controls: Vec::new(),
-            since: None,
-            reason: Some(NOT_TOLD.to_owned()),
-        });
+/// The state of a provision in `chosen`: the row of a namespace lists all that are not kept there.
+fn of_these(id: &str, chosen: &[AICompliance]) -> ProvisionRow {
+    let plain = |state, reason: Option<&str>| ProvisionRow {
+        id: id.to_owned(),
+        state,
+        workloads: Vec::new(),
+        controls: Vec::new(),
+        since: None,
+        reason: reason.map(str::to_owned),
     };
+    let of = |row: &AICompliance| match &row.status {
+        Some(status) if status.summary.is_some() => {
+            let listed = status.provisions.iter().find(|row| row.id == id).cloned();
+            listed.unwrap_or_else(|| plain(State::Pass, None))
+        }
+        _ => plain(State::Unknown, Some(NOT_AUDITED)),
+    };
+    let mut all: Vec<ProvisionRow> = chosen.iter().map(of).collect();
+    all.sort_by_key(|row| gravity(row.state));
+    let mut all = all.into_iter();
+    let Some(mut out) = all.next() else { return plain(State::Unknown, Some(NOT_AUDITED)) };
     let worst = out.state;
-    for row in broken.filter(|row| row.state == worst) {
+    for row in all.filter(|row| row.state == worst) {
         out.since = out.since.min(row.since);
         out.controls.extend(row.controls);
         out.workloads.extend(row.workloads);

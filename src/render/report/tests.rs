@@ -112,7 +112,9 @@ fn a_report_on_one_namespace_tells_of_no_other() {
         "apiVersion": "portcullis.dev/v1alpha1", "kind": "AICompliance", "metadata": {"name": "other"},
         "spec": {"scope": "Namespace"},
         "status": {"verdict": "warn", "lastAuditTime": "2026-06-01T11:59:00Z",
-            "provisions": [{"id": "CoP-6.2", "state": "warn", "controls": ["pod-hardened"], "workloads": ["other/a"]}],
+            "summary": {"pass": 150, "warn": 1, "notApplicable": 1},
+            "provisions": [{"id": "CoP-6.2", "state": "warn", "controls": ["pod-hardened"], "workloads": ["other/a"]},
+                           {"id": "CoP-9.2", "state": "notApplicable"}],
             "findings": [{"control": "pod-hardened", "state": "warn", "provisions": ["CoP-6.2"], "object": "other/Pod/a"}]}});
     all.push(serde_json::from_value(other).unwrap());
     let of = |names: &[&str]| {
@@ -127,7 +129,8 @@ fn a_report_on_one_namespace_tells_of_no_other() {
         report.provisions.iter().find(|kept| kept.id == id).map(|kept| kept.state)
     };
     assert_eq!(state(&report, "CoP-6.2"), Some(State::Warn));
-    assert_eq!(state(&report, "CoP-5.2"), Some(State::Unknown), "broken elsewhere, and not told of here");
+    assert_eq!(state(&report, "CoP-5.2"), Some(State::Pass), "broken elsewhere, and not told of here");
+    assert_eq!(state(&report, "CoP-9.2"), Some(State::NotApplicable));
     assert_eq!(report.findings.len(), 1);
     assert_eq!(report.notes[0], "this report is about namespace other alone");
     let both = of(&["other", "chat-prod"]).unwrap();

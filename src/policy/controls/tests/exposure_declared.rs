@@ -45,6 +45,48 @@ fn a_service_leads_to_declared_ports_only() {
 }
 
 #[test]
+fn what_selects_nothing_is_not_reached_from_outside() {
+    let empty = "Service chat-prod/chat spec.selector: is empty, and ";
+    let outside = served(&api(), |service| {
+        service.selector.clear();
+        service.outside = Some("NodePort");
+    });
+    let line = format!(
+        "{empty}NodePort leads to it from outside: it goes to whatever addresses somebody writes [may arrive]"
+    );
+    assert_lines(&outside.of_workload(&CONTROL), &[&line]);
+    let mut led = served(&api(), |service| service.selector.clear());
+    let ingress = Ingress { backends: vec!["chat".to_owned()], tls: true, ..Ingress::default() };
+    led.namespace.ingresses.insert("front".to_owned(), ingress);
+    let line = line.replace("NodePort", "Ingress \"front\"");
+    assert_lines(&led.of_workload(&CONTROL), &[&line]);
+    let named = served(&api(), |service| {
+        service.selector.clear();
+        service.external_name = Some("x.example".to_owned());
+    });
+    assert_lines(&named.of_workload(&CONTROL), &[]);
+}
+
+#[test]
+fn labels_that_the_cluster_gives_hide_no_port() {
+    let found = |selector: Value, target: &str| {
+        let bench = Bench::new("production", "internal").workload(&json!({"exposure": [api()]}));
+        let service = Service {
+            ports: vec![ServicePort { name: String::new(), port: 80, target: Some(target.to_owned()) }],
+            selector: read(selector),
+            ..Service::default()
+        };
+        bench.judge(&CONTROL, Subject::Way(Way::Service("chat", &service))).len()
+    };
+    let hash = json!({"pod-template-hash": "5c6848b455"});
+    assert_eq!(found(hash.clone(), "22"), 1);
+    assert_eq!(found(hash, "8080"), 0, "it is declared");
+    assert_eq!(found(json!({"statefulset.kubernetes.io/pod-name": "chat-0", "app": "chat"}), "22"), 1);
+    assert_eq!(found(json!({"statefulset.kubernetes.io/pod-name": "x-0", "app": "search"}), "22"), 0);
+    assert_eq!(found(json!({"tier": "db"}), "22"), 0);
+}
+
+#[test]
 fn what_is_reached_from_outside_says_for_whom() {
     assert_lines(
         &served(&api(), |service| service.outside = Some("NodePort")).of_workload(&CONTROL),
