@@ -41,6 +41,10 @@ mod keyless;
 mod known_bad;
 #[path = "registry/names.rs"]
 mod names;
+#[path = "registry/referrers.rs"]
+mod referrers;
+#[path = "registry/roots.rs"]
+mod roots;
 #[path = "registry/secrets.rs"]
 mod secrets;
 #[path = "registry/sigstore.rs"]
@@ -49,6 +53,8 @@ mod sigstore;
 mod statements;
 #[path = "registry/timely.rs"]
 mod timely;
+#[path = "registry/withdrawn.rs"]
+mod withdrawn;
 
 /// The public key of a committed fixture.
 fn public(name: &str) -> String {

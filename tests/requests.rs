@@ -408,6 +408,33 @@ async fn what_takes_the_place_of_a_deleted_one_waits_for_the_news() {
 }
 
 #[tokio::test]
+async fn a_quarantine_does_not_end_with_its_declaration() {
+    let documented = base();
+    let judge = judge(&documented, documented.manifests().world, &Arc::new(Cluster::default()));
+    let mut chat = workload("chat", &json!({"app": "chat"}));
+    let delete = |object: &Value| {
+        let mut request = declaring("DELETE", &Value::Null, object);
+        request["name"] = "chat".into();
+        request
+    };
+    chat["spec"]["lifecycle"] = json!({"state": "Quarantined"});
+    let denial = ask(&judge, delete(&chat)).await.denial.unwrap();
+    assert!(denial.contains("spec.lifecycle.state \"Quarantined\": keeps the declaration"), "{denial}");
+    assert!(denial.contains("set spec.lifecycle.state"), "{denial}");
+    for state in ["Retiring", "Active", "Disposed"] {
+        chat["spec"]["lifecycle"]["state"] = state.into();
+        assert_eq!(ask(&judge, delete(&chat)).await.denial, None, "{state}");
+    }
+    // The end of a namespace takes it along.
+    chat["spec"]["lifecycle"]["state"] = "Quarantined".into();
+    let mut ending = namespace(&GOVERNED);
+    ending["metadata"]["deletionTimestamp"] = "2026-06-01T12:00:00Z".into();
+    let ending = serde_json::from_value(ending).unwrap();
+    judge.world.write().unwrap().apply(Object::Namespace(Box::new(ending)));
+    assert_eq!(ask(&judge, delete(&chat)).await.denial, None);
+}
+
+#[tokio::test]
 async fn deleting_a_declaration_tells_what_its_pods_lose() {
     let documented = base();
     let pods = (0..2).map(|index| running(&documented, &format!("chat-{index}"), &json!({}))).collect();

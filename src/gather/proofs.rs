@@ -41,6 +41,8 @@ const UNANSWERED: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// For how long a document counts as read while its place cannot be asked.
 const REMEMBERED: i64 = 24;
+/// Before the time since when a place did not answer.
+const SILENT: &str = "not heard of since ";
 /// Said of what nobody reads.
 const ELSEWHERE: &str =
     "the operator reads ConfigMaps and registries only: the digest is taken as it is written";
@@ -149,13 +151,57 @@ async fn referred(
         Ok(image) if image.digest().is_some() => image,
         _ => return Some(failed("spec.attestation.reference names no artifact by digest".to_owned())),
     };
+    let trust = signatures.trust();
+    let former = evidence.status.as_ref().and_then(|status| status.statement.as_ref());
+    let unheard = |why: &str| former.map(|former| unheard(former, &evidence.spec, &trust, why, now));
     match signatures.bundles(namespace, &image).await {
-        Ok(bundles) => Some(verified(&signatures.trust(), &evidence.spec, &bundles, now)),
+        Ok(bundles) => {
+            let read = verified(&trust, &evidence.spec, &bundles.found, now);
+            match bundles.unseen {
+                Some(why) if read.state == StatementState::Failed => {
+                    let said = read.message.as_deref().unwrap_or_default();
+                    let all = format!("{said}; not everything that refers to it was looked at: {why}");
+                    unheard(&why).or_else(|| Some(failed(all)))
+                }
+                _ => Some(read),
+            }
+        }
         Err(why) => {
             tracing::debug!(namespace, reference, why, "a statement could not be looked up");
-            evidence.status.as_ref().and_then(|status| status.statement.clone())
+            unheard(&why)
         }
     }
+}
+
+/// The former word about a statement that cannot be read now: it lasts for a day, and not beyond the authority that signed.
+fn unheard(
+    former: &StatementRead,
+    spec: &AIEvidenceSpec,
+    trust: &CompiledTrust,
+    why: &str,
+    now: Timestamp,
+) -> StatementRead {
+    let failed = |word: String| StatementRead {
+        state: StatementState::Failed,
+        authority: None,
+        message: Some(format!("{word}: {why}").chars().take(500).collect()),
+        since: seconds(now),
+    };
+    if former.state != StatementState::Verified {
+        return former.clone();
+    }
+    let (authority, person) = (former.authority.as_deref(), spec.attested_by.as_deref());
+    let (authority, person) = (authority.unwrap_or_default(), person.unwrap_or_default());
+    if !trust.speaks(authority, person, now) {
+        return failed(format!(
+            "authority {authority:?} signs for {person:?} no more, and the statement cannot be read"
+        ));
+    }
+    let Some(since) = former.message.as_deref().and_then(|text| text.strip_prefix(SILENT)) else {
+        return StatementRead { message: Some(format!("{SILENT}{}", seconds(now))), ..former.clone() };
+    };
+    let short = since.parse::<Timestamp>().is_ok_and(|at| now.duration_since(at).as_hours() < REMEMBERED);
+    if short { former.clone() } else { failed(format!("{SILENT}{since}")) }
 }
 
 /// The first field in which a statement says something else than the object.
@@ -362,9 +408,8 @@ fn kept_document(read: DocumentRead, status: Option<&AIEvidenceStatus>, now: Tim
     }
     if former.state == DocumentState::Same && read.state == DocumentState::Unreachable {
         // It was the same; the time of the silence stands in the message.
-        let silent =
-            DocumentRead { message: Some(format!("not heard of since {}", read.since)), ..former.clone() };
-        let since = former.message.as_deref().and_then(|text| text.strip_prefix("not heard of since "));
+        let silent = DocumentRead { message: Some(format!("{SILENT}{}", read.since)), ..former.clone() };
+        let since = former.message.as_deref().and_then(|text| text.strip_prefix(SILENT));
         let Some(since) = since.and_then(|text| text.parse::<Timestamp>().ok()) else { return silent };
         if now.duration_since(since).as_hours() < REMEMBERED {
             return former.clone();
@@ -374,10 +419,13 @@ fn kept_document(read: DocumentRead, status: Option<&AIEvidenceStatus>, now: Tim
 }
 
 fn kept_statement(read: StatementRead, status: Option<&AIEvidenceStatus>) -> StatementRead {
-    let former = status.and_then(|status| status.statement.as_ref());
-    let same =
-        |former: &&StatementRead| StatementRead { since: read.since.clone(), ..(*former).clone() } == read;
-    former.filter(same).cloned().unwrap_or(read)
+    let Some(former) = status.and_then(|status| status.statement.as_ref()) else { return read };
+    let same = former.state == read.state && former.authority == read.authority;
+    // A silence that ended is no news.
+    if same && (former.message == read.message || read.state == StatementState::Verified) {
+        return StatementRead { since: former.since.clone(), ..read };
+    }
+    read
 }
 
 /// The instant without its fraction.

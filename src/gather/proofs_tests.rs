@@ -217,3 +217,74 @@ fn silence_takes_away_what_was_known_only_after_a_day() {
         ]
     );
 }
+
+#[test]
+fn a_statement_that_cannot_be_read_again_lasts_a_day_and_not_beyond_its_authority() {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let trust = compiled(&trusting(&key, "k.lee"));
+    let spec = spec(&json!({}));
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let verified = StatementRead {
+        state: StatementState::Verified,
+        authority: Some("lee".to_owned()),
+        message: None,
+        since: "2026-05-01T00:00:00Z".to_owned(),
+    };
+    let mut status = AIEvidenceStatus { statement: Some(verified.clone()), ..AIEvidenceStatus::default() };
+    let mut said = Vec::new();
+    for now in
+        ["2026-06-01T00:00:00Z", "2026-06-01T23:00:00Z", "2026-06-02T01:00:00Z", "2026-06-02T02:00:00Z"]
+    {
+        let read = unheard(status.statement.as_ref().unwrap(), &spec, &trust, "it is down", at(now));
+        let read = kept_statement(read, Some(&status));
+        said.push((read.state, read.message.clone(), read.since.clone()));
+        status.statement = Some(read);
+    }
+    let silent = |state, text: &str, since: &str| (state, Some(text.to_owned()), since.to_owned());
+    let kept =
+        silent(StatementState::Verified, "not heard of since 2026-06-01T00:00:00Z", "2026-05-01T00:00:00Z");
+    let over = "not heard of since 2026-06-01T00:00:00Z: it is down";
+    let gone = silent(StatementState::Failed, over, "2026-06-02T01:00:00Z");
+    assert_eq!(said, [kept.clone(), kept, gone.clone(), gone]);
+    // Heard of again, it is what it was.
+    status.statement = Some(unheard(&verified, &spec, &trust, "it is down", now()));
+    assert_eq!(
+        kept_statement(StatementRead { since: seconds(now()), ..verified.clone() }, Some(&status)),
+        verified
+    );
+    // Another trust policy is followed at once, whether or not the registry answers.
+    let gone = "authority \"lee\" signs for \"k.lee\" no more, and the statement cannot be read: it is down";
+    let mut revoking = trusting(&key, "k.lee");
+    let mut policy = revoking.cluster.trust_policies.values().next().unwrap().as_ref().clone();
+    policy.spec.revoked =
+        serde_json::from_value(json!([{"kind": "key", "value": "lee", "reason": "stolen"}])).unwrap();
+    revoking.apply(Object::TrustPolicy(Box::new(policy)));
+    for world in [World::default(), trusting(&key, "o.park"), revoking] {
+        let read = unheard(&verified, &spec, &compiled(&world), "it is down", now());
+        assert_eq!((read.state, read.message.as_deref()), (StatementState::Failed, Some(gone)));
+    }
+}
+
+#[tokio::test]
+async fn a_statement_in_a_registry_that_does_not_answer_is_what_it_was_for_a_day() {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let mut world = trusting(&key, "k.lee");
+    let evidence = |name: &str, status: Value| {
+        let mut spec = serde_json::to_value(spec(&json!({}))).unwrap();
+        spec["attestation"] = json!({"reference": format!("registry.example/chat@{COMPOSITION}")});
+        let object = json!({"apiVersion": "portcullis.dev/v1alpha1", "kind": "AIEvidence", "spec": spec, "status": status,
+            "metadata": {"name": name, "namespace": "chat", "uid": name}});
+        Object::Evidence(serde_json::from_value(object).unwrap())
+    };
+    let verified = json!({"state": "Verified", "authority": "lee", "since": "2026-05-01T00:00:00Z"});
+    world.apply(evidence("known", json!({"statement": verified})));
+    world.apply(evidence("new", json!({})));
+    let world = Arc::new(RwLock::new(world));
+    let signatures = Signatures::new(Arc::clone(&world), VerifierConfig::default());
+    let mut found = Agenda::default().round(&world, &signatures, &Kept(BTreeMap::new()), now()).await;
+    found.sort_by(|a, b| a.evidence.metadata.name.cmp(&b.evidence.metadata.name));
+    let known = found[0].statement.as_ref().unwrap();
+    let silent = Some("not heard of since 2026-06-01T00:00:00Z");
+    assert_eq!((known.state, known.message.as_deref()), (StatementState::Verified, silent));
+    assert_eq!(found[1].statement, None, "what was never verified counts for nothing");
+}

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::pull_secrets::{PullSecrets, SecretReader};
 use super::registry::{
-    Artifact, Cause, CompiledTrust, Contents, Document, ImageRef, Presence, Question, Refusal,
+    Artifact, Bundles, Cause, CompiledTrust, Contents, Document, ImageRef, Presence, Question, Refusal,
     RegistryCredentials, Verification, Verifier, VerifierConfig, Within,
 };
 use super::trust::{self, TrustRoots};
@@ -156,7 +156,7 @@ impl Signatures {
     ///
     /// # Errors
     /// Why they could not be had.
-    pub(super) async fn bundles(&self, namespace: &str, image: &ImageRef) -> Result<Vec<Vec<u8>>, String> {
+    pub(super) async fn bundles(&self, namespace: &str, image: &ImageRef) -> Result<Bundles, String> {
         let trust = self.trust();
         for credentials in self.held(namespace, image).await {
             if let Ok(read) = self.verifier.bundles(image, &trust, Some(&credentials)).await {

@@ -111,7 +111,9 @@ impl Library {
     /// Reads a package URL; what stands behind `?` and `#` is left out. `None` where it is none.
     #[must_use]
     pub fn of_url(text: &str) -> Option<Self> {
-        let rest = text.trim().strip_prefix("pkg:")?.trim_start_matches('/');
+        let text = text.trim();
+        let rest = text.get(..4).filter(|scheme| scheme.eq_ignore_ascii_case("pkg:")).map(|_| &text[4..])?;
+        let rest = rest.trim_start_matches('/');
         let rest = rest.split(['?', '#']).next()?;
         let (kind, rest) = rest.split_once('/')?;
         // The at sign of a scope is written as %40, or stands at the start of a part.
@@ -126,7 +128,7 @@ impl Library {
         let kind = kind.trim().to_ascii_lowercase();
         let mut name = name.trim().trim_matches('/').to_ascii_lowercase();
         if kind == "pypi" {
-            name = name.replace(['_', '.'], "-");
+            name = one_way(&name);
         }
         let fits = !name.is_empty() && [&kind, &name].iter().all(|text| text.len() <= MAX_TEXT);
         fits.then(|| Self { kind, name, version: cut(version) })
@@ -139,9 +141,36 @@ impl Library {
         }
         // Systems name packages with who made them or what they are for before.
         let last = self.name.rsplit('/').next().unwrap_or_default();
-        let known = |name: &str| LOADERS.binary_search(&name).is_ok();
-        known(last) || last.strip_prefix("python3-").is_some_and(known)
+        let known = |name: &str| {
+            let is = |name: &str| LOADERS.binary_search(&name).is_ok();
+            is(name) || is(&one_way(name))
+        };
+        let of_python = last.strip_prefix("python").and_then(|rest| {
+            rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').strip_prefix('-')
+        });
+        known(last) || of_python.is_some_and(known)
     }
+
+    /// Whether both are of one name, where one bill does not say whose the name is and so leaves it as it is written.
+    #[must_use]
+    pub fn is_called(&self, other: &Self) -> bool {
+        self.name == other.name
+            || ((self.kind.is_empty() || other.kind.is_empty())
+                && one_way(&self.name) == one_way(&other.name))
+    }
+}
+
+/// A name in the one way in which those of Python are compared: `scikit__Learn` is `scikit-learn`.
+fn one_way(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            '-' | '_' | '.' if out.ends_with('-') => {}
+            '-' | '_' | '.' => out.push('-'),
+            c => out.extend(c.to_lowercase()),
+        }
+    }
+    out
 }
 
 /// A version as far as it is kept; one that is cut is no version that anybody reviewed.

@@ -25,12 +25,15 @@ fn a_package_url_is_read_as_its_registry_compares_names() {
         ("pkg:pypi/Sentence_Transformers@3.0?extension=whl#x", "pkg:pypi/sentence-transformers@3.0"),
         ("pkg:npm/%40huggingface/transformers@3.1.0", "pkg:npm/@huggingface/transformers@3.1.0"),
         ("pkg:npm/@huggingface/transformers", "pkg:npm/@huggingface/transformers"),
+        ("PKG:PyPI/scikit__Learn@1.5?arch=x&checksum=sha256:a@b#sub/path", "pkg:pypi/scikit-learn@1.5"),
+        ("pkg:pypi/scikit.-_learn@1.5", "pkg:pypi/scikit-learn@1.5"),
+        ("pkg:pypi/%74orch@1%212.0", "pkg:pypi/torch@1!2.0"),
         ("pkg:pypi/torch@2.4.0%2Bcu121", "pkg:pypi/torch@2.4.0+cu121"),
         ("pkg:golang/github.com/ollama/ollama@v0.3.1", "pkg:golang/github.com/ollama/ollama@v0.3.1"),
     ] {
         assert_eq!(Library::of_url(text).map(|one| one.to_string()).as_deref(), Some(shown), "{text}");
     }
-    for text in ["torch@2", "pkg:pypi", "pkg:pypi/", "pkg:pypi/%ff@1", ""] {
+    for text in ["torch@2", "pké:pypi/torch", "pkg:pypi", "pkg:pypi/", "pkg:pypi/%ff@1", ""] {
         assert_eq!(Library::of_url(text), None, "{text}");
     }
     // A sign that is none stays as it is.
@@ -77,6 +80,38 @@ fn loaders_are_found_wherever_a_bill_lists_them() {
         {"type": "software_Package", "name": "t", "software_packageUrl": "pkg:pypi/torch@2.4.0"},
         {"type": "software_File", "name": "vllm"}]});
     assert_eq!(names(SPDX, &graph), wanted);
+}
+
+#[test]
+fn a_loader_is_one_however_its_name_is_spelled_and_in_every_version() {
+    let of = |name: &str, version: &str| json!({"type": "library", "name": name, "version": version});
+    let of_url = |url: &str| json!({"type": "library", "name": "x", "purl": url});
+    let bill = json!({"bomFormat": "CycloneDX", "components": [
+        of("Scikit_Learn", "1.5"), of("llama.cpp", "b3000"), of("Sentence__Transformers", "3"), of("torchvision", "1"),
+        of_url("pkg:pypi/Torch@2.4.0?x=y"), of_url("pkg:pypi/torch@2.3.0%2Bcpu"), of_url("pkg:pypi/torch@2.4.0#again"),
+        of_url("pkg:rpm/opensuse/python311-torch@2.3"), of_url("pkg:alpm/arch/python-pytorch@2.3"),
+        of_url("pkg:rpm/opensuse/pythonic-torch@2.3"),
+    ]});
+    assert_eq!(
+        names(CYCLONEDX, &bill),
+        [
+            "pkg:generic/llama.cpp@b3000",
+            "pkg:generic/scikit_learn@1.5",
+            "pkg:generic/sentence__transformers@3",
+            "pkg:alpm/arch/python-pytorch@2.3",
+            "pkg:pypi/torch@2.3.0+cpu",
+            "pkg:pypi/torch@2.4.0",
+            "pkg:rpm/opensuse/python311-torch@2.3",
+        ]
+    );
+    let named = |url: &str| Library::of_url(url).unwrap();
+    let unnamed = Library { kind: String::new(), name: "scikit_learn".to_owned(), version: "1.5".to_owned() };
+    assert!(
+        named("pkg:pypi/scikit-learn").is_called(&unnamed)
+            && unnamed.is_called(&named("pkg:pypi/scikit.learn"))
+    );
+    assert!(!named("pkg:pypi/scikit-learnx").is_called(&unnamed));
+    assert!(!named("pkg:npm/a_b").is_called(&named("pkg:npm/a-b")), "other registries tell them apart");
 }
 
 #[test]

@@ -24,8 +24,10 @@ pub enum Kind {
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its path, without `./` or `/` before it.
+    /// Its path from the top, as whoever unpacks it walks it: without `.`, `..` and empty parts.
     pub path: String,
+    /// Where it leads, if it is a link.
+    pub leads: Option<Leads>,
     /// What it is.
     pub kind: Kind,
     /// Where its bytes begin.
@@ -34,6 +36,15 @@ pub struct Entry {
     pub size: u64,
     /// Where the next header stands.
     pub next: u64,
+}
+
+/// Where a link leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leads {
+    /// The path from the top.
+    pub path: String,
+    /// Whether it leads out of the folder into which all is unpacked.
+    pub out: bool,
 }
 
 /// What stands at a place.
@@ -59,7 +70,8 @@ pub fn is_tar(head: &[u8]) -> bool {
 /// Only where reading fails.
 pub fn entry(source: &mut dyn Source, at: u64) -> io::Result<Step> {
     let mut at = at;
-    let (mut path, mut size) = (None, None);
+    let (mut long_path, mut long_link) = (None, None);
+    let mut more = Attributes::default();
     for _ in 0..MAX_RECORDS {
         let Some(header) = exact(source, at, BLOCK)? else { return Ok(Step::End) };
         if header.iter().all(|byte| *byte == 0) {
@@ -81,18 +93,17 @@ pub fn entry(source: &mut dyn Source, at: u64) -> io::Result<Step> {
                 return Ok(Step::Broken("it ends within a header"));
             };
             match header[156] {
-                b'L' => path = Some(text_of(&text)),
+                b'L' => long_path = Some(text_of(&text)),
+                b'K' => long_link = Some(text_of(&text)),
+                // A second one stands in the place of the first.
                 b'x' => match attributes(&text) {
-                    Some((named, sized)) => {
-                        path = named.or(path);
-                        size = sized.or(size);
-                    }
+                    Some(found) => more = found,
                     None => return Ok(Step::Broken("the attributes of a file cannot be read")),
                 },
                 _ => {}
             }
         }
-        let size = if record { stated } else { size.unwrap_or(stated) };
+        let size = if record { stated } else { more.size.unwrap_or(stated) };
         // Links and folders have no bytes, whatever they state.
         let kind = if matches!(header[156], 0 | b'0' | b'7') { Kind::File } else { Kind::Other };
         let bytes = if record || kind == Kind::File { size } else { 0 };
@@ -103,12 +114,17 @@ pub fn entry(source: &mut dyn Source, at: u64) -> io::Result<Step> {
             at = next;
             continue;
         }
-        if matches!(header[156], b'S') {
-            return Ok(Step::Broken("a file in it has holes, which is not read here"));
+        match header[156] {
+            b'S' => return Ok(Step::Broken("a file in it has holes, which is not read here")),
+            0 | b'0'..=b'7' => {}
+            // Whether bytes follow it, readers differ about.
+            _ => return Ok(Step::Broken("an entry in it is of a kind that is not read here")),
         }
-        let path = path.unwrap_or_else(|| own_path(&header));
-        let path = path.trim_start_matches("./").trim_start_matches('/').to_owned();
-        return Ok(Step::Entry(Entry { path, kind, from, size: bytes, next }));
+        let path = long_path.or(more.path).unwrap_or_else(|| own_path(&header));
+        let path = plain(&path).0;
+        let link = long_link.or(more.link).unwrap_or_else(|| text_of(&header[157..257]));
+        let leads = leads(header[156], &path, &link);
+        return Ok(Step::Entry(Entry { path, leads, kind, from, size: bytes, next }));
     }
     Ok(Step::Broken("too many headers stand before one file"))
 }
@@ -148,6 +164,30 @@ fn text_of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
+/// A path from the top, and whether it leads above it on the way.
+fn plain(path: &str) -> (String, bool) {
+    let (mut parts, mut out) = (Vec::new(), false);
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => out |= parts.pop().is_none(),
+            part => parts.push(part),
+        }
+    }
+    (parts.join("/"), out)
+}
+
+/// Where a link of this kind and name leads: a hard one from the top, a symbolic one from where it stands.
+fn leads(kind: u8, path: &str, link: &str) -> Option<Leads> {
+    let (path, out) = match kind {
+        b'1' => plain(link),
+        b'2' if link.starts_with('/') => (plain(link).0, true),
+        b'2' => plain(&format!("{}/{link}", path.rsplit_once('/').map_or("", |(folder, _)| folder))),
+        _ => return None,
+    };
+    Some(Leads { path, out })
+}
+
 /// The path in the header itself; POSIX keeps its beginning apart.
 fn own_path(header: &[u8]) -> String {
     let name = text_of(&header[..100]);
@@ -156,24 +196,34 @@ fn own_path(header: &[u8]) -> String {
     if before.is_empty() { name } else { format!("{before}/{name}") }
 }
 
-/// Path and size in lines of `LENGTH KEY=VALUE`.
-fn attributes(mut text: &[u8]) -> Option<(Option<String>, Option<u64>)> {
-    let (mut path, mut size) = (None, None);
+/// What further attributes say of the file that follows.
+#[derive(Default)]
+struct Attributes {
+    path: Option<String>,
+    link: Option<String>,
+    size: Option<u64>,
+}
+
+/// Lines of `LENGTH KEY=VALUE`; one without a value says nothing.
+fn attributes(mut text: &[u8]) -> Option<Attributes> {
+    let mut out = Attributes::default();
     while !text.is_empty() {
         let space = text.iter().position(|byte| *byte == b' ')?;
         let len: usize = std::str::from_utf8(&text[..space]).ok()?.parse().ok()?;
         let line = text.get(space + 1..len)?.strip_suffix(b"\n")?;
         let equals = line.iter().position(|byte| *byte == b'=')?;
         let (key, value) = (&line[..equals], &line[equals + 1..]);
+        let said = || Some(String::from_utf8_lossy(value).into_owned()).filter(|value| !value.is_empty());
         match key {
-            b"path" => path = Some(String::from_utf8_lossy(value).into_owned()),
-            b"size" => size = Some(std::str::from_utf8(value).ok()?.parse().ok()?),
+            b"path" => out.path = said(),
+            b"linkpath" => out.link = said(),
+            b"size" => out.size = Some(std::str::from_utf8(value).ok()?.parse().ok()?),
             _ if key.starts_with(b"GNU.sparse") => return None,
             _ => {}
         }
         text = &text[len..];
     }
-    Some((path, size))
+    Some(out)
 }
 
 #[cfg(test)]
@@ -236,7 +286,7 @@ mod tests {
         assert_eq!(
             found,
             [
-                of("models/", Kind::Other, 0),
+                of("models", Kind::Other, 0),
                 of("models/a.bin", Kind::File, 3),
                 of("link", Kind::Other, 0),
                 of(&long, Kind::File, 600),
@@ -264,5 +314,67 @@ mod tests {
         assert_eq!(walk(endless).1, Step::Broken("too many headers stand before one file"));
         assert_eq!(number(&[0x80, 0, 1, 0]), Some(256));
         assert_eq!(number(&[0xff; 12]), None);
+    }
+
+    #[test]
+    fn paths_are_read_as_whoever_unpacks_them_walks_them() {
+        let long = |kind: u8, text: &str| {
+            let mut bytes = header("x", text.len() as u64, kind);
+            bytes.extend(padded(text.as_bytes()));
+            bytes
+        };
+        let pax = |lines: &str| long(b'x', lines);
+        let file = || header("own", 0, b'0');
+        for (bytes, wanted) in [
+            (header("a/../models/m.bin", 0, b'0'), "models/m.bin"),
+            (header("/./models//./m.bin", 0, b'0'), "models/m.bin"),
+            (header("../../models/m.bin", 0, b'0'), "models/m.bin"),
+            // The long name counts beside attributes, whichever stands first.
+            ([long(b'L', "long"), pax("12 path=pax\n"), file()].concat(), "long"),
+            ([pax("12 path=pax\n"), long(b'L', "long"), file()].concat(), "long"),
+            // Of two sets of attributes the second alone counts, and an empty one says nothing.
+            ([pax("12 path=pax\n"), pax("12 mode=644\n"), file()].concat(), "own"),
+            ([pax("12 path=pax\n8 path=\n"), file()].concat(), "own"),
+            ([long(b'g', "12 path=pax\n"), file()].concat(), "own"),
+        ] {
+            let (found, end) = walk([bytes, vec![0; 1024]].concat());
+            assert_eq!((found.len(), end), (1, Step::End), "{wanted}");
+            assert_eq!(found[0].0, wanted);
+        }
+    }
+
+    #[test]
+    fn links_say_where_they_lead_and_strange_kinds_are_not_skipped() {
+        let link = |path: &str, target: &str, kind: u8| {
+            let mut block = header(path, 0, kind);
+            block[157..157 + target.len()].copy_from_slice(target.as_bytes());
+            block[148..156].copy_from_slice(b"        ");
+            let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+            block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+            block
+        };
+        let of = |bytes: Vec<u8>| match entry(&mut Cursor::new(bytes), 0).unwrap() {
+            Step::Entry(entry) => entry.leads.map(|leads| (leads.path, leads.out)),
+            step => panic!("{step:?}"),
+        };
+        for (path, target, kind, wanted, out) in [
+            ("models/m.bin", "../blobs/x", b'2', "blobs/x", false),
+            ("models/m.bin", "x", b'2', "models/x", false),
+            ("m.bin", "../x", b'2', "x", true),
+            ("models/m.bin", "/evil/x", b'2', "evil/x", true),
+            ("models/m.bin", "evil/x", b'1', "evil/x", false),
+        ] {
+            assert_eq!(of(link(path, target, kind)), Some((wanted.to_owned(), out)), "{path} {target}");
+        }
+        let line = "17 linkpath=evil\n";
+        let mut bytes = header("pax", line.len() as u64, b'x');
+        bytes.extend(padded(line.as_bytes()));
+        bytes.extend(link("m.bin", "good", b'2'));
+        assert_eq!(of(bytes), Some(("evil".to_owned(), false)));
+        assert_eq!(of(header("m.bin", 0, b'0')), None);
+        // Bytes behind an entry of a kind of one's own could look like an end to some and like nothing to others.
+        let mut strange = header("m.bin", 1024, b'Z');
+        strange.extend(vec![0; 1024]);
+        assert_eq!(walk(strange).1, Step::Broken("an entry in it is of a kind that is not read here"));
     }
 }

@@ -35,6 +35,8 @@ pub struct ContainerView<'a> {
     pub command: &'a [String],
     /// Arguments.
     pub args: &'a [String],
+    /// Where its program starts; that of the image where it says none.
+    pub working_dir: Option<&'a str>,
     /// Variables.
     pub env: &'a [EnvVar],
     /// Sources of variables.
@@ -75,6 +77,7 @@ impl<'a> ContainerView<'a> {
             image: c.image.as_deref().unwrap_or_default(),
             command: c.command.as_deref().unwrap_or_default(),
             args: c.args.as_deref().unwrap_or_default(),
+            working_dir: c.working_dir.as_deref(),
             env: c.env.as_deref().unwrap_or_default(),
             env_from: c.env_from.as_deref().unwrap_or_default(),
             ports: c.ports.as_deref().unwrap_or_default(),
@@ -97,6 +100,7 @@ impl<'a> ContainerView<'a> {
             image: c.image.as_deref().unwrap_or_default(),
             command: c.command.as_deref().unwrap_or_default(),
             args: c.args.as_deref().unwrap_or_default(),
+            working_dir: c.working_dir.as_deref(),
             env: c.env.as_deref().unwrap_or_default(),
             env_from: c.env_from.as_deref().unwrap_or_default(),
             ports: c.ports.as_deref().unwrap_or_default(),

@@ -97,5 +97,5 @@ fn covers(proof: &AIEvidence, library: &Library, unread: &mut BTreeSet<String>) 
 
 /// Whether both are the same library, in whatever version. A bill that names no registry says less than a review.
 fn is(stated: &Library, library: &Library) -> bool {
-    stated.name == library.name && (stated.kind == library.kind || library.kind.is_empty())
+    stated.is_called(library) && (stated.kind == library.kind || library.kind.is_empty())
 }

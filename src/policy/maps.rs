@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{PodSpec, Volume};
+use k8s_openapi::api::core::v1::{KeyToPath, PodSpec, Volume};
 
 use super::containers::ContainerView;
 use super::facts::{ConfigMap, Namespace};
@@ -59,4 +59,30 @@ pub fn settings<'a>(
     }
     let names = named(spec, containers).into_keys();
     names.filter_map(|name| Some((name, namespace.settings_maps.get(name)?))).collect()
+}
+
+/// Every `ConfigMap` that a volume mounts, with the place and the keys that it shows, where it says which.
+#[must_use]
+pub fn mounted(index: usize, volume: &Volume) -> Vec<(String, &str, Option<&[KeyToPath]>)> {
+    let mut out = Vec::new();
+    if let Some(map) = &volume.config_map {
+        out.push((format!("spec.volumes[{index}].configMap"), map.name.as_str(), map.items.as_deref()));
+    }
+    for (source, projected) in volume.projected.iter().flat_map(|p| p.sources.iter().flatten()).enumerate() {
+        if let Some(map) = &projected.config_map {
+            let at = format!("spec.volumes[{index}].projected.sources[{source}].configMap");
+            out.push((at, map.name.as_str(), map.items.as_deref()));
+        }
+    }
+    out
+}
+
+/// The keys of a map that are handed over: those that are named, else all.
+#[must_use]
+pub fn keys<'f>(namespace: &'f Namespace, map: &str, items: Option<&'f [KeyToPath]>) -> Vec<&'f str> {
+    let all = || namespace.config_maps.get(map).into_iter().flat_map(|map| map.digests.keys());
+    match items {
+        Some(items) => items.iter().map(|item| item.key.as_str()).collect(),
+        None => all().map(String::as_str).collect(),
+    }
 }

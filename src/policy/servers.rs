@@ -13,6 +13,7 @@ mod mounted;
 mod operand;
 mod reader;
 mod runs;
+mod scripts;
 mod served;
 mod shell;
 mod table;
@@ -40,6 +41,8 @@ pub struct Reading<'a> {
     pub switches: Vec<Seen<'a>>,
     /// What the server can do besides, and the switch that lets it.
     pub abilities: Vec<(Ability, Seen<'a>)>,
+    /// The files that it runs as programs, from the folder that its script went to.
+    pub programs: Vec<(Cow<'a, str>, At)>,
     /// What cannot be read and might say more.
     pub open: Vec<Open>,
     /// Whether the hub clients are told never to fetch.

@@ -170,6 +170,7 @@ async fn in_an_image_only_the_folder_of_the_model_counts() {
     let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [
         { "mediaType": MANIFEST, "digest": digest, "size": child.len() },
         { "mediaType": MANIFEST, "digest": format!("sha256:{}", "0".repeat(64)), "size": 2,
+            "platform": { "os": "unknown", "architecture": "unknown" },
             "annotations": { "vnd.docker.reference.type": "attestation-manifest" } },
     ]});
     let stored = registry.put_manifest("team/m", None, INDEX, index.to_string().as_bytes());
@@ -265,4 +266,87 @@ async fn what_policies_refuse_is_not_dialled_and_a_drip_ends_with_the_deadline()
     assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
     let reason = format!("registry \"{}\" did not answer in time", registry.host());
     assert_eq!(answer.unwrap_err().to_string(), reason);
+}
+
+/// A link in an archive.
+fn link(path: &str, target: &str, kind: u8) -> Vec<u8> {
+    let mut block = entry(path, b"");
+    block[156] = kind;
+    block[157..157 + target.len()].copy_from_slice(target.as_bytes());
+    block[148..156].copy_from_slice(b"        ");
+    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+    block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    block
+}
+
+#[tokio::test]
+async fn a_way_round_into_the_folder_of_the_model_is_seen_and_a_link_out_of_it_is_named() {
+    let registry = Registry::start(true).await;
+    let good = || entry("models/m/a.safetensors", &safetensors(100));
+    let evil = || entry("elsewhere/evil.bin", EVIL);
+    let ends = || vec![0; 1024];
+    let until = || Instant::now() + Duration::from_secs(20);
+    for packed in [false, true] {
+        for (name, parts, code, unseen) in [
+            ("as it is", vec![good(), evil()], 0, None),
+            ("a way round", vec![good(), entry("x/../models/m/evil.bin", EVIL)], 1, None),
+            ("empty parts", vec![good(), entry("/./models//m/evil.bin", EVIL)], 1, None),
+            (
+                "a link to a file",
+                vec![good(), evil(), link("models/m/b.bin", "../../elsewhere/evil.bin", b'2')],
+                0,
+                Some("\"models/m/b.bin\": it is a link to \"elsewhere/evil.bin\", outside of the model"),
+            ),
+            (
+                "a hard link to a file",
+                vec![good(), evil(), link("models/m/b.bin", "elsewhere/evil.bin", b'1')],
+                0,
+                Some("\"models/m/b.bin\": it is a link to \"elsewhere/evil.bin\", outside of the model"),
+            ),
+            (
+                "a link above the model",
+                vec![evil(), link("models", "/elsewhere", b'2'), good()],
+                0,
+                Some("\"models\": it is a link to \"elsewhere\", outside of the model"),
+            ),
+            ("a link within", vec![good(), link("models/m/b", "a.safetensors", b'2')], 0, None),
+            ("a link of others", vec![good(), link("bin", "usr/bin", b'2')], 0, None),
+        ] {
+            let bytes = [parts.concat(), ends()].concat();
+            let layer = if packed { gzip(&bytes) } else { bytes };
+            let digest = put(&registry, &[("", layer)]);
+            let seen =
+                look_within(&registry, &digest, Within::Image(Some("/models/m")), until()).await.unwrap();
+            assert_eq!(seen.code.count(), code, "{name}: {seen:?}");
+            assert_eq!(seen.unseen.lines(), unseen.into_iter().collect::<Vec<_>>(), "{name}");
+        }
+        // All of an artifact is looked at, so that only a link to the container's own files leads out.
+        for (target, unseen) in [("../a.bin", 1), ("/etc/a.bin", 1), ("a.safetensors", 0)] {
+            let file = entry("a.safetensors", &safetensors(100));
+            let bytes = [file, link("b.safetensors", target, b'2'), ends()].concat();
+            let digest = put(&registry, &[("", if packed { gzip(&bytes) } else { bytes })]);
+            let seen = look(&registry, &digest).await;
+            assert_eq!(seen.unseen.count(), unseen, "{target}: {seen:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_platform_that_is_called_a_statement_is_looked_at_all_the_same() {
+    let registry = Registry::start(true).await;
+    let layer = gzip(&archive(&[("models/a.bin", EVIL)]));
+    let digest = put(&registry, &[("", layer)]);
+    for (platform, code) in [
+        (json!({ "os": "linux", "architecture": "amd64" }), 1),
+        (json!(null), 1),
+        (json!({ "os": "unknown" }), 0),
+    ] {
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [
+            { "mediaType": MANIFEST, "digest": digest, "size": 1, "platform": platform,
+                "annotations": { "vnd.docker.reference.type": "attestation-manifest" } },
+        ]});
+        let stored = registry.put_manifest("team/m", None, INDEX, index.to_string().as_bytes());
+        let seen = look(&registry, stored["digest"].as_str().unwrap()).await;
+        assert_eq!(seen.code.count(), code, "{platform}: {seen:?}");
+    }
 }

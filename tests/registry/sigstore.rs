@@ -124,7 +124,13 @@ impl Sigstore {
 
     /// A certificate for a subject that an issuer vouches for.
     pub(crate) fn certify(&self, subject: &str, issuer: &str) -> Signer {
+        self.certify_ended(subject, issuer, Duration::ZERO)
+    }
+
+    /// The same, `ago` in the past.
+    pub(crate) fn certify_ended(&self, subject: &str, issuer: &str, ago: Duration) -> Signer {
         let mut params = named("signer");
+        (params.not_before, params.not_after) = (params.not_before - ago, params.not_after - ago);
         params.subject_alt_names = vec![SanType::URI(subject.try_into().unwrap())];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];

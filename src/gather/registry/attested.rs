@@ -23,6 +23,12 @@ pub struct Attested {
 }
 
 impl CompiledTrust {
+    /// Whether an authority of this name may sign for `person` at `now`.
+    #[must_use]
+    pub fn speaks(&self, authority: &str, person: &str, now: Timestamp) -> bool {
+        self.signers(person).any(|signer| signer.name() == authority && signer.proof_at(now).is_ok())
+    }
+
     /// Verifies a statement about `digest` that has to be signed by an authority which speaks for `person`.
     ///
     /// Guarantees: what is handed out was under the signature, and the signature is by an authority that a trust policy

@@ -19,6 +19,8 @@ use super::verification::SignatureFormat;
 const MAX_PEM: usize = 16 * 1024;
 const MAX_CA_PEM: usize = 128 * 1024;
 const MAX_ROOT: usize = 1024 * 1024;
+/// Subjects that have nothing in common: a pattern for both means no one in particular.
+const ANYBODY: [&str; 2] = ["a@b", "x://0"];
 /// Shorter RSA keys are no longer good for signatures that must hold for years.
 const MIN_RSA_BITS: usize = 3072;
 
@@ -122,6 +124,8 @@ pub(super) struct Root {
     pub(super) verifier: sigstore_verify::Verifier,
     /// A root without certificate transparency logs is a private one whose certificates carry no such proof.
     pub(super) has_ct_logs: bool,
+    /// Without, only keys can be verified.
+    has_issuers: bool,
 }
 
 impl std::fmt::Debug for Root {
@@ -163,6 +167,11 @@ impl Matcher {
                 if compiled.is_match("") {
                     return Err(format!("{pattern:?} matches the empty text"));
                 }
+                if ANYBODY.iter().all(|anybody| compiled.is_match(anybody)) {
+                    return Err(format!(
+                        "{pattern:?} matches whatever the issuer vouches for: write the part that is yours"
+                    ));
+                }
                 Ok(Self::Pattern(compiled))
             }
         }
@@ -193,6 +202,9 @@ impl Authority {
                 }),
             ProofSpec::Keyless { identities } => compile_identities(identities).and_then(|identities| {
                 let root = Box::new(compile_root(&spec.trusted_root)?);
+                if !root.has_issuers {
+                    return Err("the trusted root names no certificate authority that ever counts".to_owned());
+                }
                 Ok(Proof::Keyless { identities, root })
             }),
             ProofSpec::Certificate { ca_pem, subject } => {
@@ -416,7 +428,8 @@ fn build_root(json: &str) -> Result<Root, String> {
     }
     let verifier = sigstore_verify::Verifier::new(&root)
         .map_err(|error| format!("the trusted root cannot be used: {error}"))?;
-    Ok(Root { verifier, has_ct_logs: !root.ctlogs.is_empty() })
+    let has_issuers = !root.certificate_authorities.is_empty();
+    Ok(Root { verifier, has_ct_logs: !root.ctlogs.is_empty(), has_issuers })
 }
 
 #[cfg(test)]

@@ -87,6 +87,14 @@ fn abuse_046_identities_match_whole_or_not_at_all() {
         assert_eq!(identity(exact(issuer), pattern(broken)).unwrap_err(), wanted);
     }
     assert_eq!(identity(exact(issuer), pattern(".*")).unwrap_err(), "\".*\" matches the empty text");
+    for anybody in [".+", "(?s).+", "[^ ]+", "\\S{2,}", "^.+$", ".+@.*|.+", "[\\x00-\\x7f]+"] {
+        let wanted =
+            format!("{anybody:?} matches whatever the issuer vouches for: write the part that is yours");
+        assert_eq!(identity(exact(issuer), pattern(anybody)).unwrap_err(), wanted);
+    }
+    for somebody in [".+@acme\\.example", "https://github\\.com/acme/.+", "[a-z]+@b"] {
+        assert!(identity(exact(issuer), pattern(somebody)).is_ok(), "{somebody}");
+    }
     assert_eq!(identity(exact(""), exact("x")).unwrap_err(), "an identity has an empty part");
     assert_eq!(compile_identities(&[]).unwrap_err(), "a keyless authority needs at least one identity");
 }
@@ -101,4 +109,17 @@ fn trusted_roots_are_read_or_refused() {
     let empty = r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#;
     let wanted = "the trusted root names no transparency log";
     assert_eq!(compile_root(&RootSpec::Inline(empty.to_owned())).unwrap_err(), wanted);
+}
+
+#[test]
+fn a_root_that_is_no_object_disables_an_authority_by_certificate_too() {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let issuer = params.self_signed(&generated(&rcgen::PKCS_ECDSA_P256_SHA256)).unwrap();
+    for root in ["[]", "null", "\"x\"", "1", ""] {
+        let inline = RootSpec::Inline(root.to_owned());
+        let wrong = compile_issuers(&issuer.pem(), None, true, &inline).unwrap_err();
+        assert_eq!(wrong, "the trusted root cannot be read", "{root}");
+        assert!(compile_issuers(&issuer.pem(), None, false, &inline).is_ok(), "no log is asked");
+    }
 }

@@ -72,6 +72,15 @@ impl Contents {
     }
 }
 
+/// What lies behind a link out of what is looked at is not looked at.
+fn follow(entry: &tar::Entry, within: Within<'_>, out: &mut Contents) {
+    let Some(leads) = &entry.leads else { return };
+    if within.leaves(&entry.path, leads) {
+        let target: String = leads.path.chars().take(160).collect();
+        out.missed(&entry.path, &format!("it is a link to {target:?}, outside of the model"));
+    }
+}
+
 fn shown(path: &str) -> String {
     format!("{:?}", path.chars().take(160).collect::<String>())
 }
@@ -86,6 +95,19 @@ pub enum Within<'a> {
 }
 
 impl Within<'_> {
+    /// Whether a link at `path` shows what lies elsewhere as part of the model.
+    fn leaves(self, path: &str, leads: &tar::Leads) -> bool {
+        let above = |folder: &str| folder.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+        match self {
+            // A volume of its own, in which a way from the top is one of the container.
+            Self::All => leads.out,
+            Self::Image(None) => false,
+            Self::Image(Some(folder)) => {
+                (self.holds(path) || above(folder.trim_matches('/'))) && !self.holds(&leads.path)
+            }
+        }
+    }
+
     fn holds(self, path: &str) -> bool {
         match self {
             Self::All => true,
@@ -287,6 +309,7 @@ impl Look<'_, '_> {
                     return Ok(());
                 }
                 (Ok(Step::Entry(entry)), _) => {
+                    follow(&entry, within, out);
                     if entry.kind == tar::Kind::File && within.holds(&entry.path) {
                         match self.file(&entry.path, entry.from, entry.size).await? {
                             Found::Seen(seen) => out.take(&entry.path, &seen),

@@ -1,10 +1,12 @@
 //! Documents in registries: the digest of an artifact and of its layers, of which nothing is believed beyond that; and the
 //! bundles that refer to an artifact, before anybody looked at their signatures.
 
+use super::attested::EVIDENCE_PREDICATE;
 use super::client::{Kind, Session};
 use super::error::FetchError;
 use super::lookup::{self, Hints};
-use super::oci::{BUNDLE_TYPE, Manifest, object};
+use super::oci::{BUNDLE_TYPE, Descriptor, Manifest, object};
+use super::referrers;
 use crate::policy::image::ImageRef;
 
 const MANIFEST: Kind = Kind { what: "a manifest", limit: 4 << 20, redirects: false, from: None };
@@ -42,29 +44,56 @@ pub(super) async fn read(
 
 /// Bundles that are read of one artifact.
 const MAX_BUNDLES: usize = 16;
+/// Referrers that are looked at, most likely ones first.
+const MAX_REFERRERS: usize = 20;
 const BUNDLE: Kind = Kind { what: "a bundle", limit: 1 << 20, redirects: true, from: None };
 
-/// The bundles that refer to `image`.
+/// What refers to an artifact.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bundles {
+    /// The bundles that were read.
+    pub found: Vec<Vec<u8>>,
+    /// Why there may be more, as a sentence.
+    pub unseen: Option<String>,
+}
+
+/// The bundles that refer to `image`. One that cannot be read hides no other.
 pub(super) async fn bundles(
     session: &mut Session<'_>,
     hints: &Hints,
     image: &ImageRef,
-) -> Result<Vec<Vec<u8>>, FetchError> {
+) -> Result<Bundles, FetchError> {
     let hex = image.digest().unwrap_or_default().trim_start_matches("sha256:");
-    let (referrers, _) = lookup::referrers(session, hints, hex).await?;
-    let mut out = Vec::new();
-    for referrer in referrers.iter().filter_map(|referrer| referrer.sha256()).take(MAX_BUNDLES) {
-        let path = format!("manifests/sha256:{referrer}");
-        let Some(answer) = session.get(&path, ACCEPT, MANIFEST).await? else { continue };
-        if answer.digest() != format!("sha256:{referrer}") {
-            return Err(session.malformed(MANIFEST.what, "its bytes are not those of its digest"));
-        }
-        let layers = object::<Manifest>(&answer.body).map(|manifest| manifest.layers).unwrap_or_default();
-        for layer in layers.iter().filter(|layer| layer.media_type.starts_with(BUNDLE_TYPE)) {
-            if out.len() < MAX_BUNDLES {
-                out.push(lookup::blob(session, layer, BUNDLE).await?);
+    let (mut all, complete) = referrers::referrers(session, hints, hex).await?;
+    all.sort_by_key(|referrer| referrer.rank(|predicate| predicate == EVIDENCE_PREDICATE));
+    let mut out = Bundles::default();
+    for referrer in all.iter().take(MAX_REFERRERS) {
+        match of_referrer(session, referrer, &mut out.found).await {
+            Err(error) if error.is_final() => return Err(error),
+            Err(error) => {
+                out.unseen.get_or_insert_with(|| error.to_string());
             }
+            Ok(()) => {}
         }
     }
+    if !complete || all.len() > MAX_REFERRERS || out.found.len() >= MAX_BUNDLES {
+        let registry = session.registry().to_owned();
+        let more = FetchError::TooMany { registry, what: "referrers", limit: MAX_REFERRERS };
+        out.unseen.get_or_insert_with(|| more.to_string());
+    }
     Ok(out)
+}
+
+async fn of_referrer(
+    session: &mut Session<'_>,
+    referrer: &Descriptor,
+    found: &mut Vec<Vec<u8>>,
+) -> Result<(), FetchError> {
+    let manifest = referrers::referring(session, referrer).await?;
+    for layer in manifest.layers.iter().filter(|layer| layer.media_type.starts_with(BUNDLE_TYPE)) {
+        if found.len() < MAX_BUNDLES {
+            found.push(lookup::blob(session, layer, BUNDLE).await?);
+        }
+    }
+    Ok(())
 }

@@ -77,6 +77,9 @@ impl Layers {
             if let Some(reason) = revoked.get(&layer.digest) {
                 return Err(format!("layer {number}, {}, is revoked: {}", cut(&layer.digest), cut(reason)));
             }
+            if let Some((one, other)) = two_names(layer) {
+                return Err(format!("layer {number} is called {:?} and {:?}", cut(one), cut(other)));
+            }
             let name = name(layer, number);
             same(files, &name, layer).map_err(|what| format!("layer {number}, {:?}, {what}", cut(&name)))?;
             if !found.insert(name.clone()) {
@@ -107,6 +110,14 @@ fn name(layer: &Descriptor, number: usize) -> String {
 /// The name of the file that a layer is, where it says so.
 pub(super) fn title(layer: &Descriptor) -> Option<String> {
     TITLES.iter().find_map(|title| layer.annotations.as_ref()?.get(*title)).cloned()
+}
+
+/// Two names of one layer that differ: which of them counts, tools differ about.
+fn two_names(layer: &Descriptor) -> Option<(&str, &str)> {
+    let all = layer.annotations.as_ref()?;
+    let mut names = TITLES.iter().filter_map(|title| all.get(*title)).map(String::as_str);
+    let first = names.next()?;
+    names.find(|name| *name != first).map(|other| (first, other))
 }
 
 fn same(files: &Manifest, name: &str, layer: &Descriptor) -> Result<(), &'static str> {
@@ -171,6 +182,17 @@ mod tests {
         );
         let twice = json!({ "layers": [layer("x", "a"), layer("x", "a")] });
         assert_eq!(verdict(&twice, &[("x", "a")]).unwrap_err(), "two layers are called \"x\"");
+        let mut named = layer("a", "a");
+        named["annotations"][TITLES[1]] = json!("a");
+        assert_eq!(verdict(&json!({ "layers": [named] }), &[("a", "a")]), Ok(()));
+        // Each of them is signed, and a tool that goes by the other name loads them crosswise.
+        let mut crossed = [layer("a", "a"), layer("b", "b")];
+        crossed[0]["annotations"][TITLES[1]] = json!("b");
+        crossed[1]["annotations"][TITLES[2]] = json!("a");
+        assert_eq!(
+            verdict(&json!({ "layers": crossed }), &[("a", "a"), ("b", "b")]).unwrap_err(),
+            "layer 0 is called \"a\" and \"b\""
+        );
         let no_layers = json!({ "config": empty });
         assert_eq!(
             verdict(&no_layers, &[("x", "a")]).unwrap_err(),

@@ -112,6 +112,9 @@ impl Issuers {
     pub(super) fn trusted_root(&self, logs: &str) -> Result<String, String> {
         let mut root: Value =
             serde_json::from_str(logs).map_err(|_| "the trusted root cannot be read".to_owned())?;
+        if !root.is_object() {
+            return Err("the trusted root cannot be read".to_owned());
+        }
         let authorities: Vec<_> = self.all.iter().filter_map(|der| authority(der, None)).collect();
         root["certificateAuthorities"] = json!(authorities);
         root["ctlogs"] = json!([]);
@@ -210,7 +213,9 @@ pub(super) fn bound(root: &str) -> Result<String, String> {
     let mut bounded = Vec::new();
     for entry in authorities {
         let chain = entry["certChain"]["certificates"].as_array().map_or(&[][..], Vec::as_slice);
-        let mut window = Some(stated(&entry["validFor"]));
+        let stated = stated(&entry["validFor"])
+            .ok_or("the trusted root holds an issuer whose validFor cannot be read")?;
+        let mut window = Some(stated);
         // The root stands last.
         for certificate in chain.iter().rev() {
             let der = certificate["rawBytes"].as_str().and_then(decode);
@@ -233,9 +238,18 @@ pub(super) fn bound(root: &str) -> Result<String, String> {
     Ok(root.to_string())
 }
 
-fn stated(valid_for: &Value) -> Window {
-    let second = |key: &str| valid_for[key].as_str()?.parse::<Timestamp>().ok().map(Timestamp::as_second);
-    Window { start: second("start").unwrap_or(0), end: second("end").unwrap_or(i64::MAX) }
+/// The time that the root itself gives an issuer. `None` where it says one that cannot be read: what ends at a time that
+/// nobody understands must not go on for ever.
+fn stated(valid_for: &Value) -> Option<Window> {
+    if !valid_for.is_object() && !valid_for.is_null() {
+        return None;
+    }
+    let second = |key: &str, open: i64| match &valid_for[key] {
+        Value::Null => Some(open),
+        Value::String(text) => text.parse::<Timestamp>().ok().map(Timestamp::as_second),
+        _ => None,
+    };
+    Some(Window { start: second("start", 0)?, end: second("end", i64::MAX)? })
 }
 
 /// An issuer as a trusted root names it, within its own validity and `window`.

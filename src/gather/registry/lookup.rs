@@ -15,21 +15,21 @@ use super::oci::{
     BUNDLE_TYPE, CREATED, Config, DOCKER_LIST_TYPE, DOCKER_MANIFEST_TYPE, Descriptor, ENVELOPE_TYPE,
     INDEX_TYPE, Index, MANIFEST_TYPE, Manifest, SIMPLE_SIGNING_TYPE, object,
 };
+use super::referrers::{MAX_PAGES, referrers, referring};
 use super::signature::Candidate;
 use super::tally::Tally;
 use super::verification::{Proof, SignatureFormat, Verification};
+use super::withdrawn;
 
 pub(super) const MANIFEST: Kind = Kind { what: "a manifest", limit: 4 << 20, redirects: false, from: None };
-const REFERRERS: Kind = Kind { what: "the list of referrers", limit: 4 << 20, redirects: false, from: None };
 const BUNDLE: Kind = Kind { what: "a bundle", limit: 1 << 20, redirects: true, from: None };
 /// Bills of materials are long.
 const STATEMENT: Kind = Kind { what: "an attestation", limit: 4 << 20, redirects: true, from: None };
 const CONFIG: Kind = Kind { what: "a configuration", limit: 1 << 20, redirects: true, from: None };
 const PAYLOAD: Kind = Kind { what: "a signature's payload", limit: 64 << 10, redirects: true, from: None };
 
-const ACCEPT_MANIFEST: &str =
+pub(super) const ACCEPT_MANIFEST: &str =
     "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
-const ACCEPT_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const ACCEPT_INDEXES: &str =
     "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json";
 pub(super) const ACCEPT_EITHER: &str = "application/vnd.oci.image.manifest.v1+json, \
@@ -39,7 +39,6 @@ pub(super) const ACCEPT_ANY: &str = "*/*";
 
 /// Looked at per artifact, most likely ones first.
 const MAX_REFERRERS: usize = 20;
-const MAX_PAGES: usize = 4;
 const MAX_LAYERS: usize = 32;
 const MAX_PLATFORMS: usize = 17;
 const MAX_BUNDLES_PER_REFERRER: usize = 4;
@@ -48,7 +47,7 @@ const MAX_BUNDLES_PER_REFERRER: usize = 4;
 #[derive(Debug)]
 pub(super) struct Hints {
     /// Registries that answered that they have no referrers interface.
-    no_referrers: moka::sync::Cache<String, ()>,
+    pub(super) no_referrers: moka::sync::Cache<String, ()>,
     /// How the last verified artifact of a repository was signed.
     last_format: moka::sync::Cache<String, SignatureFormat>,
 }
@@ -64,13 +63,25 @@ impl Hints {
     }
 }
 
-/// Looks for signatures until the demand is met or everything was seen.
+/// Looks for signatures until the demand is met or everything was seen, and whether a part of what is signed was withdrawn.
 pub(super) async fn look(
     session: &mut Session<'_>,
     hints: &Hints,
     name: &str,
     demand: &Demand<'_>,
 ) -> Verification {
+    let answer = signed(session, hints, name, demand).await;
+    if demand.revoked.is_empty() || !answer.is_verified() {
+        return answer;
+    }
+    match withdrawn::part(session, demand).await {
+        Ok(None) => answer,
+        Ok(Some(reason)) => Verification::Untrusted { reasons: vec![reason] },
+        Err(error) => error.into_verification(),
+    }
+}
+
+async fn signed(session: &mut Session<'_>, hints: &Hints, name: &str, demand: &Demand<'_>) -> Verification {
     let own = check(session, hints, name, demand, demand.digest).await;
     // One platform of an index: the index's own signature speaks for it only where the policy lets it, and only after its
     // digest was read from the index itself.
@@ -97,7 +108,11 @@ pub(super) async fn look(
 }
 
 /// The digest of the index under a tag, if it lists `digest`.
-async fn listed(session: &mut Session<'_>, tag: &str, digest: &str) -> Result<Option<String>, FetchError> {
+pub(super) async fn listed(
+    session: &mut Session<'_>,
+    tag: &str,
+    digest: &str,
+) -> Result<Option<String>, FetchError> {
     let Some(answer) = session.get(&format!("manifests/{tag}"), ACCEPT_INDEXES, MANIFEST).await? else {
         return Ok(None);
     };
@@ -326,28 +341,20 @@ async fn bundles(
 ) -> Result<(), FetchError> {
     let (mut referrers, complete) = referrers(session, hints, hex).await?;
     referrers.sort_by_key(|referrer| referrer.rank(|predicate| tally.demand.asks_for(predicate)));
+    let mut obstacle = None;
     for referrer in referrers.iter().take(MAX_REFERRERS) {
-        let Some(reference) = referrer.sha256() else {
-            return Err(session.malformed(REFERRERS.what, "a digest is no sha256"));
-        };
-        let path = format!("manifests/sha256:{reference}");
-        let Some(answer) = session.get(&path, ACCEPT_MANIFEST, MANIFEST).await? else {
-            return Err(session.malformed(REFERRERS.what, "it names a manifest that is not there"));
-        };
-        if answer.digest() != referrer.digest {
-            return Err(session.malformed(MANIFEST.what, "its bytes are not those of its digest"));
-        }
-        let manifest = read_manifest(session, &answer)?;
-        let layers = manifest.layers.iter().filter(|layer| layer.media_type.starts_with(BUNDLE_TYPE));
-        for layer in layers.take(MAX_BUNDLES_PER_REFERRER) {
-            let long = tally.demand.asks_for_attestations() || tally.demand.takes_files();
-            let kind = if long { STATEMENT } else { BUNDLE };
-            let bytes = blob(session, layer, kind).await?;
-            consider(session, &bytes, tally, known).await?;
-            if tally.is_satisfied() {
-                return Ok(());
+        match of_referrer(session, referrer, tally, known).await {
+            Err(error) if error.is_final() => return Err(error),
+            // Whoever may push can add a broken one: it hides none of the others, and is said where these do not do.
+            Err(error) => {
+                obstacle.get_or_insert(error);
             }
+            Ok(()) if tally.is_satisfied() => return Ok(()),
+            Ok(()) => {}
         }
+    }
+    if let Some(obstacle) = obstacle {
+        return Err(obstacle);
     }
     if complete {
         bounded(session, "referrers", referrers.len(), MAX_REFERRERS)
@@ -356,41 +363,25 @@ async fn bundles(
     }
 }
 
-/// The artifact's referrers, and whether these are all.
-pub(super) async fn referrers(
+/// The signatures and statements of one referrer.
+async fn of_referrer(
     session: &mut Session<'_>,
-    hints: &Hints,
-    hex: &str,
-) -> Result<(Vec<Descriptor>, bool), FetchError> {
-    if !hints.no_referrers.contains_key(session.registry()) {
-        match session.get(&format!("referrers/sha256:{hex}"), ACCEPT_INDEX, REFERRERS).await {
-            Ok(Some(answer)) if answer.content_type == INDEX_TYPE => return pages(session, answer).await,
-            // Registries without the interface say so in many ways.
-            Ok(_) | Err(FetchError::Status { status: 400 | 405 | 406 | 501, .. }) => {
-                hints.no_referrers.insert(session.registry().to_owned(), ());
-            }
-            Err(error) => return Err(error),
+    referrer: &Descriptor,
+    tally: &mut Tally<'_>,
+    known: &mut Option<Layers>,
+) -> Result<(), FetchError> {
+    let manifest = referring(session, referrer).await?;
+    let layers = manifest.layers.iter().filter(|layer| layer.media_type.starts_with(BUNDLE_TYPE));
+    for layer in layers.take(MAX_BUNDLES_PER_REFERRER) {
+        let long = tally.demand.asks_for_attestations() || tally.demand.takes_files();
+        let kind = if long { STATEMENT } else { BUNDLE };
+        let bytes = blob(session, layer, kind).await?;
+        consider(session, &bytes, tally, known).await?;
+        if tally.is_satisfied() {
+            return Ok(());
         }
     }
-    let path = format!("manifests/sha256-{hex}");
-    match session.get(&path, ACCEPT_INDEX, REFERRERS).await? {
-        None => Ok((Vec::new(), true)),
-        Some(answer) => Ok((read_index(session, &answer)?, true)),
-    }
-}
-
-async fn pages(session: &mut Session<'_>, first: Answer) -> Result<(Vec<Descriptor>, bool), FetchError> {
-    let mut found = read_index(session, &first)?;
-    let mut next = first.next;
-    for _ in 1..MAX_PAGES {
-        let Some(page) = next else { return Ok((found, true)) };
-        let Some(answer) = session.get_page(&page, ACCEPT_INDEX, REFERRERS).await? else {
-            return Err(session.malformed(REFERRERS.what, "its next page is not there"));
-        };
-        found.extend(read_index(session, &answer)?);
-        next = answer.next;
-    }
-    Ok((found, next.is_none()))
+    Ok(())
 }
 
 /// A blob, whole and with the bytes that its descriptor promises.
@@ -421,15 +412,6 @@ pub(super) fn read_manifest(session: &Session<'_>, answer: &Answer) -> Result<Ma
         return Err(session.malformed(MANIFEST.what, "it is of another type"));
     }
     object(&answer.body).ok_or_else(|| session.malformed(MANIFEST.what, "it cannot be read"))
-}
-
-fn read_index(session: &Session<'_>, answer: &Answer) -> Result<Vec<Descriptor>, FetchError> {
-    if answer.content_type != INDEX_TYPE {
-        return Err(session.malformed(REFERRERS.what, "it is of another type"));
-    }
-    let index: Index =
-        object(&answer.body).ok_or_else(|| session.malformed(REFERRERS.what, "it cannot be read"))?;
-    Ok(index.manifests.unwrap_or_default())
 }
 
 fn bounded(session: &Session<'_>, what: &'static str, found: usize, limit: usize) -> Result<(), FetchError> {

@@ -32,6 +32,15 @@ pub(super) struct Descriptor {
     pub(super) artifact_type: Option<String>,
     #[serde(default)]
     pub(super) annotations: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    pub(super) platform: Option<Platform>,
+}
+
+/// What a child of an index runs on.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Platform {
+    #[serde(default)]
+    pub(super) os: String,
 }
 
 /// A manifest with its layers.
@@ -75,9 +84,11 @@ impl Descriptor {
             .then_some(hex)
     }
 
-    /// Whether a child of an index is a statement about another child, and no platform.
+    /// Whether a child of an index is a statement about another child, and no platform: one that a node would run is none,
+    /// whatever is written beside it.
     pub(super) fn is_about_another(&self) -> bool {
-        self.annotations.as_ref().is_some_and(|all| all.contains_key("vnd.docker.reference.type"))
+        let nowhere = self.platform.as_ref().is_some_and(|platform| platform.os == "unknown");
+        nowhere && self.annotations.as_ref().is_some_and(|all| all.contains_key("vnd.docker.reference.type"))
     }
 
     /// How likely a referrer is a signature or a statement that is asked for: lower is looked at first. Nothing is left

@@ -18,7 +18,7 @@ use super::auth::RegistryCredentials;
 use super::client::{ClientConfig, GuardedClient, Session};
 use super::contents::{self, Contents, Within};
 use super::demand::Demand;
-use super::document::{self, Document};
+use super::document::{self, Bundles, Document};
 use super::error::FetchError;
 use super::lookup::{Hints, look};
 use super::memory::{self, Remembered};
@@ -260,7 +260,7 @@ impl Verifier {
         image: &ImageRef,
         trust: &CompiledTrust,
         credentials: Option<&RegistryCredentials>,
-    ) -> Result<Vec<Vec<u8>>, String> {
+    ) -> Result<Bundles, String> {
         let mut session = self.session(image, trust, credentials)?;
         self.timed(image, document::bundles(&mut session, &self.0.hints, image)).await
     }

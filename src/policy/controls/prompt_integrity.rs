@@ -1,7 +1,5 @@
 //! `prompt-integrity`: what tells a model its part is an asset of known text, not a line that anybody edits.
 
-use k8s_openapi::api::core::v1::Volume;
-
 use serde_json::json;
 
 use crate::api;
@@ -10,6 +8,7 @@ use crate::policy::containers::ContainerView;
 use crate::policy::control::{Check, Control, Finding, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
+use crate::policy::maps;
 use crate::policy::skeleton;
 
 /// Prompts are immutable, of the declared digest, and nowhere else.
@@ -70,9 +69,10 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                 }
             }
             for (index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
-                for (path, map) in maps_of(index, volume) {
+                for (path, map, items) in maps::mounted(index, volume) {
                     if facts.namespace.config_maps.contains_key(map) || map.contains("prompt") {
-                        declared(facts, pod, &path, map, workload, report);
+                        let handed = (map, &*maps::keys(facts.namespace, map, items));
+                        declared(facts, pod, &format!("{path}.name"), handed, workload, report);
                     }
                 }
             }
@@ -186,29 +186,12 @@ fn in_map(facts: &Facts<'_>, object: &str, digest: &str, source: &PromptSource, 
     }
 }
 
-/// Every `ConfigMap` that a volume mounts, with the place.
-fn maps_of(index: usize, volume: &Volume) -> Vec<(String, &str)> {
-    let mut out = Vec::new();
-    if let Some(map) = &volume.config_map {
-        out.push((format!("spec.volumes[{index}].configMap.name"), map.name.as_str()));
-    }
-    for (source, projected) in volume.projected.iter().flat_map(|p| p.sources.iter().flatten()).enumerate() {
-        if let Some(map) = &projected.config_map {
-            out.push((
-                format!("spec.volumes[{index}].projected.sources[{source}].configMap.name"),
-                map.name.as_str(),
-            ));
-        }
-    }
-    out
-}
-
 /// Text that steers the model comes from prompts that the workload declares.
 fn declared(
     facts: &Facts<'_>,
     pod: &PodFacts<'_>,
     path: &str,
-    map: &str,
+    (map, keys): (&str, &[&str]),
     workload: &api::AIWorkload,
     report: &mut Report<'_>,
 ) {
@@ -216,8 +199,21 @@ fn declared(
     let holds = |prompt: &api::AIPrompt| {
         prompt.spec.source.as_ref().is_some_and(|source| source.name.as_deref() == Some(map))
     };
-    let mut used = workload.spec.prompts.iter().filter_map(|used| facts.namespace.prompts.get(&used.name));
-    if used.any(|prompt| holds(prompt)) {
+    let used = workload.spec.prompts.iter().filter_map(|used| facts.namespace.prompts.get(&used.name));
+    let held: Vec<_> = used.filter(|prompt| holds(prompt)).collect();
+    if !held.is_empty() {
+        let is = |key: &str| {
+            held.iter().any(|p| p.spec.source.as_ref().and_then(|source| source.key.as_deref()) == Some(key))
+        };
+        for key in keys.iter().filter(|key| !is(key)) {
+            let what = format!(
+                "is a text in ConfigMap {map:?} that is handed over, and {} declares no AIPrompt with it as its source",
+                Facts::name_of(workload)
+            );
+            report.violated(pod.at(path).value(*key), what).under(&["CoP-2.2"]).fix(Fix::Text(
+                "name the declared keys alone in items, or register this one as an AIPrompt too".to_owned(),
+            ));
+        }
         return;
     }
     let registered = facts.namespace.prompts.iter().find(|(_, prompt)| holds(prompt));
@@ -279,6 +275,9 @@ fn of_container(
                 let place = container.path(&format!("env[{index}].value"));
                 file(facts, pod, container, &place, value, workload, report);
             }
+            Some(value) if (is_prompt || names_file(&variable.name)) && is_relative(value) => {
+                relative(report, pod.at(container.path(&format!("env[{index}].value"))).value(value));
+            }
             _ => {}
         }
         let from = variable.value_from.as_ref();
@@ -291,7 +290,7 @@ fn of_container(
         if let Some(map) = map.filter(|map| is_prompt || facts.namespace.config_maps.contains_key(&map.name))
         {
             let path = container.path(&format!("env[{index}].valueFrom.configMapKeyRef.name"));
-            declared(facts, pod, &path, &map.name, workload, report);
+            declared(facts, pod, &path, (&map.name, &[&map.key]), workload, report);
         }
     }
     for (index, source) in container.env_from.iter().enumerate() {
@@ -299,7 +298,14 @@ fn of_container(
             source.config_map_ref.as_ref().filter(|m| facts.namespace.config_maps.contains_key(&m.name))
         {
             let path = container.path(&format!("envFrom[{index}].configMapRef.name"));
-            declared(facts, pod, &path, &map.name, workload, report);
+            declared(
+                facts,
+                pod,
+                &path,
+                (&map.name, &maps::keys(facts.namespace, &map.name, None)),
+                workload,
+                report,
+            );
         }
     }
     for (field, words) in [("command", container.command), ("args", container.args)] {
@@ -321,9 +327,19 @@ fn of_container(
             } else if value.starts_with('/') {
                 let place = container.path(&format!("{field}[{at}]"));
                 file(facts, pod, container, &place, value, workload, report);
+            } else if is_relative(value) {
+                relative(report, pod.at(container.path(&format!("{field}[{at}]"))).value(value));
             }
         }
     }
+}
+
+/// A file that is named from wherever the program starts.
+fn relative(report: &mut Report<'_>, place: Place) {
+    report
+        .violated(place, "names a prompt by a relative path, so that nobody can tell where it lies")
+        .under(&["CoP-2.2"])
+        .fix(Fix::Text("write the whole path, below the mount of a registered ConfigMap".to_owned()));
 }
 
 /// A file that is handed over as a prompt lies in a registered ConfigMap or comes with a declared model.
@@ -336,6 +352,7 @@ fn file(
     workload: &api::AIWorkload,
     report: &mut Report<'_>,
 ) {
+    let path = &walked(path);
     let holds = |folder: &str| {
         let rest = path.strip_prefix(folder.trim_end_matches('/'));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -355,18 +372,39 @@ fn file(
     if volume.image.is_some() || volume.persistent_volume_claim.is_some() {
         return;
     }
-    let maps = maps_of(index, volume);
+    let maps = maps::mounted(index, volume);
     if maps.is_empty() {
         let what =
             format!("hands over a prompt from volume {:?}, in which nobody registered it", volume.name);
         move_out(report.violated(pod.at(place).value(path), what), workload);
     }
-    for (at, map) in maps {
+    for (at, map, items) in maps {
         // Of those with the label or the name the volumes are spoken of already.
         if !facts.namespace.config_maps.contains_key(map) && !map.contains("prompt") {
-            declared(facts, pod, &at, map, workload, report);
+            let handed = (map, &*maps::keys(facts.namespace, map, items));
+            declared(facts, pod, &format!("{at}.name"), handed, workload, report);
         }
     }
+}
+
+/// A path as the kernel walks it, without what leads back.
+fn walked(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// Whether a value is the path of a file from wherever the program starts.
+fn is_relative(value: &str) -> bool {
+    let end = value.rsplit_once('.').map_or("", |(_, end)| end);
+    let file = ["jinja", "jinja2", "j2", "txt", "md", "tmpl", "prompt"].contains(&end);
+    !value.starts_with(['/', '$']) && !value.contains("://") && (file || value.starts_with('.'))
 }
 
 /// Whether a variable names the file of a prompt.

@@ -62,6 +62,7 @@ pub fn compare<'a>(
     let mut out = Faults::default();
     let world = Declared::of(facts, pod, container, workload);
     world.mounts(facts, &reading, pod.prefix, &mut out);
+    world.scripts(&reading, &mut out);
     if reading.loads.is_empty()
         && reading.switches.is_empty()
         && reading.open.is_empty()
@@ -133,6 +134,10 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
             }
         }
         Self { pod, container, workload, models, complete }
+    }
+
+    pub(super) const fn pod(&self) -> &'p PodFacts<'a> {
+        self.pod
     }
 
     fn mounts_a_model(&self) -> bool {

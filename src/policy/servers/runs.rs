@@ -7,7 +7,7 @@ use super::languages::{Language, addresses, is_own};
 use super::operand::COPIERS;
 use super::reader::Reader;
 use super::shell::{self, OPEN, PREPARES, Word, WordRole};
-use super::{At, Open, Seen, Switch};
+use super::{At, Open, Seen, Switch, scripts};
 
 /// How deep programs inside programs are read.
 const DEPTH: usize = 4;
@@ -61,13 +61,47 @@ impl<'a> Reader<'a> {
             .map(|(n, start)| &words[*start..starts.get(n + 1).copied().unwrap_or(words.len())])
             .collect();
         let mut files = Files::default();
+        let mut folder = None;
         for (index, command) in commands.iter().enumerate() {
+            if command[0].text == "cd" && command[0].inner {
+                folder = command.get(1).map(|word| word.text.to_string());
+            }
+            self.files_run(command, folder.as_deref());
             self.installs(command);
             self.stands(command, &mut files);
             self.program(&commands, index, &files);
             if files.fetched.len() < FILES && copier(command) {
                 files.fetched.extend(command[1..].iter().filter_map(|word| saved(&word.text)));
             }
+        }
+    }
+
+    /// Notes the files that a command runs: itself, what a program of scripts reads, and what is code by its name.
+    fn files_run(&mut self, command: &[Word<'a>], folder: Option<&str>) {
+        let first = &command[0];
+        let reads = Language::of(&first.text).is_some() || matches!(&*first.text, "." | "source");
+        let mut operand = reads;
+        for (index, word) in command.iter().enumerate() {
+            let flag = word.text.starts_with('-');
+            let text =
+                if flag { word.text.split_once('=').map_or("", |(_, value)| value) } else { &word.text };
+            let text = text.trim_start_matches('@');
+            let plain = word.role == WordRole::Plain || index == 0;
+            let named = index == 0 && text.contains('/') || scripts::is_code(text);
+            let read = index > 0 && plain && !flag && std::mem::take(&mut operand);
+            if !(named || read)
+                || text.is_empty()
+                || text.contains(OPEN)
+                || text.contains(char::is_whitespace)
+            {
+                continue;
+            }
+            if self.reading.programs.len() >= FILES {
+                return;
+            }
+            let from = folder.filter(|_| !text.starts_with('/'));
+            let path = from.map_or_else(|| text.to_owned(), |folder| format!("{folder}/{text}"));
+            self.reading.programs.push((Cow::Owned(path), place(word)));
         }
     }
 

@@ -61,6 +61,18 @@ fn what_the_audit_does_not_tell_of_is_unknown() {
 }
 
 #[test]
+fn what_is_in_quarantine_is_said_first() {
+    let held = serde_json::from_value(json!({
+        "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIWorkload",
+        "metadata": {"name": "chat", "namespace": "chat-prod"},
+        "spec": {"selector": {"matchLabels": {"app": "chat"}}, "type": "inference",
+            "owners": {"accountable": {"user": "j"}}, "lifecycle": {"state": "Quarantined"}}}));
+    let report = Report::of(&rows(), &[held.unwrap()], "2026-06-01T12:01:00Z".to_owned());
+    assert_eq!(report.notes[0], "in quarantine, without network and new pods: chat-prod/chat");
+    assert!(report.table().contains("in quarantine") && report.html().contains("in quarantine"));
+}
+
+#[test]
 fn without_the_row_of_the_cluster_nothing_is_kept() {
     let report = Report::of(&[], &[], String::new());
     assert!(report.provisions.iter().all(|kept| kept.state == State::Unknown));

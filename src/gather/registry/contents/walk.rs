@@ -1,7 +1,7 @@
 //! What is packed, as it streams by: an archive from header to header, or a single file. Of each file its beginning and its
 //! end are kept, which is what tells a format.
 
-use super::{Contents, Within, shown};
+use super::{Contents, Within, follow, shown};
 use crate::models::format::part::{PIECE, PIECE_LEN, Pieces};
 use crate::models::format::{self, Examined, Loading};
 use crate::models::tar::{self, Entry, Step};
@@ -60,7 +60,10 @@ impl<'a> Walk<'a> {
             At::Header(at) => {
                 let mut view = self.pieces.view(0, u64::MAX);
                 match tar::entry(&mut view, *at) {
-                    Ok(Step::Entry(entry)) => self.at = At::In(entry),
+                    Ok(Step::Entry(entry)) => {
+                        follow(&entry, self.within, out);
+                        self.at = At::In(entry);
+                    }
                     Ok(Step::End) => self.at = At::Done,
                     Ok(Step::Broken(why)) => {
                         out.opaque.add(format!("{}: {why}", shown(self.name)));

@@ -111,6 +111,34 @@ fn lineage_carries_sensitivity_and_circles_are_told() {
 }
 
 #[test]
+fn circles_of_one_and_over_namespaces_end_and_are_told() {
+    let uses = json!({"models": [{"name": "m"}]});
+    let told = |of: &str| {
+        format!(
+            "AIModel chat-prod/m spec.baseModelRef: how sensitive the data behind it is cannot be told: AIModel {of} is, over \
+             others, its own base [unknown] [may arrive]"
+        )
+    };
+    let own = bench(&uses).model("m", &json!({"digest": "sha256:1", "baseModelRef": {"name": "m"}}));
+    assert_lines(&own.of_workload(&CONTROL), &[&told("chat-prod/m")]);
+    // Of the same name elsewhere it is another model, until that one leads back.
+    let mut data = namespace("data", "data", "internal");
+    let base = |home: &str| {
+        read(
+            json!({"metadata": {"name": "m", "namespace": "data"}, "spec": {"digest": "sha256:2", "baseModelRef": {"name": "m", "namespace": home}}}),
+        )
+    };
+    data.models.insert("m".into(), std::sync::Arc::new(base("elsewhere")));
+    let far = json!({"digest": "sha256:1", "baseModelRef": {"name": "m", "namespace": "data"}});
+    assert_lines(&bench(&uses).model("m", &far).beside(data.clone()).of_workload(&CONTROL), &[]);
+    for (back, of) in [("data", "data/m"), (NAMESPACE, "chat-prod/m")] {
+        data.models.insert("m".into(), std::sync::Arc::new(base(back)));
+        let circle = bench(&uses).model("m", &far).beside(data.clone());
+        assert_lines(&circle.of_workload(&CONTROL), &[&told(of)]);
+    }
+}
+
+#[test]
 fn a_long_row_of_bases_ends() {
     let mut bench = bench(&json!({"models": [{"name": "m0"}]}));
     for n in 0..100 {

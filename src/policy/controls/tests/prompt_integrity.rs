@@ -106,6 +106,38 @@ fn texts_come_from_declared_prompts() {
 }
 
 #[test]
+fn another_text_beside_the_declared_one_is_not_handed_over_in_its_place() {
+    let mut bench = bench(&json!({}), Some(map(true, "a.txt", DIGEST)));
+    bench.namespace.config_maps.get_mut("texts").unwrap().digests.insert("evil.txt".into(), DIGEST.into());
+    let items = |key: &str| json!([{"key": key, "path": "a.txt"}]);
+    let volume = |map: Value| json!({"containers": [], "volumes": [{"name": "v", "configMap": map}]});
+    let projected = |map: Value| json!({"containers": [], "volumes": [{"name": "v", "projected": {"sources": [{"configMap": map}]}}]});
+    let variable = |key: &str| {
+        json!({"containers": [{"name": "c",
+        "env": [{"name": "SYSTEM_PROMPT", "valueFrom": {"configMapKeyRef": {"name": "texts", "key": key}}}]}]})
+    };
+    let all = json!({"containers": [{"name": "c", "envFrom": [{"configMapRef": {"name": "texts"}}]}]});
+    let said = "\"evil.txt\": is a text in ConfigMap \"texts\" that is handed over, and AIWorkload chat-prod/chat declares \
+        no AIPrompt with it as its source";
+    for (pod, place) in [
+        (volume(json!({"name": "texts", "items": items("a.txt")})), None),
+        (volume(json!({"name": "texts", "items": items("evil.txt")})), Some("volumes[0].configMap.name")),
+        (volume(json!({"name": "texts"})), Some("volumes[0].configMap.name")),
+        (projected(json!({"name": "texts", "items": items("a.txt")})), None),
+        (
+            projected(json!({"name": "texts", "items": items("evil.txt")})),
+            Some("volumes[0].projected.sources[0].configMap.name"),
+        ),
+        (variable("a.txt"), None),
+        (variable("evil.txt"), Some("containers[0].env[0].valueFrom.configMapKeyRef.name")),
+        (all, Some("containers[0].envFrom[0].configMapRef.name")),
+    ] {
+        let expected: Vec<_> = place.into_iter().map(|place| format!("spec.{place} {said}")).collect();
+        assert_eq!(lines(&bench.of_pod(&CONTROL, &pod)), expected, "{pod}");
+    }
+}
+
+#[test]
 fn no_prompt_stands_in_the_manifest() {
     let bench = Bench::new("production", "internal").workload(&json!({}));
     let of = |container: Value| {
@@ -174,6 +206,16 @@ fn files_of_prompts_lie_where_somebody_registered_them() {
         of("/tmp/chat.jinja"),
         [format!("{}{handed} from volume \"tmp\", in which nobody registered it", at("/tmp/chat.jinja"))]
     );
+    // A way round through a declared model is none.
+    for path in ["/models/../tmp/chat.jinja", "//tmp/./chat.jinja", "/claim/../models/../tmp/chat.jinja"] {
+        let what = format!("{handed} from volume \"tmp\", in which nobody registered it");
+        assert_eq!(of(path), [format!("{}{what}", at("/tmp/chat.jinja"))]);
+    }
+    for path in ["chat.jinja", "./chat.jinja", "../tmp/chat", "tmp/chat.txt"] {
+        let what = "names a prompt by a relative path, so that nobody can tell where it lies";
+        assert_eq!(of(path), [format!("{}{what}", at(path))]);
+    }
+    assert_eq!(of("chatml"), [""; 0], "a template that the program knows by its name");
     for path in ["/maps/chat.jinja", "/opt/x"] {
         let said = format!("{}{handed} that lies in the image, where nobody registered it", at(path));
         assert_eq!(of(path), [said]);
