@@ -103,7 +103,7 @@ impl Told {
     #[must_use]
     pub fn of(row: &AIComplianceStatus) -> Self {
         Self {
-            summary: row.summary.clone().unwrap_or_default(),
+            summary: row.summary.unwrap_or_default(),
             blocked: row.blocked.as_ref().map_or((0, 0), |blocked| (blocked.last24h, blocked.total)),
             findings: row.findings.iter().take(PASSED_ON).cloned().collect(),
         }
