@@ -82,7 +82,6 @@ const PERSON: &[(&str, &str)] = &[
     ("enforcement-integrity/deny-justification-not-there", "somebody justifies it to others"),
     ("enforcement-integrity/deny-justification-of-another-state", "somebody justifies it to others"),
     ("human-oversight-designed/deny-group-without-the-right", "an administrator has to grant the right"),
-    ("human-oversight-designed/deny-switch-not-tried", "somebody has to try the switch"),
     ("incident-plan-ready/deny-terms-without-contract", "somebody has to agree it in a contract"),
     ("io-guardrails/deny-route-elsewhere", "whoever runs the gateway says where the route leads"),
     ("io-logging-sink/deny-internal-states-anywhere", "somebody chooses a sink"),

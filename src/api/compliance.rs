@@ -256,4 +256,29 @@ pub struct Tombstone {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::person")]
     pub recorded_by: Option<String>,
+    /// How many copies that `AIEvidence` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 256))]
+    pub copies: Option<i32>,
+    /// More records that show it, where no single one names every copy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 7))]
+    pub further: Vec<FurtherRecord>,
+}
+
+/// One more record of what became of an asset.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FurtherRecord {
+    /// Name of the `AIEvidence`.
+    #[schemars(schema_with = "schema::name")]
+    pub record: String,
+    /// Digest of its document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::digest")]
+    pub record_digest: Option<String>,
+    /// How many copies it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 256))]
+    pub copies: Option<i32>,
 }

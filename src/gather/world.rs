@@ -84,16 +84,7 @@ impl World {
                 let name = name_of(&organisation.metadata).to_owned();
                 put_cluster(&mut self.cluster.governances, name, *organisation)
             }
-            Object::Exemption(mut exemption) => {
-                let approved_at = exemption.status.take().and_then(|status| status.approved_at);
-                slim(&mut exemption.metadata, &mut exemption.status);
-                // Since when it is owed.
-                exemption.status = approved_at.map(|at| api::exemption::AIExemptionStatus {
-                    approved_at: Some(at),
-                    ..Default::default()
-                });
-                self.put(exemption.metadata.clone(), |ns| &mut ns.exemptions, Arc::new(*exemption))
-            }
+            Object::Exemption(exemption) => self.put_exemption(*exemption),
             Object::TrustPolicy(mut policy) => {
                 slim(&mut policy.metadata, &mut policy.status);
                 put_cluster(&mut self.cluster.trust_policies, name_of(&policy.metadata).to_owned(), *policy)
@@ -157,6 +148,15 @@ impl World {
             Object::Autoscaler(scaler) => self.put_autoscaler(*scaler),
             rights => self.apply_rights(rights),
         }
+    }
+
+    fn put_exemption(&mut self, mut exemption: api::AIExemption) -> Touched {
+        let approved_at = exemption.status.take().and_then(|status| status.approved_at);
+        slim(&mut exemption.metadata, &mut exemption.status);
+        // Since when it is owed.
+        exemption.status = approved_at
+            .map(|at| api::exemption::AIExemptionStatus { approved_at: Some(at), ..Default::default() });
+        self.put(exemption.metadata.clone(), |ns| &mut ns.exemptions, Arc::new(exemption))
     }
 
     /// Takes in what evidence may have its document in, where files are the world.

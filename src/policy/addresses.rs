@@ -1,5 +1,7 @@
 //! The hosts that a text would call: addresses in variables and arguments, without a pattern engine.
 
+use super::containers::ContainerView;
+
 /// Schemes of addresses that open a connection to the host that they name.
 const CALLING: [&str; 34] = [
     "http",
@@ -47,6 +49,42 @@ pub enum Whereabouts {
     Inside,
     /// Anywhere else.
     Outside,
+}
+
+/// An address that a container is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given<'a> {
+    /// Where it stands in the container, such as `args[0]`.
+    pub field: String,
+    /// The text that it stands in.
+    pub text: &'a str,
+    /// Its host.
+    pub host: &'a str,
+}
+
+/// Every address in the variables and the command line of a container.
+#[must_use]
+pub fn given<'a>(container: &ContainerView<'a>) -> Vec<Given<'a>> {
+    let mut out = Vec::new();
+    for (index, variable) in container.env.iter().enumerate() {
+        let Some(text) = variable.value.as_deref() else { continue };
+        // Who may call the pod from a browser is no place that the pod calls.
+        if variable.name.contains("ORIGIN") {
+            continue;
+        }
+        let at = |host| Given { field: format!("env[{index}].value"), text, host };
+        if text.contains("://") {
+            out.extend(hosts(text).map(at));
+        } else if variable.name.ends_with("_ENDPOINT") {
+            out.push(at(host(text)));
+        }
+    }
+    for (field, words) in [("command", container.command), ("args", container.args)] {
+        for (index, text) in words.iter().enumerate() {
+            out.extend(hosts(text).map(|host| Given { field: format!("{field}[{index}]"), text, host }));
+        }
+    }
+    out
 }
 
 /// The hosts of every address in `text`, as written there, in order.

@@ -17,6 +17,7 @@
 mod cross;
 mod document;
 mod kinds;
+mod order;
 mod record;
 mod shortfall;
 mod subject;
@@ -27,7 +28,7 @@ mod bad_input_tests;
 #[cfg(test)]
 mod tests;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::dates;
@@ -215,13 +216,13 @@ impl Answer<'_> {
 
 /// Looks for the best answer to `question`.
 ///
-/// In: facts and a question. Out: the newest proof that holds or fails, else the nearest miss. Evidence counts from the
-/// namespace of its subject and from that of the workload under judgement; about organisations and suppliers only from
+/// In: facts and a question. Out: the newest proof that holds or fails, else the nearest miss; of two of one time the one that
+/// failed (see [`order`]). Evidence counts from the namespace of its subject and from that of the workload under judgement; about organisations and suppliers only from
 /// the governance namespace. Never fails; the cost is one look at each proof of those namespaces.
 #[must_use]
 pub fn ask<'a>(facts: &Facts<'a>, question: &Question<'a>) -> Answer<'a> {
     let mut best: Answer<'a> = Answer::Missing;
-    let mut issued: (Option<Timestamp>, Option<Timestamp>) = (None, None);
+    let mut held = None;
     let places = match question.about.places(facts) {
         Ok(places) => places,
         Err(why) => return Answer::Nowhere(why),
@@ -233,12 +234,10 @@ pub fn ask<'a>(facts: &Facts<'a>, question: &Question<'a>) -> Answer<'a> {
                 continue;
             }
             let answer = weigh(facts, question, evidence, place);
-            // Of two of one day the one that was recorded later is the newer.
-            let recorded = evidence.metadata.creation_timestamp.as_ref().map(|time| time.0);
-            let at = (dates::from(&spec.issued_at), recorded);
-            if answer.rank() > best.rank() || (answer.rank() == best.rank() && at > issued) {
+            let standing = Some(order::standing(question, &answer, evidence));
+            if answer.rank() > best.rank() || (answer.rank() == best.rank() && standing > held) {
                 best = answer;
-                issued = at;
+                held = standing;
             }
         }
     }
@@ -248,20 +247,27 @@ pub fn ask<'a>(facts: &Facts<'a>, question: &Question<'a>) -> Answer<'a> {
 /// Every proof that holds for `question`, newest first.
 #[must_use]
 pub fn all<'a>(facts: &Facts<'a>, question: &Question<'a>) -> Vec<&'a AIEvidence> {
+    let held = |answer| if let Answer::Held(evidence) = answer { Some(evidence) } else { None };
+    sound(facts, question).into_iter().filter_map(held).collect()
+}
+
+/// Every proof that holds or fails for `question`, newest first; of two of one time those that failed first.
+#[must_use]
+pub fn sound<'a>(facts: &Facts<'a>, question: &Question<'a>) -> Vec<Answer<'a>> {
     let places = question.about.places(facts).unwrap_or_default();
     let mut out = Vec::new();
     for place in places.into_iter().flatten() {
         for evidence in place.evidence.values() {
-            if evidence.spec.type_ == question.type_
-                && question.about.is(&evidence.spec.subject, place)
-                && let Answer::Held(evidence) = weigh(facts, question, evidence, place)
-            {
-                out.push(evidence);
+            if evidence.spec.type_ == question.type_ && question.about.is(&evidence.spec.subject, place) {
+                let answer = weigh(facts, question, evidence, place);
+                if matches!(answer, Answer::Held(_) | Answer::Failed(..)) {
+                    out.push((order::standing(question, &answer, evidence), answer));
+                }
             }
         }
     }
-    out.sort_by_key(|evidence| std::cmp::Reverse(dates::from(&evidence.spec.issued_at)));
-    out
+    out.sort_by_key(|(standing, _)| std::cmp::Reverse(*standing));
+    out.into_iter().map(|(_, answer)| answer).collect()
 }
 
 /// How far one proof goes.
@@ -299,6 +305,10 @@ fn weigh<'a>(
             document::Known::Missing(why) => return Answer::NoSuchDocument(evidence, why),
             document::Known::Unread(why) => return Answer::UnreadDocument(evidence, why),
         }
+    }
+    // What failed did so whatever else it says.
+    if spec.result == Some(EvidenceResult::Fail) {
+        return Answer::Failed(evidence, spec.result);
     }
     // What is not read could say anything.
     if let Some((key, length)) = overlong(&spec.facts) {

@@ -196,6 +196,10 @@ spec:
   expiresAt: "YYYY-MM-DD" # at most 90 days from now
 # It counts once another user with the verb approve on aiexemptions agrees:
 #   kubectl patch aiexemption WORKLOAD-{id} -n NAMESPACE --type=merge -p '{{"spec":{{"approvedBy":"APPROVER"}}}}'
+# From then on it is debt: the next pods are refused by maintenance-plan-current (production, profiles code and strict), as
+# long as the TechnicalDebtRegister of the workload does not name it. Before it is approved, record a new register that has
+# among its facts.items: {{id: AIExemption/WORKLOAD-{id}, dueBy: "YYYY-MM-DD", owner: USER}}
+# (not for the subject Image; its end as dueBy)
 # Instead of an exemption: {remedy}
 "#,
         remedy = control.remedy

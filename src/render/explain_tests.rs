@@ -113,6 +113,12 @@ fn an_exemption_is_an_object_that_can_be_filled_in_and_applied() {
         text.contains("# Instead of an exemption: sign the image with a key of the trust policy\n"),
         "{text}"
     );
+    // What it costs is said before anybody asks for it.
+    for told in
+        ["refused by maintenance-plan-current", "{id: AIExemption/WORKLOAD-image-signature-trusted, dueBy: "]
+    {
+        assert!(text.contains(told), "{told} is missing in {text}");
+    }
 
     let never = Control { id: NEVER_EXEMPT, ..SIGNED };
     assert!(exemption(&never).starts_with("enforcement-integrity admits no exemption"));

@@ -1,5 +1,7 @@
 //! A first declaration from what runs already: what the pod tells is filled in, the rest is marked. Pure.
 
+mod apis;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -294,6 +296,7 @@ fn workload(out: &mut String, running: &Running<'_>, models: &[Model]) {
             names.join(", ")
         );
     }
+    apis::write(out, &views);
     if kind != "supporting" {
         exposure(out, running);
         monitoring(out, running, &views);

@@ -89,3 +89,33 @@ fn names_are_made_fit() {
     assert_eq!(q("true"), "\"true\"");
     assert_eq!(q("a: b"), "\"a: b\"");
 }
+
+#[test]
+fn what_the_pods_call_outside_is_declared() {
+    let mut spec = spec();
+    let container = &mut spec.containers[0];
+    container.args.as_mut().unwrap().push("--upstream=https://api.openai.com/v1".to_owned());
+    let variables = json!([
+        {"name": "OPENAI_BASE_URL", "value": "https://api.openai.com/v1"},
+        {"name": "SEARCH_URL", "value": "http://user@search.example.org:8080/q"},
+        {"name": "PLAIN_URL", "value": "http://search.example.org"},
+        {"name": "STORE_URL", "value": "http://store.data.svc:9000"}
+    ]);
+    container.env = serde_json::from_value(variables).unwrap();
+    let text = declaration(&spec);
+    for lines in [
+        "  # named by spec.containers[0].env[0].value, spec.containers[0].args[3]\n  - {name: api-openai-com, host: \
+         api.openai.com, port: 443}   # fill in: supplierRef",
+        "  - {name: search-example-org, host: search.example.org, port: 80}   # fill in",
+        "  - {name: search-example-org-8080, host: search.example.org, port: 8080}   # fill in",
+    ] {
+        assert!(text.contains(lines), "{lines} is missing in\n{text}");
+    }
+    assert!(!text.contains("store"), "{text}");
+    let mut documents = Documents::default();
+    documents.text("init.yaml", &text);
+    let workload =
+        documents.objects.iter().map(|(_, object)| object).find(|object| object["kind"] == "AIWorkload");
+    let workload: crate::api::AIWorkload = serde_json::from_value(workload.unwrap().clone()).unwrap();
+    assert_eq!(workload.spec.external_apis.len(), 3);
+}

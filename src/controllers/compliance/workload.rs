@@ -139,17 +139,15 @@ const LONGEST_WORDS: usize = 200;
 const POINTER: usize = 128;
 /// A status of at most this many bytes, however much went wrong.
 const LARGEST_STATUS: usize = 4096;
-/// What is left of a message that has to be shortened for it, in bytes.
-const SHORT: usize = 60;
-/// What is left at first of a message about what fails.
-const SHORTER: usize = 120;
+/// What is left of a message that has to be shortened for it, in bytes: of less, nobody can tell what is wrong.
+const SHORT: usize = 120;
 
 /// Shortens a status to its bound: first the oldest entries of the history go, which stand in the export, then the oldest
-/// attempts, then words and rows of what does not fail, and the words of what fails at the last.
+/// attempts, then words and rows of what does not fail, then the words of what fails. The last rows go before words are
+/// shortened to stubs; [`point_on`] counts them.
 fn bound(status: &mut AIWorkloadStatus, fresh: usize) {
     let size = |status: &AIWorkloadStatus| serde_json::to_vec(status).map_or(0, |bytes| bytes.len());
-    let longer = |row: &Row, than: usize| row.message.as_ref().is_some_and(|message| message.len() > than);
-    let long = |row: &Row| longer(row, SHORT);
+    let long = |row: &Row| row.message.as_ref().is_some_and(|message| message.len() > SHORT);
     let fails = |row: &Row| row.state == State::Fail;
     if size(status) > LARGEST_STATUS - POINTER
         && let Some(blocked) = status.blocked.as_mut()
@@ -172,12 +170,10 @@ fn bound(status: &mut AIWorkloadStatus, fresh: usize) {
             row.message = row.message.take().map(|message| words::cut(message, SHORT));
         } else if status.rows.last().is_some_and(|row| !fails(row)) {
             status.rows.pop();
-        } else if let Some(row) = status.rows.iter_mut().rev().find(|row| longer(row, SHORTER)) {
-            row.message = row.message.take().map(|message| words::cut(message, SHORTER));
-        } else if let Some(blocked) = status.blocked.as_mut().filter(|blocked| blocked.attempts.len() > 1) {
-            blocked.attempts.pop();
         } else if let Some(row) = status.rows.iter_mut().rev().find(|row| long(row)) {
             row.message = row.message.take().map(|message| words::cut(message, SHORT));
+        } else if let Some(blocked) = status.blocked.as_mut().filter(|blocked| blocked.attempts.len() > 1) {
+            blocked.attempts.pop();
         } else if status.rows.pop().is_none() {
             return;
         }
@@ -245,6 +241,23 @@ mod tests {
         assert!(left >= 24, "{left}");
         let pointer = format!("; {left} more findings: kubectl get aicompliance {} -o yaml", "n".repeat(63));
         assert_eq!(message, "w".repeat(180) + &pointer);
+    }
+
+    #[test]
+    fn fewer_rows_are_left_rather_than_stubs() {
+        let row = Row {
+            control: "human-oversight-designed".to_owned(),
+            state: State::Fail,
+            provisions: vec!["CoP-2.5-n2".to_owned(); 5],
+            message: Some("w".repeat(240)),
+            object: Some("AIWorkload/chat".to_owned()),
+        };
+        let mut status = AIWorkloadStatus { rows: vec![row; 16], ..AIWorkloadStatus::default() };
+        bound(&mut status, 1);
+        assert!(serde_json::to_vec(&status).unwrap().len() <= LARGEST_STATUS);
+        assert!((8..16).contains(&status.rows.len()), "{}", status.rows.len());
+        let shortest = status.rows.iter().filter_map(|row| row.message.as_deref().map(str::len)).min();
+        assert_eq!(shortest, Some(SHORT));
     }
 
     #[test]

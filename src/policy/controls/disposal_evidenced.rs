@@ -4,7 +4,7 @@
 use crate::api;
 use crate::api::workload::LifecycleState;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
-use crate::policy::evidence::{About, Answer, Question, ask, words};
+use crate::policy::evidence::{About, Answer, Question, sound, words};
 use crate::policy::facts::{Asset, Facts, Place, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::records::{self, Needed};
@@ -25,7 +25,7 @@ pub(super) const CONTROL: Control = Control {
         "copies that nobody declared, and what a model remembers of its data, are not seen",
         "that an identity or a key outside the cluster is really gone is taken from its record",
         "a Secret may go at any time, because what it opens is safer without it",
-        "a record about an asset that never was stays too, because nothing tells it from one that is gone",
+        "a record about an asset, or a digest of it, that never was stays too, because nothing tells it from one that is gone",
     ],
     check: Check::Rule(check),
 };
@@ -95,20 +95,38 @@ fn uncovered<'a>(facts: &Facts<'a>, asset: Asset<'a>) -> Vec<&'a str> {
 }
 
 /// Those of `left` that no record about the asset covers.
-fn unrecorded<'a, 'l>(facts: &Facts<'a>, asset: Asset<'a>, mut left: Vec<&'l str>) -> Vec<&'l str> {
+fn unrecorded<'l>(facts: &Facts<'_>, asset: Asset<'_>, left: Vec<&'l str>) -> Vec<&'l str> {
     let about = match asset {
         Asset::Model(model) => About::Model(model),
         Asset::Dataset(dataset) => About::Dataset(dataset),
         Asset::Prompt(prompt) => About::Prompt(prompt),
     };
-    for type_ in ["DisposalRecord", "TransferRecord"] {
+    open(facts, left, |type_| Question::of(type_, about).bound().with(&["copies"]))
+}
+
+/// Those of `left` that no record covers: each record adds its copies to those of the others, and of several records about
+/// one copy the newest speaks. A record that failed and names no copy is about all of them.
+fn open<'a, T: AsRef<str>>(
+    facts: &Facts<'a>,
+    mut left: Vec<T>,
+    question: impl Fn(&'static str) -> Question<'a>,
+) -> Vec<T> {
+    for type_ in records::TYPES {
         if left.is_empty() {
             break;
         }
-        if let Answer::Held(record) = ask(facts, &Question::of(type_, about).bound().with(&["copies"])) {
-            let covered = words(record, "copies");
-            left.retain(|copy| !covered.contains(copy));
-        }
+        let answers = sound(facts, &question(type_));
+        left.retain(|copy| {
+            let named = |record| words(record, "copies").contains(&copy.as_ref());
+            let speaks = answers.iter().find_map(|answer| match answer {
+                Answer::Held(record) => named(record).then_some(true),
+                Answer::Failed(record, _) => {
+                    (named(record) || words(record, "copies").is_empty()).then_some(false)
+                }
+                _ => None,
+            });
+            speaks != Some(true)
+        });
     }
     left
 }
@@ -139,6 +157,10 @@ fn record_goes(facts: &Facts<'_>, record: &api::AIEvidence, report: &mut Report<
         Needed::No => return,
         Needed::Gone => format!(
             "may not go: {} {:?} is gone, and this record is all that tells what became of it",
+            subject.kind, subject.name
+        ),
+        Needed::Changed(state) => format!(
+            "may not go: {} {:?} at {state} is gone, and this record is all that tells what became of it",
             subject.kind, subject.name
         ),
         Needed::Disposed(workload) => {
@@ -275,19 +297,9 @@ fn keys<'a>(facts: &Facts<'a>, workload: &'a api::AIWorkload) -> Vec<String> {
     let cloud = spec.identity.iter().flat_map(|identity| &identity.cloud_identities);
     let all = spec.secrets.iter().map(|name| format!("Secret/{name}"));
     let all = all.chain(cloud.map(|one| format!("CloudIdentity/{}", one.principal)));
-    let mut left: Vec<String> =
+    let left: Vec<String> =
         all.chain(spec.external_apis.iter().map(|api| format!("ExternalApi/{}", api.name))).collect();
-    for type_ in ["DisposalRecord", "TransferRecord"] {
-        if left.is_empty() {
-            break;
-        }
-        let question = Question::of(type_, About::Workload(workload)).with(&["copies"]);
-        if let Answer::Held(record) = ask(facts, &question) {
-            let covered = words(record, "copies");
-            left.retain(|key| !covered.contains(&key.as_str()));
-        }
-    }
-    left
+    open(facts, left, |type_| Question::of(type_, About::Workload(workload)).with(&["copies"]))
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use crate::api;
 use crate::api::common::Sensitivity;
 use crate::api::workload::{ExternalApi, ServiceUse, SinkKind, WorkloadType};
 use crate::policy::addresses::{self, Whereabouts};
-use crate::policy::containers::ContainerView;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data::Data;
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
@@ -78,38 +77,8 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
 /// Every address in variables and command lines.
 fn calls(facts: &Facts<'_>, pod: &PodFacts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
     for container in &pod.containers {
-        for (index, variable) in container.env.iter().enumerate() {
-            let Some(value) = variable.value.as_deref() else { continue };
-            // Who may call the pod from a browser is no place that the pod calls.
-            if variable.name.contains("ORIGIN") {
-                continue;
-            }
-            let path = || container.path(&format!("env[{index}].value"));
-            if value.contains("://") {
-                for host in addresses::hosts(value) {
-                    called(facts, pod, workload, &path, host, report);
-                }
-            } else if variable.name.ends_with("_ENDPOINT") {
-                called(facts, pod, workload, &path, addresses::host(value), report);
-            }
-        }
-        line(facts, pod, container, "command", container.command, workload, report);
-        line(facts, pod, container, "args", container.args, workload, report);
-    }
-}
-
-fn line(
-    facts: &Facts<'_>,
-    pod: &PodFacts<'_>,
-    container: &ContainerView<'_>,
-    field: &str,
-    words: &[String],
-    workload: &api::AIWorkload,
-    report: &mut Report<'_>,
-) {
-    for (index, word) in words.iter().enumerate().filter(|(_, word)| word.contains("://")) {
-        for host in addresses::hosts(word) {
-            called(facts, pod, workload, &|| container.path(&format!("{field}[{index}]")), host, report);
+        for given in addresses::given(container) {
+            called(facts, pod, workload, &|| container.path(&given.field), given.host, report);
         }
     }
 }

@@ -123,16 +123,15 @@ fn switch<'a>(facts: &Facts<'a>, workload: &'a AIWorkload, short: &mut Shortfall
     let about = About::Workload(workload);
     let of_organisation = facts.governance(workload).map(About::Organisation);
     let exercises = std::iter::once(about).chain(of_organisation).filter_map(|about| {
-        match ask(facts, &Question::of("IncidentExercise", about)) {
-            Answer::Held(exercise) => Some(exercise),
+        let question = Question::of("IncidentExercise", about).showing(&["exercised"]);
+        match ask(facts, &question) {
+            Answer::Held(exercise) => Some((question, exercise)),
             _ => None,
         }
     });
     let exercises: Vec<_> = exercises.collect();
-    let tried = exercises.iter().any(|exercise| words(exercise, "exercised").contains(&switch.as_str()));
-    if let Some(exercise) = exercises.first()
-        && !tried
-    {
+    let tried = exercises.iter().any(|(_, exercise)| words(exercise, "exercised").contains(&switch.as_str()));
+    if let Some((question, exercise)) = exercises.into_iter().next().filter(|_| !tried) {
         short.require(false, || {
             format!(
                 "names killSwitch {:?}, and {} did not try it",
@@ -140,9 +139,7 @@ fn switch<'a>(facts: &Facts<'a>, workload: &'a AIWorkload, short: &mut Shortfall
                 Shortfall::name(exercise)
             )
         });
-        short.fix(format!(
-            "try it, and record an IncidentExercise with {} among facts.exercised",
-            switch.as_str()
-        ));
+        short.fix("try it");
+        short.renew(question, exercise, [Shortfall::also(exercise, "exercised", &[switch.as_str()])]);
     }
 }

@@ -77,7 +77,14 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             short.fix("let the plan prepare for it");
             short.renew(question.clone(), plan, [Shortfall::also(plan, "scenarios", &left)]);
         }
-        short.ask_either(Question::of("IncidentExercise", about), organisation);
+        // Whether the switch was tried is asked by human-oversight-designed.
+        let switch = workload.spec.oversight.as_ref().and_then(|oversight| oversight.kill_switch);
+        let mut exercise = Question::of("IncidentExercise", about);
+        if let Some(switch) = switch {
+            exercise = exercise.showing(&["exercised"]);
+            short.hint_of("IncidentExercise", "exercised", vec![switch.as_str().to_owned()]);
+        }
+        short.ask_either(exercise, organisation);
         // A plan that was made for another shape leaves the new part without a first step.
         let parts = parts(workload);
         let left = unnamed(plan, "parts", &parts);

@@ -1,10 +1,13 @@
 //! `patch-currency`: vulnerability reports are fresh, fixes land in time and unsupported digests leave.
 
+use serde_json::Value;
+
 use crate::api;
+use crate::api::evidence::EvidenceResult;
 use crate::api::workload::UpdateMode;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
-use crate::policy::evidence::{About, Answer, By, Question, Shortfall, entries, words};
+use crate::policy::evidence::{About, Answer, By, Question, Shortfall, words};
 use crate::policy::facts::{Facts, Place, Subject};
 use crate::policy::fix::Fix;
 
@@ -69,16 +72,27 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
 const WINDOWS: [(&str, &str, i64); 2] =
     [("critical", "patchWindow.critical", 14), ("high", "patchWindow.high", 30)];
 
+/// Severities of holes that no window closes; `important` and `moderate` are names that some scanners use.
+const LESSER: [&str; 9] =
+    ["medium", "moderate", "low", "minor", "negligible", "info", "informational", "none", "minimal"];
+/// An entry of `facts.findings`, as the evidence to fill in shows it.
+const ENTRY: &str = "{id: CVE-ID, severity: SEVERITY-OF-IT, fixedVersion: VERSION-WITH-FIX, \
+                     fixedSince: \"YYYY-MM-DD\", firstSeen: \"YYYY-MM-DD\"}";
+
 /// The report about an image is fresh, and no hole in it stays open longer than it may.
 fn scanned<'a>(facts: &Facts<'a>, workload: &api::AIWorkload, image: &'a str, report: &mut Report<'_>) {
     let mut short = Shortfall::new(facts);
-    let question =
-        Question::of("VulnerabilityReport", About::Image(image)).bound().undocumented().by(By::Anybody);
+    short.hint_of("VulnerabilityReport", "findings", vec![ENTRY.to_owned()]);
+    let question = Question::of("VulnerabilityReport", About::Image(image))
+        .bound()
+        .undocumented()
+        .by(By::Anybody)
+        .showing(&["spec.result", "findings"]);
     // A report that lists holes did not pass, and is read all the same.
     let mut failed = None;
     // Where people rely on it, each image is looked through; elsewhere a report counts where there is one.
     let production = facts.namespace.environment() == Some(api::Environment::Production);
-    let held = short.ask_if(question, |answer| match answer {
+    let held = short.ask_if(question.clone(), |answer| match answer {
         Answer::Failed(evidence, _) => {
             failed = Some(*evidence);
             false
@@ -90,44 +104,148 @@ fn scanned<'a>(facts: &Facts<'a>, workload: &api::AIWorkload, image: &'a str, re
         short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-11.2"]);
         return;
     };
-    for hole in entries(found, "findings") {
-        let text = |key: &str| hole.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
-        let severity = text("severity").to_lowercase();
-        let Some((_, parameter, days)) = WINDOWS.into_iter().find(|(known, ..)| *known == severity) else {
-            continue;
-        };
-        let window = facts.settings.days(parameter, days);
-        let age = |since: jiff::Timestamp| facts.now.duration_since(since).as_hours() / 24;
-        let Some(since) = dates::from(text("fixedSince")) else {
-            // Without a fix, those whom it concerns are told.
-            if dates::from(text("firstSeen")).is_some_and(|since| age(since) > window)
-                && !told(facts, workload, text("id"))
-            {
-                unfixed(workload, image, (text("id"), &severity), report);
-                return;
-            }
-            continue;
-        };
-        let open = age(since);
-        if open <= window {
-            continue;
-        }
-        let fixed = text("fixedVersion");
-        let fixed = if fixed.is_empty() { String::new() } else { format!(" in {fixed}") };
-        report
-            .violated(
-                Place::object(Facts::name_of(workload)),
-                format!(
-                    "runs {image}, in which {} ({severity}) is fixed{fixed} since {open} days, and {window} are allowed",
-                    text("id")
-                ),
-            )
-            .under(&["CoP-11.2"])
-            .fix(Fix::Text("roll out an image with the fix, and record its VulnerabilityReport".to_owned()))
-            .may_arrive();
-        // One hole is reason enough; the report names the others.
+    let (holes, unread) = holes(found, facts.now);
+    // One hole is reason enough; the report names the others.
+    if holes.iter().any(|hole| overdue(facts, workload, image, hole, report)) || unread.is_empty() {
         return;
     }
+    let name = Shortfall::name(found);
+    for what in unread {
+        short.require(false, || format!("{name} of {image}: {what}"));
+    }
+    short.renew(question, found, [("findings", vec![ENTRY.to_owned()])]);
+    short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-11.2"]);
+}
+
+/// A critical or high hole.
+struct Hole<'e> {
+    id: &'e str,
+    severity: String,
+    /// Its window: name of the parameter, and the days where no profile says otherwise.
+    window: (&'static str, i64),
+    since: Since<'e>,
+}
+
+/// Since when a hole waits.
+enum Since<'e> {
+    /// For its fix to be rolled out: the version with it, if it is named, and since when that is out.
+    Fixed(&'e str, jiff::Timestamp),
+    /// For a fix: since when it is known.
+    Known(jiff::Timestamp),
+}
+
+/// The critical and high holes that a report lists, and what of it cannot be judged.
+fn holes(found: &api::AIEvidence, now: jiff::Timestamp) -> (Vec<Hole<'_>>, Vec<String>) {
+    let (mut holes, mut unread) = (Vec::new(), Vec::new());
+    let listed = match found.spec.facts.get("findings") {
+        None | Some(Value::Null) => &[][..],
+        Some(Value::Array(list)) => list.as_slice(),
+        Some(_) => {
+            unread.push("facts.findings is no list".to_owned());
+            return (holes, unread);
+        }
+    };
+    match found.spec.result {
+        Some(EvidenceResult::Fail) if listed.is_empty() => {
+            unread.push("its result is \"fail\", and facts.findings lists no hole".to_owned());
+        }
+        None if !found.spec.facts.contains_key("findings") => {
+            unread.push("it has neither a result nor facts.findings".to_owned());
+        }
+        _ => {}
+    }
+    for (index, entry) in listed.iter().enumerate() {
+        match hole(entry, now) {
+            Ok(hole) => holes.extend(hole),
+            Err(why) => unread.push(format!("facts.findings[{index}]{why}")),
+        }
+    }
+    (holes, unread)
+}
+
+/// One entry of a report: a hole of weight, none where it is a lesser one, or why it cannot be judged.
+fn hole(entry: &Value, now: jiff::Timestamp) -> Result<Option<Hole<'_>>, String> {
+    let Some(entry) = entry.as_object() else {
+        return Err(" is no {id, severity, fixedSince, firstSeen}".to_owned());
+    };
+    let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+    let id = text("id");
+    let named = if id.is_empty() { String::new() } else { format!(" ({id})") };
+    let severity = text("severity").to_lowercase();
+    let severity = if severity == "important" { "high".to_owned() } else { severity };
+    let Some((_, parameter, days)) = WINDOWS.into_iter().find(|(known, ..)| *known == severity) else {
+        if LESSER.contains(&severity.as_str()) {
+            return Ok(None);
+        }
+        return Err(format!(
+            "{named}.severity {:?} is none of critical, high, medium, low and none",
+            text("severity")
+        ));
+    };
+    if id.is_empty() {
+        return Err(format!(" is {severity} and has no id"));
+    }
+    let day = |key: &str| match entry.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            let written = value.as_str().filter(|text| !dates::ahead(text, now));
+            let day = written.and_then(dates::from);
+            day.map(Some).ok_or_else(|| format!("{named}.{key} {value} is no day that has come"))
+        }
+    };
+    let since = match (day("fixedSince")?, day("firstSeen")?) {
+        (Some(fixed), _) => Since::Fixed(text("fixedVersion"), fixed),
+        (None, _) if !text("fixedVersion").is_empty() => {
+            return Err(format!("{named} names fixedVersion {:?} and no fixedSince", text("fixedVersion")));
+        }
+        (None, Some(seen)) => Since::Known(seen),
+        (None, None) => {
+            return Err(format!(
+                "{named} is {severity}, and says neither since when there is a fix (fixedSince) nor, where there is none, \
+                 since when it is known (firstSeen)"
+            ));
+        }
+    };
+    Ok(Some(Hole { id, severity, window: (parameter, days), since }))
+}
+
+/// Tells of a hole that is open for longer than it may, and whether it is.
+fn overdue(
+    facts: &Facts<'_>,
+    workload: &api::AIWorkload,
+    image: &str,
+    hole: &Hole<'_>,
+    report: &mut Report<'_>,
+) -> bool {
+    let window = facts.settings.days(hole.window.0, hole.window.1);
+    let age = |since: jiff::Timestamp| facts.now.duration_since(since).as_hours() / 24;
+    let (fixed, open) = match hole.since {
+        Since::Fixed(version, since) => (version, age(since)),
+        // Without a fix, those whom it concerns are told.
+        Since::Known(since) => {
+            let silent = age(since) > window && !told(facts, workload, hole.id);
+            if silent {
+                unfixed(workload, image, (hole.id, &hole.severity), report);
+            }
+            return silent;
+        }
+    };
+    if open <= window {
+        return false;
+    }
+    let fixed = if fixed.is_empty() { String::new() } else { format!(" in {fixed}") };
+    report
+        .violated(
+            Place::object(Facts::name_of(workload)),
+            format!(
+                "runs {image}, in which {} ({}) is fixed{fixed} since {open} days, and {window} are allowed",
+                hole.id, hole.severity
+            ),
+        )
+        .under(&["CoP-11.2"])
+        .fix(Fix::Text("roll out an image with the fix, and record its VulnerabilityReport".to_owned()))
+        .may_arrive();
+    true
 }
 
 /// Whether a notice says that there is no fix for this hole.

@@ -116,6 +116,8 @@ pub(super) fn record(facts: &Facts<'_>, recorded: &Recorded<'_>, hints: &[Hint])
     }
     if question.passed {
         out.push_str("  result: pass\n");
+    } else if shows("spec.result") {
+        out.push_str("  result: PASS-OR-FAIL\n");
     }
     let former = recorded.former.map(|former| &former.spec);
     if shows("spec.evaluator") {

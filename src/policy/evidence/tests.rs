@@ -143,6 +143,47 @@ fn a_document_in_a_config_map_is_compared() {
 }
 
 #[test]
+fn of_two_of_one_day_the_one_that_failed_speaks() {
+    // Files know no time of creation, so `a`, `b` and `a-2` of one day are of one time.
+    let failed = |at: &str| merged(sound(), &json!({"result": "fail", "issuedAt": at}));
+    for name in ["0", "b", "a-2"] {
+        let both = bench(&json!({})).evidence(name, &failed("2025-12-01"));
+        let expected =
+            format!(": SecurityAssessment \"{name}\" of AIModel \"m\" ended with \"fail\" [may arrive]");
+        assert_lines(&found(&both, assessed), &[&expected]);
+    }
+    // A time of day tells them apart.
+    let again = bench(&json!({"issuedAt": "2025-12-01T16:00:00Z"})).evidence("b", &failed("2025-12-01"));
+    assert_lines(&found(&again, assessed), &[]);
+    // What failed did so whatever else it leaves out.
+    let short = merged(failed("2025-12-02"), &json!({"facts": null}));
+    assert_eq!(found(&bench(&json!({})).evidence("b", &short), assessed).len(), 1);
+    // That it does not say how it ended is no failure.
+    let open = merged(sound(), &json!({"result": null}));
+    assert_lines(&found(&bench(&json!({})).evidence("b", &open), assessed), &[]);
+}
+
+#[test]
+fn of_two_of_one_day_the_one_that_says_more_speaks_and_then_the_one_recorded_anew() {
+    fn wider(about: About<'_>) -> Question<'_> {
+        assessed(about).showing(&["scope"])
+    }
+    let spoken = |bench: &Bench, question: fn(About<'_>) -> Question<'_>| {
+        bench.with_facts(Subject::Namespace, |facts| {
+            match ask(facts, &question(About::Model(&bench.namespace.models["m"]))) {
+                Answer::Held(evidence) => evidence.metadata.name.clone().unwrap(),
+                other => panic!("{other:?}"),
+            }
+        })
+    };
+    let with = |more: &Value| merged(sound(), &json!({"facts": more}));
+    let numbered = bench(&json!({})).evidence("a-10", &sound()).evidence("a-2", &sound());
+    assert_eq!(spoken(&numbered, assessed), "a-10");
+    let more = numbered.evidence("0", &with(&json!({"scope": ["system"]})));
+    assert_eq!(spoken(&more, wider), "0");
+}
+
+#[test]
 fn the_newest_sound_proof_speaks() {
     let failed = |at: &str| merged(sound(), &json!({"result": "fail", "issuedAt": at}));
     assert_lines(&found(&bench(&json!({})).evidence("b", &failed("2025-11-01")), assessed), &[]);

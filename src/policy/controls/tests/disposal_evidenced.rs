@@ -39,6 +39,33 @@ fn every_copy_is_accounted_for() {
 }
 
 #[test]
+fn each_record_adds_its_copies() {
+    let dated = |at: &str, result: Value, copies: Value| {
+        let mut spec = record("DisposalRecord", "sha256:1", &copies);
+        spec["issuedAt"] = at.into();
+        spec["result"] = result;
+        spec
+    };
+    // Each record that is printed names what the former ones leave open.
+    let first = bench().evidence("r", &dated("2025-12-01", Value::Null, json!(["c"])));
+    let both = first.evidence("r-2", &dated("2025-12-02", Value::Null, json!(["s3://offline"])));
+    assert_lines(&deleted(&both), &[]);
+    // A later one about other copies takes nothing away.
+    let more = both.evidence("r-3", &dated("2025-12-03", Value::Null, json!(["elsewhere"])));
+    assert_lines(&deleted(&more), &[]);
+    // One that says that it did not work does, for the copies that it names, until a newer one says otherwise.
+    let failed = more.evidence("r-4", &dated("2025-12-04", json!("fail"), json!(["c"])));
+    let left = |copies: &str| {
+        format!("AIDataset chat-prod/d: may not go: no record says what became of its copies at {copies}")
+    };
+    assert_lines(&deleted(&failed), &[&left("c")]);
+    let all = failed.evidence("r-5", &dated("2025-12-05", json!("fail"), json!([])));
+    assert_lines(&deleted(&all), &[&left("c, s3://offline")]);
+    let again = all.evidence("r-6", &dated("2025-12-06", json!("pass"), json!(["c", "s3://offline"])));
+    assert_lines(&deleted(&again), &[]);
+}
+
+#[test]
 fn the_end_of_a_namespace_waits_for_nothing() {
     let mut bench = bench();
     bench.namespace.terminating = true;
@@ -59,6 +86,12 @@ fn a_record_stays_when_its_asset_is_gone() {
     let wanted = "AIEvidence chat-prod/r: may not go: AIDataset \"d\" is gone, and this record is all that tells what became \
                   of it";
     assert_eq!(record_goes(&gone, "r"), [wanted]);
+    // A new asset of that name is not what the record is about.
+    let mut anew = gone.dataset("d", &json!({"digest": "sha256:2"}));
+    let other = wanted.replace("\"d\" is", "\"d\" at sha256:1 is");
+    assert_eq!(record_goes(&anew, "r"), [other]);
+    anew.namespace.datasets.clear();
+    let mut gone = anew;
     gone.namespace.terminating = true;
     assert!(record_goes(&gone, "r").is_empty());
     gone.namespace.terminating = false;
@@ -66,6 +99,10 @@ fn a_record_stays_when_its_asset_is_gone() {
     assert_eq!(record_goes(&less, "r"), [wanted], "the other one says less");
     let other = less.evidence("t", &record("TransferRecord", "sha256:2", &copies));
     assert_eq!(record_goes(&other, "r"), [wanted], "the other one is about another state");
+    let mut void = record("TransferRecord", "sha256:1", &copies);
+    void["result"] = "fail".into();
+    let other = other.evidence("w", &void);
+    assert_eq!(record_goes(&other, "r"), [wanted], "the other one says that it did not work");
     let corrected = other.evidence("u", &record("TransferRecord", "sha256:1", &copies));
     assert!(record_goes(&corrected, "r").is_empty());
     let mut scan = record("DisposalRecord", "sha256:1", &copies);

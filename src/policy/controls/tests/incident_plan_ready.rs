@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::CONTROL;
 use crate::api::AIWorkload;
 use crate::policy::facts::{Requester, Subject};
-use crate::policy::testing::{Bench, NAMESPACE, lines, merged, read};
+use crate::policy::testing::{Bench, DIGEST, NAMESPACE, lines, merged, read};
 
 fn lifted(user: &'static str, groups: &[&str], incident: &Value) -> Vec<String> {
     let declared = |state: &str| {
@@ -42,4 +42,19 @@ fn a_quarantine_is_lifted_by_those_who_act_in_incidents() {
     );
     assert!(lifted("k.lee", &[], &json!({"user": "k.lee", "contact": "tel:1"})).is_empty());
     assert!(lifted("dev", &[], &json!({"contact": "tel:1"})).is_empty(), "nobody is named");
+}
+
+#[test]
+fn the_exercise_to_record_shows_that_the_switch_is_tried() {
+    let plan = json!({"type": "IncidentPlan", "subject": {"kind": "AIWorkload", "name": "chat"}, "digest": DIGEST,
+        "ref": "https://documents.example/plan", "issuedAt": "2025-12-01", "facts": {"scenarios": ["model-theft"]}});
+    let fixes = |oversight: Value| -> String {
+        let bench = Bench::new("production", "internal").workload(&oversight).evidence("plan", &plan);
+        let found = bench.of_workload(&CONTROL);
+        found.iter().filter_map(|finding| finding.fix.as_ref()).map(ToString::to_string).collect()
+    };
+    let plain = fixes(json!({}));
+    assert!(plain.contains("type: IncidentExercise\n") && !plain.contains("exercised"), "{plain}");
+    let switch = fixes(json!({"oversight": {"mode": "monitor", "killSwitch": "quarantine"}}));
+    assert!(switch.contains("    exercised: [quarantine]\n"), "{switch}");
 }

@@ -65,3 +65,92 @@ fn holes_are_closed_within_their_window() {
     assert_eq!(old.len(), 1);
     assert!(old[0].detail.contains("VulnerabilityReport"), "{}", old[0].detail);
 }
+
+#[test]
+fn what_cannot_be_judged_is_no_clean_report() {
+    let image = format!("registry.example/chat@{DIGEST}");
+    let pod = json!({"containers": [{"name": "chat", "image": image}]});
+    let found = |result: Value, facts: Value| {
+        let scan = json!({"type": "VulnerabilityReport", "issuedAt": "2025-12-30", "result": result,
+            "subject": {"kind": "Image", "name": "chat", "digest": DIGEST}, "facts": facts});
+        Bench::new("production", "internal")
+            .workload(&json!({}))
+            .evidence("scan", &scan)
+            .of_pod(&CONTROL, &pod)
+    };
+    let one = |hole: Value| json!({"findings": [{"id": "CVE-0", "severity": "medium"}, hole]});
+    // What is honest stays good: nothing found, lesser holes, and a hole without a fix that is new.
+    for facts in [
+        json!({}),
+        json!({"findings": []}),
+        one(json!({"id": "CVE-1", "severity": "NEGLIGIBLE"})),
+        one(json!({"id": "CVE-1", "severity": "high", "firstSeen": "2025-12-20"})),
+        one(
+            json!({"id": "CVE-1", "severity": "critical", "fixedSince": null, "firstSeen": "2025-12-28T10:00:00Z"}),
+        ),
+    ] {
+        assert_lines(&found(json!("pass"), facts), &[]);
+    }
+    assert_lines(&found(Value::Null, json!({"findings": []})), &[]);
+    for (result, facts, why) in [
+        (json!("fail"), json!({}), "its result is \"fail\", and facts.findings lists no hole"),
+        (json!("fail"), json!({"findings": []}), "its result is \"fail\", and facts.findings lists no hole"),
+        (Value::Null, json!({}), "it has neither a result nor facts.findings"),
+        (json!("pass"), json!({"findings": "none"}), "facts.findings is no list"),
+        (
+            json!("pass"),
+            json!({"findings": ["CVE-1"]}),
+            "facts.findings[0] is no {id, severity, fixedSince, firstSeen}",
+        ),
+        (
+            json!("fail"),
+            one(json!({"id": "CVE-1", "severity": "UNKNOWN"})),
+            "facts.findings[1] (CVE-1).severity \"UNKNOWN\" is none of critical, high, medium, low and none",
+        ),
+        (
+            json!("fail"),
+            one(json!({"id": "CVE-1", "severity": "critical", "fixedSince": "soon"})),
+            "facts.findings[1] (CVE-1).fixedSince \"soon\" is no day that has come",
+        ),
+        (
+            json!("fail"),
+            one(json!({"id": "CVE-1", "severity": "critical", "firstSeen": "2026-02-01"})),
+            "facts.findings[1] (CVE-1).firstSeen \"2026-02-01\" is no day that has come",
+        ),
+        (json!("fail"), one(json!({"severity": "important"})), "facts.findings[1] is high and has no id"),
+        (
+            json!("fail"),
+            one(json!({"id": "CVE-1", "severity": "high", "fixedVersion": "1.2", "firstSeen": "2025-12-20"})),
+            "facts.findings[1] (CVE-1) names fixedVersion \"1.2\" and no fixedSince",
+        ),
+        (
+            json!("pass"),
+            one(json!({"id": "CVE-1", "severity": "high"})),
+            "facts.findings[1] (CVE-1) is high, and says neither since when there is a fix (fixedSince) nor, where there is \
+             none, since when it is known (firstSeen)",
+        ),
+    ] {
+        assert_lines(
+            &found(result, facts),
+            &[&format!(
+                "AIWorkload chat-prod/chat: VulnerabilityReport \"scan\" of {image}: {why} [may arrive]"
+            )],
+        );
+    }
+    // A hole that is overdue is told rather than one that cannot be judged.
+    let both = json!({"findings": [{"id": "CVE-1"}, {"id": "CVE-2", "severity": "high", "fixedSince": "2025-11-01"}]});
+    let found = found(json!("fail"), both);
+    assert!(found.len() == 1 && found[0].detail.contains("CVE-2 (high) is fixed since"), "{found:?}");
+}
+
+#[test]
+fn the_report_to_fill_in_shows_how_holes_are_written() {
+    let pod = json!({"containers": [{"name": "chat", "image": format!("registry.example/chat@{DIGEST}")}]});
+    let found = Bench::new("production", "internal").workload(&json!({})).of_pod(&CONTROL, &pod);
+    let fix = found[0].fix.as_ref().unwrap().to_string();
+    for line in
+        ["  result: PASS-OR-FAIL\n", "    findings: [{id: CVE-ID, severity: SEVERITY-OF-IT, fixedVersion: "]
+    {
+        assert!(fix.contains(line), "{fix}");
+    }
+}
