@@ -99,7 +99,7 @@ fn tables_show_the_columns_that_people_are_promised() -> Result<()> {
     );
     assert_eq!(
         columns("aiworkloads")?.join(" "),
-        "TYPE VERDICT PODS FAIL WARN EXEMPT UNKNOWN BLOCKED-24H TOP-REASON AGE"
+        "TYPE VERDICT STATE PODS FAIL WARN EXEMPT UNKNOWN BLOCKED-24H TOP-REASON AGE"
     );
     Ok(())
 }
