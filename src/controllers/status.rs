@@ -11,8 +11,9 @@ use serde_json::json;
 
 use crate::api::common::MANAGER;
 
-/// Objects that one answer of the API server holds.
-const PAGE: u32 = 100;
+/// Objects that one answer of the API server holds. What a page takes while it is read is many times its text, and is not
+/// all given back.
+const PAGE: u32 = 20;
 
 /// Hands every object of a kind to `each`, page by page, so that no more than a page is in memory.
 ///
