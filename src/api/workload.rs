@@ -270,3 +270,11 @@ pub struct WorkloadSelector {
     #[x_kube(validation = ("self.all(key, key.size() > 0 && key.size() <= 317)", "a label key has 1 to 317 characters"))]
     pub match_labels: BTreeMap<String, String>,
 }
+
+impl AIWorkload {
+    /// Whether it is cut off while somebody looks into it.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        self.spec.lifecycle.as_ref().is_some_and(|lifecycle| lifecycle.state == LifecycleState::Quarantined)
+    }
+}

@@ -86,3 +86,17 @@ pub fn keys<'f>(namespace: &'f Namespace, map: &str, items: Option<&'f [KeyToPat
         None => all().map(String::as_str).collect(),
     }
 }
+
+/// A path as the kernel walks it, from the top and without what leads back.
+#[must_use]
+pub fn walked(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    format!("/{}", parts.join("/"))
+}

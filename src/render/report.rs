@@ -11,7 +11,6 @@ use serde::Serialize;
 use crate::api::common::{OverallVerdict, State};
 use crate::api::compliance::{AIComplianceStatus, FindingRow, Summary};
 use crate::api::outcome::Counters;
-use crate::api::workload::LifecycleState;
 use crate::api::{AICompliance, AIWorkload};
 use crate::policy::code::{DRAFT_PRINCIPLES, FINAL_PRINCIPLES, PROVISIONS, Provision, Stage};
 
@@ -153,9 +152,7 @@ impl Report {
         workloads.sort_by(|a, b| (b.verdict, &a.namespace, &a.name).cmp(&(a.verdict, &b.namespace, &b.name)));
         let held: Vec<String> = objects
             .iter()
-            .filter(|object| {
-                object.spec.lifecycle.as_ref().map(|life| life.state) == Some(LifecycleState::Quarantined)
-            })
+            .filter(|object| object.is_quarantined())
             .map(|object| {
                 let metadata = &object.metadata;
                 format!(

@@ -120,8 +120,7 @@ fn active(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
 
 /// A quarantine does not end with its declaration: what runs is evidence, and whoever declares it anew would let pods in.
 fn kept(workload: &api::AIWorkload, report: &mut Report<'_>) {
-    let state = workload.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
-    if state != Some(LifecycleState::Quarantined) {
+    if !workload.is_quarantined() {
         return;
     }
     let place = Place::field(Facts::name_of(workload), "spec.lifecycle.state");
@@ -201,11 +200,6 @@ fn shared(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
     let own = workload.metadata.name.as_deref();
     for (name, other) in facts.namespace.workloads.iter().filter(|(name, _)| own != Some(name.as_str())) {
         let labels = &workload.spec.selector.match_labels;
-        let quarantined = other
-            .spec
-            .lifecycle
-            .as_ref()
-            .is_some_and(|lifecycle| lifecycle.state == LifecycleState::Quarantined);
         let what = match selector::overlap(labels, &other.spec.selector.match_labels) {
             Overlap::None | Overlap::Some => continue,
             Overlap::Same => format!("select the same pods as AIWorkload {name:?}"),
@@ -220,7 +214,7 @@ fn shared(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
             .fix(Fix::Text(format!(
                 "add a label that only these pods carry to them and to spec.selector.matchLabels; if it takes the place \
                  of {name:?}, {}delete that one first: kubectl delete aiworkload {name} -n {}",
-                if quarantined { "which is in quarantine, end that and " } else { "" },
+                if other.is_quarantined() { "which is in quarantine, end that and " } else { "" },
                 facts.namespace.name
             )));
     }

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use crate::api::AIWorkload;
 use crate::api::common::Audience;
-use crate::api::workload::LifecycleState;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Question, Shortfall, end_users, enrol, trained, unnamed, words};
 use crate::policy::facts::{Facts, Place};
@@ -156,13 +155,10 @@ fn parts(workload: &AIWorkload) -> Vec<&'static str> {
 fn lifted(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
     let Some(requester) = facts.requester else { return };
     let Some(former) = requester.former else { return };
-    let quarantined = |workload: &AIWorkload| {
-        workload.spec.lifecycle.as_ref().map(|life| life.state) == Some(LifecycleState::Quarantined)
-    };
     // As they were named before: who lifts it does not name himself.
     let Some(incident) = former.spec.owners.incident.as_ref() else { return };
     let named = incident.user.is_some() || incident.group.is_some();
-    if quarantined(former) && !quarantined(workload) && named && !requester.is(incident) {
+    if former.is_quarantined() && !workload.is_quarantined() && named && !requester.is(incident) {
         let who = incident.user.as_deref().or(incident.group.as_deref()).unwrap_or_default();
         report
             .violated(

@@ -352,7 +352,7 @@ fn file(
     workload: &api::AIWorkload,
     report: &mut Report<'_>,
 ) {
-    let path = &walked(path);
+    let path = &maps::walked(path);
     let holds = |folder: &str| {
         let rest = path.strip_prefix(folder.trim_end_matches('/'));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -385,19 +385,6 @@ fn file(
             declared(facts, pod, &format!("{at}.name"), handed, workload, report);
         }
     }
-}
-
-/// A path as the kernel walks it, without what leads back.
-fn walked(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
-        if part == ".." {
-            parts.pop();
-        } else {
-            parts.push(part);
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 /// Whether a value is the path of a file from wherever the program starts.

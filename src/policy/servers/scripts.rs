@@ -7,6 +7,7 @@ use super::declared::{Declared, below};
 use super::languages::Language;
 use super::{At, ENV, Fault, Faults, Reading, Wrong};
 use crate::policy::fix::Fix;
+use crate::policy::maps::walked;
 
 /// Variables that name what a program loads as code.
 const LOADED: &[&str] = &[
@@ -20,19 +21,6 @@ const LOADED: &[&str] = &[
     "PYTHONSTARTUP",
     "RUBYLIB",
 ];
-
-/// A path from the top, without what leads back.
-fn walked(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
-        if part == ".." {
-            parts.pop();
-        } else {
-            parts.push(part);
-        }
-    }
-    format!("/{}", parts.join("/"))
-}
 
 /// Whether a file is code by its name alone.
 pub(super) fn is_code(name: &str) -> bool {
