@@ -30,6 +30,10 @@ use anyhow::{Context as _, Result};
 use self::report::Report;
 use self::setup::Stage;
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> Result<()> {
     portcullis::webhook::tls::install_provider();
     let arguments: Vec<String> = std::env::args().collect();

@@ -39,9 +39,6 @@ impl Controller {
             "--webhooks-file",
         ]);
         command.arg(list).env("POD_NAMESPACE", "portcullis-system").env("POD_NAME", "bench-audit");
-        // The allocator gives back as the chart asks it to.
-        command.env("MALLOC_ARENA_MAX", "1");
-        command.env("MALLOC_TRIM_THRESHOLD_", "131072").env("MALLOC_MMAP_THRESHOLD_", "131072");
         Ok(Self { running: Running::start(&mut command, &log)?, log, _folder: folder })
     }
 

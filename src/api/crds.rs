@@ -1,7 +1,9 @@
 //! The definitions of all kinds, as the cluster gets them.
 
+use std::borrow::Cow;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt as _;
+use kube::{CustomResourceExt as _, Resource as _};
 use serde_json::Value;
 
 use super::{
@@ -42,6 +44,24 @@ pub fn all_crds() -> Result<Vec<CustomResourceDefinition>, CrdError> {
     .into_iter()
     .map(polish)
     .collect()
+}
+
+/// The names in the plural of all kinds, as the API server serves them, in the order of [`all_crds`].
+#[must_use]
+pub fn plurals() -> [Cow<'static, str>; 11] {
+    [
+        AIWorkload::plural(&()),
+        AIModel::plural(&()),
+        AIDataset::plural(&()),
+        AIPrompt::plural(&()),
+        AIEvidence::plural(&()),
+        AIExemption::plural(&()),
+        AISupplier::plural(&()),
+        AIGovernance::plural(&()),
+        AITrustPolicy::plural(&()),
+        AIProfile::plural(&()),
+        AICompliance::plural(&()),
+    ]
 }
 
 /// A definition as YAML, the same bytes each time.
@@ -116,6 +136,12 @@ fn polish_schema(schema: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_plurals_are_those_of_the_definitions() {
+        let named: Vec<_> = all_crds().unwrap().into_iter().map(|crd| crd.spec.names.plural).collect();
+        assert_eq!(named, plurals());
+    }
 
     #[test]
     fn every_definition_can_be_written() {

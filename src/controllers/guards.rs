@@ -1,9 +1,10 @@
-//! Looks whether the guards, the policies that the API server holds by itself, are as they were installed.
+//! Looks whether the guards, the policies that the API server holds by itself, are as they were installed, and whether our
+//! kinds are served: with a definition goes every object of its kind.
 //!
 //! They are told of and not repaired: an uninstall takes them away before it takes us, and whoever put one back in between
 //! would leave a cluster that nobody can change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use tokio::sync::watch;
 
 use super::webhooks::LIST;
 use super::webhooks::diff::{Wrong, diff_guard};
+use crate::api::common::{GROUP, VERSION};
+use crate::api::crds::plurals;
 use crate::policy::facts::EnforcementFault;
 use crate::telemetry::metrics::Metrics;
 
@@ -30,6 +33,9 @@ const KEY: &str = "guards.json";
 const LABEL: &str = "app.kubernetes.io/component=guards";
 /// What brings a guard back.
 const FIX: &str = "helm upgrade puts it back; find out who changed it";
+/// What brings a kind back.
+const FIX_KIND: &str = "helm upgrade puts the definition back; then apply the objects of that kind again, which went with it, \
+                        and find out who deleted it";
 /// Faults that are told one by one.
 const TOLD: usize = 8;
 
@@ -83,6 +89,33 @@ pub async fn watch_guards(
 }
 
 async fn look(client: &Client, namespace: &str) -> Result<Vec<EnforcementFault>, kube::Error> {
+    let mut faults = missing(&served(client).await?);
+    faults.extend(of_guards(client, namespace).await?);
+    faults.truncate(TOLD);
+    Ok(faults)
+}
+
+/// The plural names of our kinds that the API server serves.
+async fn served(client: &Client) -> Result<BTreeSet<String>, kube::Error> {
+    match client.list_api_group_resources(&format!("{GROUP}/{VERSION}")).await {
+        Ok(list) => Ok(list.resources.into_iter().map(|resource| resource.name).collect()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(BTreeSet::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn missing(served: &BTreeSet<String>) -> Vec<EnforcementFault> {
+    let gone = plurals().into_iter().filter(|plural| !served.contains(&**plural));
+    gone.map(|plural| EnforcementFault {
+        object: format!("CustomResourceDefinition \"{plural}.{GROUP}\""),
+        detail: "is gone, and with it what its objects asked for: nothing of that is enforced any more"
+            .to_owned(),
+        fix: FIX_KIND,
+    })
+    .collect()
+}
+
+async fn of_guards(client: &Client, namespace: &str) -> Result<Vec<EnforcementFault>, kube::Error> {
     let lists: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let list = lists.get_opt(LIST).await?.and_then(|list| list.data?.remove(KEY));
     // Whoever installs without guards has said so.
@@ -121,15 +154,26 @@ fn compare(installed: &[Guard], standing: &Standing) -> Vec<EnforcementFault> {
         let object = format!("{} {:?}", guard.kind, guard.name);
         Some(EnforcementFault { object, detail, fix: FIX })
     };
-    let mut faults: Vec<EnforcementFault> = installed.iter().filter_map(fault).collect();
-    faults.truncate(TOLD);
-    faults
+    installed.iter().filter_map(fault).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_kind_that_is_gone_is_told() {
+        let mut served: BTreeSet<String> = plurals().into_iter().map(Cow::into_owned).collect();
+        assert_eq!(missing(&served), []);
+        served.remove("aiprofiles");
+        let [fault] = missing(&served).try_into().unwrap();
+        assert_eq!(fault.object, "CustomResourceDefinition \"aiprofiles.portcullis.dev\"");
+        served.clear();
+        assert_eq!(missing(&served).len(), plurals().len());
+    }
 
     #[test]
     fn a_guard_that_is_gone_or_weakened_is_told() {

@@ -15,6 +15,7 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use super::containers::{ContainerView, ImageUse, containers, images};
 use super::rights::Holder;
+use super::servers::Loaded;
 use super::texts::Found;
 use crate::api;
 use crate::api::evidence::StatementRead;
@@ -228,6 +229,7 @@ pub struct PodFacts<'a> {
     pub signatures: BTreeMap<&'a str, Signature>,
     /// Whether it is to be created, only carried, or runs already.
     pub stage: Stage,
+    loaded: OnceCell<Vec<Loaded>>,
 }
 
 impl<'a> PodFacts<'a> {
@@ -248,7 +250,17 @@ impl<'a> PodFacts<'a> {
             identity: Identity::default(),
             signatures: BTreeMap::new(),
             stage: Stage::Entering,
+            loaded: OnceCell::new(),
         }
+    }
+
+    /// What each container loads, held against what `workload` declares: read once for all controls that ask. The order
+    /// is that of [`Self::containers`].
+    pub fn loaded(&self, facts: &Facts<'_>, workload: &api::AIWorkload) -> &[Loaded] {
+        self.loaded.get_or_init(|| {
+            let all = self.containers.iter();
+            all.map(|container| Loaded::of(facts, self, container, workload)).collect()
+        })
     }
 
     /// Every image the pod would pull: containers of all kinds and image volumes.

@@ -25,7 +25,7 @@ use super::containers::ContainerView;
 use reader::Reader;
 use shell::Env;
 
-pub use declared::{Fault, Faults, Wrong, compare};
+pub use declared::{Fault, Faults, Loaded, Wrong};
 pub use mend::Mend;
 pub use served::served;
 pub use table::{Ability, HUBS, Server, Switch, What, is_hub};
@@ -94,6 +94,13 @@ pub struct Seen<'a> {
     pub at: At,
     /// The elements that hold its values.
     rest: Vec<At>,
+}
+
+impl Seen<'_> {
+    fn into_owned(self) -> Seen<'static> {
+        let Self { switch, word, at, rest } = self;
+        Seen { switch, word: Cow::Owned(word.into_owned()), at, rest }
+    }
 }
 
 /// Something that cannot be read.

@@ -10,7 +10,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Answer, Question, ask, words};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
-use crate::policy::servers::{self, Ability, Mend, What};
+use crate::policy::servers::{Ability, Loaded, Mend};
 
 /// Capabilities that the system does not use are switched off or accepted as a risk.
 pub(super) const CONTROL: Control = Control {
@@ -47,23 +47,24 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         risky(facts, workload, (index, used), report);
     }
     if let Some((pod, workload)) = facts.ai_pod() {
-        switched_on(pod, workload, report);
+        switched_on(facts, pod, workload, report);
     }
 }
 
 /// A server is told to do what the declaration does not say that the system uses.
-fn switched_on(pod: &PodFacts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+fn switched_on(facts: &Facts<'_>, pod: &PodFacts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
     let spec = &workload.spec;
-    for container in &pod.containers {
-        let reading = servers::read(container);
+    for (container, Loaded { abilities, adapters, .. }) in
+        pod.containers.iter().zip(pod.loaded(facts, workload))
+    {
         let uses = |ability: Ability| {
             let used = spec.models.iter().flat_map(|model| &model.capabilities_used);
             used.into_iter().any(|used| ability.names().contains(&used.name.as_str()))
                 || (ability == Ability::Tools && !spec.actions.is_empty())
                 // Which adapter may be loaded is judged by other controls.
-                || (ability == Ability::Adapters && reading.loads.iter().any(|load| load.what == What::Adapter))
+                || (ability == Ability::Adapters && *adapters)
         };
-        let surplus: Vec<_> = reading.abilities.iter().filter(|(ability, _)| !uses(*ability)).collect();
+        let surplus: Vec<_> = abilities.iter().filter(|(ability, _)| !uses(*ability)).collect();
         let mut mend = Mend::default();
         let mended: Vec<bool> = surplus.iter().map(|(_, seen)| mend.drop_words(container, seen)).collect();
         for ((ability, seen), mended) in surplus.iter().zip(mended) {

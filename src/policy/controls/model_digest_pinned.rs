@@ -10,7 +10,7 @@ use crate::policy::dates;
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::image::ImageRef;
-use crate::policy::servers::{self, Wrong};
+use crate::policy::servers::{Loaded, Wrong};
 
 /// Models are named by digest and mounted read-only.
 pub(super) const CONTROL: Control = Control {
@@ -267,8 +267,7 @@ fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
 /// What the arguments and variables of a server name is a model that the workload declares.
 fn loads(facts: &Facts<'_>, report: &mut Report<'_>) {
     let Some((pod, workload)) = facts.ai_pod() else { return };
-    for container in &pod.containers {
-        let faults = servers::compare(facts, pod, container, workload);
+    for (container, Loaded { faults, .. }) in pod.containers.iter().zip(pod.loaded(facts, workload)) {
         for fault in faults.all.iter().filter(|fault| fault.wrong == Wrong::Undeclared) {
             let place = pod.at(container.path(&fault.field));
             let place =

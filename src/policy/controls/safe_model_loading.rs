@@ -8,7 +8,7 @@ use crate::policy::containers::Role;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, ServedFacts, Subject};
 use crate::policy::fix::Fix;
-use crate::policy::servers::{self, Switch, Wrong};
+use crate::policy::servers::{self, Loaded, Switch, Wrong};
 
 /// Formats hold data only, and no switch lets a model run code or a server fetch one.
 pub(super) const CONTROL: Control = Control {
@@ -235,8 +235,7 @@ fn names(formats: &[ModelFormat]) -> String {
 
 fn of_pod(facts: &Facts<'_>, report: &mut Report<'_>) {
     let Some((pod, workload)) = facts.ai_pod() else { return };
-    for container in &pod.containers {
-        let faults = servers::compare(facts, pod, container, workload);
+    for (container, Loaded { faults, .. }) in pod.containers.iter().zip(pod.loaded(facts, workload)) {
         for fault in &faults.all {
             let place = pod.at(container.path(&fault.field));
             let place =

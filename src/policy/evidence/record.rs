@@ -83,7 +83,9 @@ pub(super) fn record(facts: &Facts<'_>, recorded: &Recorded<'_>, hints: &[Hint])
     let shows = |field: &str| question.shown.contains(&field);
     let place = about.places(facts).ok().and_then(|places| places[0]);
     let namespace = place.map_or("", |place| place.name.as_str());
-    let mut out = format!(
+    let mut out = String::with_capacity(640);
+    let _ = write!(
+        out,
         "---\napiVersion: portcullis.dev/v1alpha1\nkind: AIEvidence\nmetadata:\n  name: {}\n  namespace: {namespace}\n\
          spec:\n  type: {}\n  subject:\n    kind: {}\n    name: {}\n",
         free_name(question, place),
@@ -130,13 +132,15 @@ pub(super) fn record(facts: &Facts<'_>, recorded: &Recorded<'_>, hints: &[Hint])
     {
         let _ = writeln!(out, "  evaluator: {text}");
     }
-    let mut lines = String::new();
+    let before = out.len();
+    out.push_str("  facts:\n");
+    let empty = out.len();
     let old = |name: &str| former.is_some_and(|former| former.facts.contains_key(name));
     let new = |name: &str| recorded.facts.iter().any(|(known, _)| *known == name);
     for (name, value) in former.into_iter().flat_map(|former| &former.facts).filter(|(name, _)| !new(name)) {
         let text = value.to_string();
         let text = if text.len() > LONGEST { "[AS-BEFORE]" } else { text.as_str() };
-        let _ = writeln!(lines, "    {name}: {text}");
+        let _ = writeln!(out, "    {name}: {text}");
     }
     let asked = question.facts.iter().chain(question.shown).copied();
     let asked = asked.filter(|name| !old(name) && !name.starts_with("spec."));
@@ -148,17 +152,18 @@ pub(super) fn record(facts: &Facts<'_>, recorded: &Recorded<'_>, hints: &[Hint])
         let mine = recorded.facts.iter().find(|(known, _)| *known == name).map(|(_, values)| values);
         let mut fitting = hints.iter().filter(|hint| hint.fact == name);
         let hinted = fitting.find(|hint| hint.of.is_none_or(|of| of == question.type_));
-        let text = mine.or(hinted.map(|hint| &hint.values)).filter(|values| !values.is_empty());
-        let text = text.map_or_else(|| blank(name).to_owned(), |values| values.join(", "));
-        let _ = if SINGLE.contains(&name) {
-            writeln!(lines, "    {name}: {text}")
-        } else {
-            writeln!(lines, "    {name}: [{text}]")
-        };
+        let values = mine.or(hinted.map(|hint| &hint.values)).filter(|values| !values.is_empty());
+        let (open, close) = if SINGLE.contains(&name) { ("", "") } else { ("[", "]") };
+        out.extend(["    ", name, ": ", open]);
+        match values {
+            None => out.push_str(blank(name)),
+            Some(values) => out.push_str(&values.join(", ")),
+        }
+        out.extend([close, "\n"]);
         written.push(name);
     }
-    if !lines.is_empty() {
-        let _ = write!(out, "  facts:\n{lines}");
+    if out.len() == empty {
+        out.truncate(before);
     }
     out
 }

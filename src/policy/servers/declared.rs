@@ -2,7 +2,7 @@
 
 use super::mend::{Mend, Op};
 use super::mounted::{folder, plain};
-use super::{Form, Load, Reading, Switch, What, is_hub, read};
+use super::{Ability, Form, Load, Reading, Seen, Switch, What, is_hub, read};
 use crate::api;
 use crate::api::model::{ModelSource, ModelSourceKind};
 use crate::api::workload::WorkloadType;
@@ -50,19 +50,45 @@ pub struct Faults {
     pub mend: Mend,
 }
 
-/// Compares what `container` loads with what `workload` declares.
-#[must_use]
-pub fn compare<'a>(
+/// What a container is told to load and to be able to, as far as controls ask.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What of it is not as declared.
+    pub faults: Faults,
+    /// What its server can do besides.
+    pub abilities: Vec<(Ability, Seen<'static>)>,
+    /// Whether it loads adapters.
+    pub adapters: bool,
+}
+
+impl Loaded {
+    /// Reads `container` and compares it with what `workload` declares.
+    pub(in crate::policy) fn of(
+        facts: &Facts<'_>,
+        pod: &PodFacts<'_>,
+        container: &ContainerView<'_>,
+        workload: &api::AIWorkload,
+    ) -> Self {
+        let reading = read(container);
+        let faults = compare(facts, pod, container, workload, &reading);
+        let adapters = reading.loads.iter().any(|load| load.what == What::Adapter);
+        let abilities =
+            reading.abilities.into_iter().map(|(ability, seen)| (ability, seen.into_owned())).collect();
+        Self { faults, abilities, adapters }
+    }
+}
+
+fn compare<'a>(
     facts: &Facts<'_>,
     pod: &PodFacts<'a>,
     container: &ContainerView<'a>,
     workload: &api::AIWorkload,
+    reading: &Reading<'a>,
 ) -> Faults {
-    let reading = read(container);
     let mut out = Faults::default();
     let world = Declared::of(facts, pod, container, workload);
-    world.mounts(facts, &reading, pod.prefix, &mut out);
-    world.scripts(&reading, &mut out);
+    world.mounts(facts, reading, pod.prefix, &mut out);
+    world.scripts(reading, &mut out);
     if reading.loads.is_empty()
         && reading.switches.is_empty()
         && reading.open.is_empty()
@@ -71,11 +97,11 @@ pub fn compare<'a>(
         return out;
     }
     for load in &reading.loads {
-        world.load(facts, &reading, load, &mut out);
+        world.load(facts, reading, load, &mut out);
     }
     let imports = workload.spec.type_ == WorkloadType::Import;
     for seen in reading.switches.iter().filter(|seen| !(imports && seen.switch.fetches())) {
-        let mended = out.mend.switch(container, &reading, seen);
+        let mended = out.mend.switch(container, reading, seen);
         out.all.push(Fault {
             mended,
             wrong: Wrong::Switched(seen.switch),
@@ -99,7 +125,7 @@ pub fn compare<'a>(
                 fix: None,
             });
         }
-        world.reaches_hubs(&reading, imports, &mut out);
+        world.reaches_hubs(reading, imports, &mut out);
     }
     out
 }

@@ -214,10 +214,11 @@ const OWN: &[&str] = &[
 
 /// The meaning of a flag as it is written, a beginning of a long one included.
 pub(super) fn meaning(name: &str, long: bool, server: Option<Server>) -> Option<Flag> {
-    let begins = long && name.len() >= 3 && !matches!(server, Some(Server::LlamaCpp | Server::Ollama));
     flag(name).or_else(|| {
-        let known = BEGUN.iter().filter(|_| begins && !OWN.contains(&name));
-        flag(known.into_iter().find(|known| known.starts_with(name))?)
+        let begins = long && name.len() >= 3 && !matches!(server, Some(Server::LlamaCpp | Server::Ollama));
+        let begins = begins && !OWN.contains(&name);
+        let known = BEGUN.iter().filter(|_| begins).find(|known| known.starts_with(name))?;
+        flag(known)
     })
 }
 
