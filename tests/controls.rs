@@ -12,6 +12,7 @@ use portcullis::gather::objects::CARRIERS;
 use portcullis::policy::control::Verdict as Found;
 use portcullis::policy::{ALL, Finding};
 use portcullis::render::words;
+use serde_json::json;
 
 /// Set to write the snapshots instead of comparing them.
 const BLESS: &str = "PORTCULLIS_BLESS";
@@ -142,7 +143,7 @@ fn a_fixture_shows_what_its_name_says_and_nothing_else() {
         let (mut violated, mut unknown) = (BTreeSet::new(), BTreeSet::new());
         match fixture.verdict {
             Verdict::Allow => {}
-            Verdict::Deny => drop(violated.insert(fixture.control.as_str())),
+            Verdict::Deny | Verdict::Warn => drop(violated.insert(fixture.control.as_str())),
             Verdict::Unknown => drop(unknown.insert(fixture.control.as_str())),
         }
         if of(Found::Violated) != violated || of(Found::Unknown) != unknown {
@@ -157,6 +158,32 @@ fn a_fixture_shows_what_its_name_says_and_nothing_else() {
         }
     }
     assert_none(&wrong);
+}
+
+#[test]
+fn what_is_only_warned_of_refuses_nobody_under_any_profile() {
+    let mut seen = 0;
+    for fixture in all().into_iter().filter(|fixture| fixture.verdict == Verdict::Warn) {
+        for base in ["code", "strict"] {
+            let mut world = fixture.world.clone();
+            world.objects.push(json!({"apiVersion": "portcullis.dev/v1alpha1", "kind": "AIProfile",
+                "metadata": {"name": format!("all-of-{base}")}, "spec": {"base": base}}));
+            let said = world.judged();
+            let of =
+                |findings: &[Finding]| findings.iter().filter(|f| f.control.id == fixture.control).count();
+            let refused: usize = said.iter().map(|said| of(&said.decision.refused)).sum();
+            let warned: usize = said.iter().map(|said| of(&said.decision.warned)).sum();
+            assert!(
+                refused == 0 && warned > 0,
+                "{}/{} under {base}: {}",
+                fixture.control,
+                fixture.name,
+                lines(&said)
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "no fixture shows what is only warned of");
 }
 
 #[test]

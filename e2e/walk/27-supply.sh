@@ -13,18 +13,16 @@ private_registry=$!
 kubectl -n portcullis-system create configmap walk-root --from-file=trusted_root.json=tests/signed/keyless-root.json >/dev/null
 expect "the chart lets trust roots and pull Secrets of these names be read" "STATUS: deployed" release upgrade portcullis charts/portcullis --reuse-values --wait --timeout 90s \
   --set registry.readPullSecrets=true --set 'registry.pullSecretNames={walk-pull}' --set 'registry.trustRootConfigMaps={walk-root}'
+trusts() { # trusts NAME HOST...: a trust policy over these registries; authorities and rules come by standard input
+  { printf 'apiVersion: portcullis.dev/v1alpha1\nkind: AITrustPolicy\nmetadata: {name: %s}\nspec:\n  registries:\n' "$1"
+    printf '  - {host: "%s", plainHTTP: true, allowPrivateAddresses: true}\n' "${@:2}"
+    cat; } | kubectl apply -f -
+}
+pem() { awk '{printf "%s\\n", $0}'; } # a key in one line of YAML
 supply() { # supply REVOKED: the policy of this part
-  kubectl apply -f - <<YAML
-apiVersion: portcullis.dev/v1alpha1
-kind: AITrustPolicy
-metadata: {name: walk-supply}
-spec:
-  registries:
-  - {host: "$registry", plainHTTP: true, allowPrivateAddresses: true}
-  - {host: "$private", plainHTTP: true, allowPrivateAddresses: true}
-  - {host: "$nobody", plainHTTP: true, allowPrivateAddresses: true}
+  trusts walk-supply "$registry" "$private" "$nobody" <<YAML
   authorities:
-  - {name: model-team, owner: {group: g}, notAfter: "2035-12-31", key: {pem: "$(awk '{printf "%s\\n", $0}' tests/signed/model.pub)"}}
+  - {name: model-team, owner: {group: g}, notAfter: "2035-12-31", key: {pem: "$(pem <tests/signed/model.pub)"}}
   - name: identity
     owner: {group: g}
     keyless:
@@ -106,12 +104,7 @@ expect "because of its signature" "image-signature-trusted" verdict
 supply '' >/dev/null
 
 flawed() { # flawed PROOF: a policy with one authority
-  kubectl apply -f - <<YAML
-apiVersion: portcullis.dev/v1alpha1
-kind: AITrustPolicy
-metadata: {name: walk-flawed}
-spec:
-  registries: [{host: "$registry", plainHTTP: true, allowPrivateAddresses: true}]
+  trusts walk-flawed "$registry" <<YAML
   authorities: [{name: flawed, owner: {group: g}, notAfter: "2035-12-31", $1}]
   rules: [{match: {artifact: image, repositories: ["$registry/flawed/*"]}, authorities: [flawed]}]
 YAML
@@ -142,14 +135,9 @@ YAML
 }
 weights walk-weights "$walk_work/weights" >/dev/null
 files() { # files REVOKED: who signs models on volumes
-  kubectl apply -f - <<YAML
-apiVersion: portcullis.dev/v1alpha1
-kind: AITrustPolicy
-metadata: {name: walk-files}
-spec:
-  registries: [{host: "$registry", plainHTTP: true, allowPrivateAddresses: true}]
+  trusts walk-files "$registry" <<YAML
   authorities:
-  - {name: acme, owner: {group: g}, notAfter: "2035-12-31", key: {pem: "$(sed -n '/BEGIN/,/END/{s/^ *//;p;/END/q}' tests/models/signed/trust.yaml | awk '{printf "%s\\n", $0}')"}}
+  - {name: acme, owner: {group: g}, notAfter: "2035-12-31", key: {pem: "$(sed -n '/BEGIN/,/END/{s/^ *//;p;/END/q}' tests/models/signed/trust.yaml | pem)"}}
   rules: [{match: {artifact: model}, authorities: [acme]}]
   revoked: [$1]
 YAML

@@ -272,9 +272,36 @@ pub struct WorkloadSelector {
 }
 
 impl AIWorkload {
+    /// Where it stands in its life; who says nothing of it runs.
+    #[must_use]
+    pub fn state(&self) -> LifecycleState {
+        self.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state).unwrap_or_default()
+    }
+
     /// Whether it is cut off while somebody looks into it.
     #[must_use]
     pub fn is_quarantined(&self) -> bool {
-        self.spec.lifecycle.as_ref().is_some_and(|lifecycle| lifecycle.state == LifecycleState::Quarantined)
+        self.state() == LifecycleState::Quarantined
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn who_says_nothing_of_its_life_is_active() {
+        let of = |lifecycle: &Value| {
+            let mut spec = json!({"selector": {"matchLabels": {"app": "a"}}, "type": "inference", "owners": {"accountable": {"user": "j"}}});
+            spec["lifecycle"] = lifecycle.clone();
+            let spec = serde_json::from_value(spec).expect("a declaration");
+            let workload = AIWorkload::new("a", spec);
+            (workload.state(), workload.is_quarantined())
+        };
+        assert_eq!(of(&Value::Null), (LifecycleState::Active, false));
+        assert_eq!(of(&json!({"supportEnds": "2027-01-01"})), (LifecycleState::Active, false));
+        assert_eq!(of(&json!({"state": "Quarantined"})), (LifecycleState::Quarantined, true));
+        assert_eq!(of(&json!({"state": "Retiring"})), (LifecycleState::Retiring, false));
     }
 }

@@ -244,8 +244,7 @@ pub fn build(workload: &AIWorkload, home: &Namespace, kinds: Kinds) -> Vec<Desir
                 "podMetricsEndpoints": [endpoint],
             }}),
         );
-        let active = spec.lifecycle.as_ref().is_none_or(|l| l.state == LifecycleState::Active);
-        if kinds.alert_rules && active {
+        if kinds.alert_rules && workload.state() == LifecycleState::Active {
             add(
                 Resource::AlertRule,
                 json!({"spec": {"groups": [alerts(namespace, name, &metrics.required)]}}),

@@ -295,6 +295,15 @@ fn look(target: &Target, former: Option<&Seen>, answer: Result<String, ProbeErro
             "StandingStill",
             format!("{place} serves what is required, and nothing of it has moved for an hour"),
         )
+    } else if same.is_some() {
+        // A minute later: figures that count work stand still until some comes.
+        says(
+            Holds::Unknown,
+            "NotMovedYet",
+            format!(
+                "{place} serves what is required, and nothing of it has moved since it was first read: a request shows whether it does"
+            ),
+        )
     } else {
         says(
             Holds::Unknown,
@@ -334,7 +343,12 @@ fn recorded(
                 let message = format!("{more} requests came to Pod {} since {records} grew", target.pod);
                 says(Holds::No, "NotWritten", message)
             } else {
-                former.and_then(|former| former.records.clone())
+                let known = former.and_then(|former| former.records.clone());
+                known.filter(|known| known.reason != "SeenOnce").or_else(|| {
+                    let message =
+                        format!("{records} of Pod {} has not grown since it was first read", target.pod);
+                    says(Holds::Unknown, "NotGrownYet", message)
+                })
             };
             (before, said)
         }

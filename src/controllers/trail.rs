@@ -114,7 +114,7 @@ pub struct Look<'a> {
 pub fn of_workload(former: Option<&History>, chain: &str, look: &Look<'_>, now: Timestamp) -> History {
     let mut history = former.cloned().unwrap_or_default();
     let mut parts = composition::fingerprint(look.workload, look.namespace, look.cluster);
-    let state = look.workload.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state).unwrap_or_default();
+    let state = look.workload.state();
     let known = read(former.and_then(|former| former.parts.as_deref()));
     let digest = Some(look.composition.to_owned());
     if former.is_none() {

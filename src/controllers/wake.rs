@@ -33,6 +33,12 @@ pub const ANNOTATION: &str = "portcullis.dev/woken-at";
 const EVERY: Duration = Duration::from_secs(2);
 /// A refusal older than so many seconds no longer keeps its namespace on the list.
 pub const FRESH: i64 = 3600;
+/// Owners of one kind that are read at a time: of more than these, none but what waits stays in memory.
+const PAGE: u32 = 500;
+/// Pages of one kind that one look reads of a namespace. What stands behind them is tried again by its own controller.
+const PAGES: u32 = 40;
+/// Decisions that are kept of one workload: its verdict is the worst of them.
+const MOST_KEPT: usize = 500;
 /// Pauses between two wakings of one owner: doubled each time, at most this.
 const LONGEST: Duration = Duration::from_mins(2);
 
@@ -108,6 +114,7 @@ impl Waker {
     /// Looks at namespaces with fresh refusals, again and again.
     pub async fn run(self) {
         let mut woken: Woken = HashMap::new();
+        let mut resting: HashMap<String, Instant> = HashMap::new();
         let mut every = tokio::time::interval(EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -116,26 +123,19 @@ impl Waker {
                 () = self.lookout.asked.notified() => {}
             }
             woken.retain(|_, (at, _)| at.elapsed() < 4 * LONGEST);
+            resting.retain(|_, until| *until > Instant::now());
             let namespaces = {
                 let now = Timestamp::now();
                 self.book.lock().unwrap_or_else(PoisonError::into_inner).fresh(now, FRESH)
             };
             for namespace in namespaces {
-                let result = tokio::try_join!(
-                    self.waiting::<ReplicaSet>(&namespace),
-                    self.waiting::<StatefulSet>(&namespace),
-                    self.waiting::<DaemonSet>(&namespace),
-                    self.waiting::<Job>(&namespace),
-                );
-                match result {
-                    Ok((replica_sets, stateful_sets, daemon_sets, jobs)) => {
-                        let mut waiting = Waiting::new();
-                        self.wake(&namespace, replica_sets, &mut woken, &mut waiting).await;
-                        self.wake(&namespace, stateful_sets, &mut woken, &mut waiting).await;
-                        self.wake(&namespace, daemon_sets, &mut woken, &mut waiting).await;
-                        self.wake(&namespace, jobs, &mut woken, &mut waiting).await;
-                        self.report(&namespace, waiting);
-                    }
+                if resting.contains_key(&namespace) {
+                    continue;
+                }
+                match self.look(&namespace, &mut woken).await {
+                    // Whoever has many owners is looked at less often: no namespace costs more than a page a round.
+                    Ok(pages) if pages > 1 => drop(resting.insert(namespace, Instant::now() + EVERY * pages)),
+                    Ok(_) => {}
                     Err(error) => tracing::warn!(namespace, %error, "owners that wait could not be listed"),
                 }
             }
@@ -143,25 +143,61 @@ impl Waker {
         }
     }
 
-    async fn waiting<K: Waits>(&self, namespace: &str) -> Result<Vec<K>, kube::Error> {
+    /// Wakes what waits in a namespace and would be admitted, and keeps what would not. Returns how many pages of the kind
+    /// with the most owners were read.
+    ///
+    /// Errors: the API server does not answer, or a list grew too old between two pages; the next look begins anew.
+    async fn look(&self, namespace: &str, woken: &mut Woken) -> Result<u32, kube::Error> {
+        let mut waiting = Waiting::new();
+        let pages = [
+            self.sweep::<ReplicaSet>(namespace, woken, &mut waiting).await?,
+            self.sweep::<StatefulSet>(namespace, woken, &mut waiting).await?,
+            self.sweep::<DaemonSet>(namespace, woken, &mut waiting).await?,
+            self.sweep::<Job>(namespace, woken, &mut waiting).await?,
+        ];
+        self.report(namespace, waiting);
+        Ok(pages.into_iter().max().unwrap_or_default())
+    }
+
+    /// Looks at every owner of a kind, page by page.
+    async fn sweep<K: Waits>(
+        &self,
+        namespace: &str,
+        woken: &mut Woken,
+        waiting: &mut Waiting,
+    ) -> Result<u32, kube::Error> {
         let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
-        let all = api.list(&ListParams::default().limit(500)).await?;
-        Ok(all.items.into_iter().filter(Waits::waits).collect())
+        let mut pages = ListParams::default().limit(PAGE);
+        for read in 1..=PAGES {
+            let page = api.list(&pages).await?;
+            self.wake(&api, namespace, page.items, woken, waiting).await;
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => pages = pages.continue_token(&token),
+                None => return Ok(read),
+            }
+        }
+        let (kind, most) = (K::kind(&()), PAGE * PAGES);
+        tracing::warn!(namespace, %kind, most, "there are more owners than are looked at: the others wait for their controller");
+        Ok(PAGES)
     }
 
     async fn wake<K: Waits>(
         &self,
+        api: &Api<K>,
         namespace: &str,
         owners: Vec<K>,
         woken: &mut Woken,
         waiting: &mut Waiting,
     ) {
-        for owner in owners {
+        for owner in owners.into_iter().filter(Waits::waits) {
             let Some(template) = owner.template() else { continue };
             let Some((workload, decision)) = self.judged(namespace, template).await else { continue };
             let admitted = decision.allowed();
             if let Some(workload) = workload.filter(|_| !admitted) {
-                waiting.entry((namespace.to_owned(), workload)).or_default().push(decision);
+                let known = waiting.entry((namespace.to_owned(), workload)).or_default();
+                if known.len() < MOST_KEPT {
+                    known.push(decision);
+                }
             }
             if !admitted {
                 continue;
@@ -173,7 +209,6 @@ impl Waker {
                 None => Duration::from_secs(4),
             };
             woken.insert(uid, (Instant::now(), pause));
-            let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
             let patch = json!({"metadata": {"annotations": {ANNOTATION: Timestamp::now().to_string()}}});
             let name = owner.name_any();
             match api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
@@ -295,3 +330,7 @@ impl Waits for Job {
         Some(self.spec.as_ref()?.template.clone())
     }
 }
+
+#[cfg(test)]
+#[path = "wake_tests.rs"]
+mod tests;

@@ -226,6 +226,8 @@ pub struct Finding {
     /// True when what is missing may still arrive by itself (an AIWorkload applied a moment later, an identity about to
     /// be generated): carriers are then warned, and only pods refused.
     pub may_arrive: bool,
+    /// The most that happens on it, in whatever mode and under whatever profile.
+    pub at_most: Mode,
 }
 
 impl Finding {
@@ -251,6 +253,12 @@ impl Finding {
     /// is not at fault, is only warned of, because a better declaration may arrive a moment later.
     pub fn in_declaration(&mut self, facts: &Facts<'_>) -> &mut Self {
         self.may_arrive |= facts.pod().is_some();
+        self
+    }
+
+    /// Says that nobody is refused for it: who relies on the subject has to hear of it, and no more.
+    pub fn warns_at_most(&mut self) -> &mut Self {
+        self.at_most = Mode::Warn;
         self
     }
 
@@ -296,6 +304,7 @@ impl<'r> Report<'r> {
             detail,
             fix: None,
             may_arrive: false,
+            at_most: Mode::Enforce,
         });
         &mut self.findings[index]
     }

@@ -117,10 +117,10 @@ impl<'a> Enforcement<'a> {
         self.floor == Some(Base::Strict) || self.profiles.iter().any(|p| base_of(p) == Base::Strict)
     }
 
-    /// What happens on `finding`: the weaker of its control's mode and its provisions' effect.
+    /// What happens on `finding`: the weaker of its control's mode and its provisions' effect, and never more than it says itself.
     #[must_use]
     pub fn effect(&self, finding: &Finding) -> Mode {
-        let mode = self.mode(finding.control);
+        let mode = self.mode(finding.control).min(finding.at_most);
         if mode == Mode::Audit {
             return mode;
         }

@@ -15,6 +15,7 @@ pub mod evaluate;
 pub mod evidence;
 pub mod facts;
 pub mod fix;
+pub mod guards;
 pub mod hours;
 pub mod image;
 pub mod libraries;

@@ -130,9 +130,7 @@ pub fn needed(facts: &Facts<'_>, record: &AIEvidence) -> Needed {
         return Needed::No;
     }
     let name = subject.name.as_str();
-    let disposed = |workload: &AIWorkload| {
-        workload.spec.lifecycle.as_ref().is_some_and(|life| life.state == LifecycleState::Disposed)
-    };
+    let disposed = |workload: &AIWorkload| workload.state() == LifecycleState::Disposed;
     let Some(home) = facts.namespace_named(subject.namespace.as_deref()) else { return Needed::Gone };
     // The digest of what stands under the name, where something does.
     let (stands, names): (Option<Option<&str>>, Names) = match subject.kind.as_str() {

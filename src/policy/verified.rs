@@ -2,7 +2,7 @@
 //! now. The one place where rules, statuses and the verifier itself ask.
 
 use super::facts::{Cluster, Facts, Namespace};
-use crate::api::common::Verification;
+use crate::api::common::{AssetStatus, Verification};
 use crate::api::{AIDataset, AIModel};
 use crate::models::basis::{self, Bound};
 use crate::models::job::Stored;
@@ -28,9 +28,8 @@ pub fn of_model<'a>(
     home: Option<&Namespace>,
     cluster: &Cluster,
 ) -> Option<&'a Verification> {
-    let known = model.status.as_ref()?.verification.as_ref()?;
     let claim = model.spec.source.as_ref().and_then(|source| source.claim());
-    counts(known, model.spec.digest.as_ref(), claim, || bound(model, home, cluster)).then_some(known)
+    counting(model.status.as_ref(), model.spec.digest.as_ref(), claim, || bound(model, home, cluster))
 }
 
 /// What is known of the present digest of a dataset.
@@ -40,19 +39,20 @@ pub fn of_dataset<'a>(
     home: Option<&Namespace>,
     cluster: &Cluster,
 ) -> Option<&'a Verification> {
-    let known = dataset.status.as_ref()?.verification.as_ref()?;
     let claim = dataset.spec.source.as_ref().and_then(|source| source.claim());
-    counts(known, dataset.spec.digest.as_ref(), claim, || bound(dataset, home, cluster)).then_some(known)
+    counting(dataset.status.as_ref(), dataset.spec.digest.as_ref(), claim, || bound(dataset, home, cluster))
 }
 
-/// What lies on no claim has no basis, and nothing is computed for it.
-fn counts(
-    known: &Verification,
+/// What a status tells, where it still counts. What lies on no claim has no basis, and nothing is computed for it.
+fn counting<'a>(
+    status: Option<&'a AssetStatus>,
     digest: Option<&String>,
     claim: Option<&str>,
     now: impl FnOnce() -> Stored,
-) -> bool {
-    digest.is_some() && known.digest.as_ref() == digest && known.basis == claim.and_then(|_| now().basis)
+) -> Option<&'a Verification> {
+    let known = status?.verification.as_ref()?;
+    let digest_stands = digest.is_some() && known.digest.as_ref() == digest;
+    (digest_stands && known.basis == claim.and_then(|_| now().basis)).then_some(known)
 }
 
 impl Facts<'_> {

@@ -1,10 +1,11 @@
 //! The audit for somebody without access to the cluster: a table, JSON, or one page of HTML. Pure.
 
 mod html;
+mod notes;
 mod part;
+mod table;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -13,6 +14,8 @@ use crate::api::compliance::{AIComplianceStatus, FindingRow, Summary};
 use crate::api::outcome::Counters;
 use crate::api::{AICompliance, AIWorkload};
 use crate::policy::code::{DRAFT_PRINCIPLES, FINAL_PRINCIPLES, PROVISIONS, Provision, Stage};
+
+pub use table::columns;
 
 /// The name of the row of the cluster.
 const CLUSTER: &str = "cluster";
@@ -176,7 +179,7 @@ impl Report {
             audited_at: of_cluster.last_audit_time.clone(),
             groups: groups(&provisions),
             cluster: cluster.map(|status| row(CLUSTER, status)),
-            notes: notes(cluster, &namespaces, &provisions, &held),
+            notes: notes::of(cluster, &namespaces, &provisions, &held),
             namespaces,
             workloads,
             provisions,
@@ -195,87 +198,6 @@ impl Report {
     #[must_use]
     pub fn html(&self) -> String {
         html::page(self)
-    }
-
-    /// The report as tables for a terminal.
-    #[must_use]
-    pub fn table(&self) -> String {
-        let mut out = String::new();
-        let rows = self.cluster.iter().chain(&self.namespaces).map(|row| {
-            let s = &row.summary;
-            vec![
-                row.name.clone(),
-                row.environment.clone().unwrap_or_default(),
-                verdict(row.verdict).to_owned(),
-                s.workloads.to_string(),
-                s.fail.to_string(),
-                s.warn.to_string(),
-                s.exempt.to_string(),
-                s.unknown.to_string(),
-                row.blocked24h.to_string(),
-                row.top_reason.clone().unwrap_or_default(),
-            ]
-        });
-        columns(
-            &mut out,
-            &[
-                "NAME",
-                "ENVIRONMENT",
-                "VERDICT",
-                "WORKLOADS",
-                "FAIL",
-                "WARN",
-                "EXEMPT",
-                "UNKNOWN",
-                "BLOCKED-24H",
-                "TOP-REASON",
-            ],
-            rows.collect(),
-        );
-        for grouping in &self.groups {
-            let _ = writeln!(out, "\nPROVISIONS BY {}", grouping.by.to_uppercase());
-            let rows = grouping.groups.iter().map(|(name, c)| {
-                let counts = [c.pass, c.fail, c.warn, c.exempt, c.unknown, c.not_applicable];
-                std::iter::once(name.clone()).chain(counts.map(|n| n.to_string())).collect()
-            });
-            columns(
-                &mut out,
-                &["", "PASS", "FAIL", "WARN", "EXEMPT", "UNKNOWN", "NOT-APPLICABLE"],
-                rows.collect(),
-            );
-        }
-        let broken =
-            self.provisions.iter().filter(|p| matches!(p.state, State::Fail | State::Warn | State::Exempt));
-        let rows = broken.map(|p| {
-            let who = p.workloads.join(",");
-            vec![p.id.to_owned(), p.state.to_string(), p.strength.to_owned(), p.controls.join(","), who]
-        });
-        let rows: Vec<_> = rows.collect();
-        if rows.is_empty() {
-            out.push_str("\nno provision is known to be broken\n");
-        } else {
-            out.push_str("\nPROVISIONS THAT ARE NOT KEPT\n");
-            columns(&mut out, &["ID", "STATE", "STRENGTH", "CONTROLS", "WORKLOADS"], rows);
-        }
-        for note in &self.notes {
-            let _ = writeln!(out, "\nnote: {note}");
-        }
-        out
-    }
-}
-
-/// Writes a table with columns as wide as they need to be.
-pub fn columns(out: &mut String, head: &[&str], rows: Vec<Vec<String>>) {
-    let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
-    let table: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
-    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..table[0].len()).map(width).collect();
-    for row in &table {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(line, "{cell:width$}   ");
-        }
-        let _ = writeln!(out, "{}", line.trim_end());
     }
 }
 
@@ -324,43 +246,6 @@ fn workload(object: &AIWorkload) -> Workload {
             .map(|row| (row.control, row.state, row.message.unwrap_or_default()))
             .collect(),
     }
-}
-
-fn notes(
-    cluster: Option<&AIComplianceStatus>,
-    namespaces: &[Row],
-    provisions: &[Kept],
-    quarantined: &[String],
-) -> Vec<String> {
-    let mut out = Vec::new();
-    if !quarantined.is_empty() {
-        let shown: Vec<&str> = quarantined.iter().take(16).map(String::as_str).collect();
-        let rest = quarantined.len() - shown.len();
-        let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-        out.push(format!("in quarantine, without network and new pods: {}{more}", shown.join(", ")));
-    }
-    let Some(cluster) = cluster else {
-        out.push(
-            "the row of the cluster is missing: every provision counts as unknown until the operator has written it"
-                .to_owned(),
-        );
-        return out;
-    };
-    for condition in cluster.conditions.iter().filter(|condition| condition.status != "True") {
-        out.push(format!("condition {} is {}: {}", condition.type_, condition.status, condition.message));
-    }
-    if namespaces.is_empty() {
-        out.push("no namespace is governed, so the states tell of nothing that runs".to_owned());
-    }
-    let unknown = provisions.iter().filter(|provision| provision.state == State::Unknown).count();
-    if unknown > 0 {
-        out.push(format!(
-            "{unknown} of {} provisions are unknown: they could not be judged, or only in part (docs/coverage.md says \
-             what is missing), and nothing here says that they are kept",
-            provisions.len()
-        ));
-    }
-    out
 }
 
 /// The order in which a reader wants to see states: the gravest first.

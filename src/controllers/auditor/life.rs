@@ -35,8 +35,7 @@ const RESIDUE: usize = 16;
 /// What remains of a workload that retires: its pods, assets, ways in, rights, claims, identities and keys
 /// outside. Secrets are named by it, and not read.
 pub(super) fn residue(workload: &AIWorkload, namespace: &Namespace, world: &World, pods: u32) -> Vec<String> {
-    let state = workload.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
-    if !matches!(state, Some(LifecycleState::Retiring | LifecycleState::Disposed)) {
+    if !matches!(workload.state(), LifecycleState::Retiring | LifecycleState::Disposed) {
         return Vec::new();
     }
     let spec = &workload.spec;

@@ -7,8 +7,7 @@ use crate::api::workload::{AIWorkload, LifecycleState};
 /// The declared allowances; everything else stays closed by the namespace's default. Who is in quarantine, or gone, has none.
 pub(super) fn policy(workload: &AIWorkload) -> Value {
     let spec = &workload.spec;
-    let state = spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
-    if matches!(state, Some(LifecycleState::Quarantined | LifecycleState::Disposed)) {
+    if matches!(workload.state(), LifecycleState::Quarantined | LifecycleState::Disposed) {
         return json!({
             "podSelector": {"matchLabels": spec.selector.match_labels},
             "policyTypes": ["Egress", "Ingress"],

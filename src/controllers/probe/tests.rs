@@ -92,6 +92,45 @@ fn what_is_required_has_to_be_there_and_to_move() {
 }
 
 #[test]
+fn a_new_workload_is_proven_by_the_second_look() {
+    let mut target = target("10.0.0.1:9090".parse().unwrap(), &["requests"]);
+    target.counters = Some(("requests".to_owned(), "records".to_owned()));
+    let observations = Observations::default();
+    let reasons = || observations.of("a", "chat").into_iter().map(|said| said.reason).collect::<Vec<_>>();
+    let mut now = at(0);
+    let mut round = |n: u32| {
+        let news = observations.take(&target, Ok(format!("requests {n}\nrecords {n}\n")), now);
+        now += SignedDuration::try_from(EVERY).unwrap();
+        (news, reasons())
+    };
+    let says =
+        |news: bool, figures: &str, records: &str| (news, vec![figures.to_owned(), records.to_owned()]);
+    assert_eq!(round(1), says(true, "SeenOnce", "SeenOnce"));
+    // Nobody asked anything: it is said once that it stands still, and not written again each minute.
+    assert_eq!(round(1), says(true, "NotMovedYet", "NotGrownYet"));
+    assert_eq!(round(1), says(false, "NotMovedYet", "NotGrownYet"));
+    // The first request proves it within one round, not within an hour.
+    assert_eq!(round(2), says(true, "FiguresMove", "Written"));
+    assert_eq!(round(2), says(false, "FiguresMove", "Written"));
+    assert!(
+        SignedDuration::try_from(EVERY).unwrap() * 5 < STILL,
+        "rounds are far shorter than what counts as still"
+    );
+}
+
+#[test]
+fn figures_that_never_moved_are_said_to_stand_still_after_an_hour() {
+    let target = target("10.0.0.1:9090".parse().unwrap(), &["requests"]);
+    let page = || Ok("requests 1\n".to_owned());
+    let first = look(&target, None, page(), at(0));
+    let waits = look(&target, Some(&first), page(), at(3599));
+    assert_eq!(waits.said.reason, "NotMovedYet");
+    assert!(waits.said.message.ends_with("a request shows whether it does"), "{}", waits.said.message);
+    let still = look(&target, Some(&waits), page(), at(3600));
+    assert_eq!((still.said.holds, still.said.reason.as_str()), (Holds::Unknown, "StandingStill"));
+}
+
+#[test]
 fn requests_without_records_are_told() {
     let mut target = target("10.0.0.1:9090".parse().unwrap(), &[]);
     target.counters = Some(("requests_total".to_owned(), "records_total".to_owned()));

@@ -99,7 +99,7 @@ fn declare(namespace: &str, pod: &PodFacts<'_>) -> Fix {
 /// New pods come only while the workload is active; those that run stay for whoever looks into it.
 fn active(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
     let Some(workload) = facts.declaration() else { return };
-    let state = workload.spec.lifecycle.as_ref().map_or(LifecycleState::Active, |lifecycle| lifecycle.state);
+    let state = workload.state();
     if state == LifecycleState::Active || !matches!(pod.stage, Stage::Entering | Stage::Carried) {
         return;
     }

@@ -37,11 +37,8 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         Subject::RecordDeletion(record) if !facts.namespace.terminating => record_goes(facts, record, report),
         Subject::Namespace => lost(facts, report),
         Subject::ClaimDeletion(claim) if !facts.namespace.terminating => claim_goes(facts, claim, report),
-        Subject::Workload(workload) => {
-            let state = workload.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
-            if state == Some(LifecycleState::Disposed) {
-                left_behind(facts, workload, report);
-            }
+        Subject::Workload(workload) if workload.state() == LifecycleState::Disposed => {
+            left_behind(facts, workload, report);
         }
         Subject::Cluster => {
             for (asset, open) in &facts.cluster.undisposed {

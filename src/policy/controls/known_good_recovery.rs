@@ -6,7 +6,6 @@ use serde_json::json;
 use crate::api;
 use crate::api::common::{Criticality, KNOWN_GOOD_HELD};
 use crate::api::trust::RevokedKind;
-use crate::api::workload::LifecycleState;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data::Data;
 use crate::policy::dates;
@@ -50,8 +49,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     if workload.spec.criticality == Criticality::Critical {
         offline(facts, workload, report);
     }
-    let state = workload.spec.lifecycle.as_ref().map(|lifecycle| lifecycle.state);
-    if state == Some(LifecycleState::Quarantined) {
+    if workload.is_quarantined() {
         cut_off(facts, workload, report);
     }
 }

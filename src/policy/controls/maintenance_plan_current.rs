@@ -113,7 +113,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             short.set(about.object(), "spec.lifecycle.retirement.plannedAt", "LAST-DAY");
         }
     }
-    let state = lifecycle.map(|lifecycle| lifecycle.state).unwrap_or_default();
+    let state = workload.state();
     if let Some(day) = retirement.and_then(|plan| plan.planned_at.as_deref())
         && matches!(state, LifecycleState::Planned | LifecycleState::Active)
     {
@@ -125,8 +125,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             short.set(about.object(), "spec.lifecycle.retirement.plannedAt", "LAST-DAY");
         }
     }
-    let ending = lifecycle.is_some_and(|lifecycle| lifecycle.state == LifecycleState::Retiring);
-    if ending && retirement.is_none_or(|plan| plan.lessons.is_none()) {
+    if state == LifecycleState::Retiring && retirement.is_none_or(|plan| plan.lessons.is_none()) {
         short.require(false, || "spec.lifecycle.retirement.lessons says nothing for a successor".to_owned());
         short.fix("write down what was learnt before it ends");
         short.set(about.object(), "spec.lifecycle.retirement.lessons", "LESSONS");

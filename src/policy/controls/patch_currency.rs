@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::api;
 use crate::api::evidence::EvidenceResult;
 use crate::api::workload::UpdateMode;
+use crate::api::{self, AIEvidence};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::evidence::{About, Answer, By, Question, Shortfall, words};
@@ -25,6 +25,8 @@ pub(super) const CONTROL: Control = Control {
     limits: &[
         "holes that no scanner knows are not in a report, and whether a report lists all is not seen",
         "image volumes hold files and not programs, so no report is asked of them",
+        "a hole that its scanner has not rated counts as neither critical nor high: it is warned of by name, and no window \
+            closes it",
     ],
     check: Check::Rule(check),
 };
@@ -75,6 +77,8 @@ const WINDOWS: [(&str, &str, i64); 2] =
 /// Severities of holes that no window closes; `important` and `moderate` are names that some scanners use.
 const LESSER: [&str; 9] =
     ["medium", "moderate", "low", "minor", "negligible", "info", "informational", "none", "minimal"];
+/// What scanners write of a hole that nobody has rated yet.
+const UNRATED: [&str; 2] = ["unknown", "unspecified"];
 /// An entry of `facts.findings`, as the evidence to fill in shows it.
 const ENTRY: &str = "{id: CVE-ID, severity: SEVERITY-OF-IT, fixedVersion: VERSION-WITH-FIX, \
                      fixedSince: \"YYYY-MM-DD\", firstSeen: \"YYYY-MM-DD\"}";
@@ -104,7 +108,8 @@ fn scanned<'a>(facts: &Facts<'a>, workload: &api::AIWorkload, image: &'a str, re
         short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-11.2"]);
         return;
     };
-    let (holes, unread) = holes(found, facts.now);
+    let Listed { holes, unrated, unread } = holes(found, facts.now);
+    not_rated(facts, workload, image, &question, (found, &unrated), report);
     // One hole is reason enough; the report names the others.
     if holes.iter().any(|hole| overdue(facts, workload, image, hole, report)) || unread.is_empty() {
         return;
@@ -115,6 +120,39 @@ fn scanned<'a>(facts: &Facts<'a>, workload: &api::AIWorkload, image: &'a str, re
     }
     short.renew(question, found, [("findings", vec![ENTRY.to_owned()])]);
     short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-11.2"]);
+}
+
+/// Who hides a hole behind a missing rating is found out: each is told by name, and nobody is refused for it.
+fn not_rated<'a>(
+    facts: &Facts<'a>,
+    workload: &api::AIWorkload,
+    image: &str,
+    question: &Question<'a>,
+    (found, unrated): (&'a AIEvidence, &[&str]),
+    report: &mut Report<'_>,
+) {
+    if unrated.is_empty() {
+        return;
+    }
+    let mut short = Shortfall::new(facts);
+    short.require(false, || {
+        let (count, holes) = (unrated.len(), if unrated.len() == 1 { "hole" } else { "holes" });
+        let (name, list) = (Shortfall::name(found), Shortfall::list(unrated));
+        format!("{name} of {image} lists {count} {holes} that nobody has rated: {list}")
+    });
+    short.fix("scan again once they have a severity, or rate them by what they mean here");
+    short.renew(question.clone(), found, [("findings", vec![ENTRY.to_owned()])]);
+    if let Some(finding) = short.tell(report, Place::object(Facts::name_of(workload)), &["CoP-7.2"]) {
+        finding.warns_at_most();
+    }
+}
+
+/// What a report lists: holes of weight, the ids of those that nobody has rated, and what of it cannot be judged.
+#[derive(Default)]
+struct Listed<'e> {
+    holes: Vec<Hole<'e>>,
+    unrated: Vec<&'e str>,
+    unread: Vec<String>,
 }
 
 /// A critical or high hole.
@@ -134,37 +172,49 @@ enum Since<'e> {
     Known(jiff::Timestamp),
 }
 
-/// The critical and high holes that a report lists, and what of it cannot be judged.
-fn holes(found: &api::AIEvidence, now: jiff::Timestamp) -> (Vec<Hole<'_>>, Vec<String>) {
-    let (mut holes, mut unread) = (Vec::new(), Vec::new());
+/// The holes that a report lists, but for lesser ones.
+fn holes(found: &AIEvidence, now: jiff::Timestamp) -> Listed<'_> {
+    let mut out = Listed::default();
     let listed = match found.spec.facts.get("findings") {
         None | Some(Value::Null) => &[][..],
         Some(Value::Array(list)) => list.as_slice(),
         Some(_) => {
-            unread.push("facts.findings is no list".to_owned());
-            return (holes, unread);
+            out.unread.push("facts.findings is no list".to_owned());
+            return out;
         }
     };
     match found.spec.result {
         Some(EvidenceResult::Fail) if listed.is_empty() => {
-            unread.push("its result is \"fail\", and facts.findings lists no hole".to_owned());
+            out.unread.push("its result is \"fail\", and facts.findings lists no hole".to_owned());
         }
         None if !found.spec.facts.contains_key("findings") => {
-            unread.push("it has neither a result nor facts.findings".to_owned());
+            out.unread.push("it has neither a result nor facts.findings".to_owned());
         }
         _ => {}
     }
     for (index, entry) in listed.iter().enumerate() {
         match hole(entry, now) {
-            Ok(hole) => holes.extend(hole),
-            Err(why) => unread.push(format!("facts.findings[{index}]{why}")),
+            Ok(Weight::Window(hole)) => out.holes.push(hole),
+            Ok(Weight::Unrated(id)) => out.unrated.push(id),
+            Ok(Weight::Lesser) => {}
+            Err(why) => out.unread.push(format!("facts.findings[{index}]{why}")),
         }
     }
-    (holes, unread)
+    out
 }
 
-/// One entry of a report: a hole of weight, none where it is a lesser one, or why it cannot be judged.
-fn hole(entry: &Value, now: jiff::Timestamp) -> Result<Option<Hole<'_>>, String> {
+/// What an entry of a report weighs.
+enum Weight<'e> {
+    /// It is to be closed within a window.
+    Window(Hole<'e>),
+    /// Nobody has rated it: its id.
+    Unrated(&'e str),
+    /// No window closes it.
+    Lesser,
+}
+
+/// One entry of a report, or why it cannot be judged.
+fn hole(entry: &Value, now: jiff::Timestamp) -> Result<Weight<'_>, String> {
     let Some(entry) = entry.as_object() else {
         return Err(" is no {id, severity, fixedSince, firstSeen}".to_owned());
     };
@@ -175,10 +225,17 @@ fn hole(entry: &Value, now: jiff::Timestamp) -> Result<Option<Hole<'_>>, String>
     let severity = if severity == "important" { "high".to_owned() } else { severity };
     let Some((_, parameter, days)) = WINDOWS.into_iter().find(|(known, ..)| *known == severity) else {
         if LESSER.contains(&severity.as_str()) {
-            return Ok(None);
+            return Ok(Weight::Lesser);
+        }
+        if UNRATED.contains(&severity.as_str()) {
+            return if id.is_empty() {
+                Err(" is not rated and has no id".to_owned())
+            } else {
+                Ok(Weight::Unrated(id))
+            };
         }
         return Err(format!(
-            "{named}.severity {:?} is none of critical, high, medium, low and none",
+            "{named}.severity {:?} is none of critical, high, medium, low, none and unknown",
             text("severity")
         ));
     };
@@ -206,7 +263,7 @@ fn hole(entry: &Value, now: jiff::Timestamp) -> Result<Option<Hole<'_>>, String>
             ));
         }
     };
-    Ok(Some(Hole { id, severity, window: (parameter, days), since }))
+    Ok(Weight::Window(Hole { id, severity, window: (parameter, days), since }))
 }
 
 /// Tells of a hole that is open for longer than it may, and whether it is.

@@ -130,7 +130,7 @@ fn in_map(facts: &Facts<'_>, object: &str, digest: &str, source: &PromptSource, 
     let place = || Place::field(object, "spec.source.name").value(name);
     let Some(map) = facts.namespace.config_maps.get(name) else {
         report
-            .violated(place(), "no ConfigMap of this name carries the label portcullis.dev/prompt")
+            .violated(place(), "no ConfigMap of this name has the label portcullis.dev/prompt: it is gone or lost it; restore or label it")
             .under(&["CoP-5.2"])
             .fix(Fix::Command(format!(
                 "`kubectl label configmap {name} -n {} portcullis.dev/prompt=true`, once it is there again with the reviewed text if it is gone",

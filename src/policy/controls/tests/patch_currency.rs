@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::CONTROL;
+use super::{CONTROL, Mode};
 use crate::policy::testing::{Bench, DIGEST, assert_lines};
 
 fn lifecycle(lifecycle: &Value) -> Vec<crate::policy::Finding> {
@@ -104,9 +104,15 @@ fn what_cannot_be_judged_is_no_clean_report() {
         ),
         (
             json!("fail"),
-            one(json!({"id": "CVE-1", "severity": "UNKNOWN"})),
-            "facts.findings[1] (CVE-1).severity \"UNKNOWN\" is none of critical, high, medium, low and none",
+            one(json!({"id": "CVE-1", "severity": "urgent"})),
+            "facts.findings[1] (CVE-1).severity \"urgent\" is none of critical, high, medium, low, none and unknown",
         ),
+        (
+            json!("fail"),
+            one(json!({"id": "CVE-1"})),
+            "facts.findings[1] (CVE-1).severity \"\" is none of critical, high, medium, low, none and unknown",
+        ),
+        (json!("fail"), one(json!({"severity": "UNKNOWN"})), "facts.findings[1] is not rated and has no id"),
         (
             json!("fail"),
             one(json!({"id": "CVE-1", "severity": "critical", "fixedSince": "soon"})),
@@ -141,6 +147,53 @@ fn what_cannot_be_judged_is_no_clean_report() {
     let both = json!({"findings": [{"id": "CVE-1"}, {"id": "CVE-2", "severity": "high", "fixedSince": "2025-11-01"}]});
     let found = found(json!("fail"), both);
     assert!(found.len() == 1 && found[0].detail.contains("CVE-2 (high) is fixed since"), "{found:?}");
+}
+
+#[test]
+fn holes_that_nobody_has_rated_are_warned_of_by_name_and_hide_nothing() {
+    let image = format!("registry.example/chat@{DIGEST}");
+    let pod = json!({"containers": [{"name": "chat", "image": image}]});
+    let found = |result: &str, findings: Value| {
+        let scan = json!({"type": "VulnerabilityReport", "issuedAt": "2025-12-30", "result": result,
+            "subject": {"kind": "Image", "name": "chat", "digest": DIGEST}, "facts": {"findings": findings}});
+        Bench::new("production", "internal")
+            .workload(&json!({}))
+            .evidence("scan", &scan)
+            .of_pod(&CONTROL, &pod)
+    };
+    let unrated =
+        |n: u32, word: &str| json!({"id": format!("CVE-{n}"), "severity": word, "fixedVersion": "1.2"});
+    let said = |count: &str, list: &str| {
+        format!(
+            "AIWorkload chat-prod/chat: VulnerabilityReport \"scan\" of {image} lists {count} that nobody has rated: {list} \
+             [may arrive]"
+        )
+    };
+    let few = found("fail", json!([unrated(1, "UNKNOWN")]));
+    assert_lines(&few, &[&said("1 hole", "CVE-1")]);
+    assert_eq!((few[0].at_most, few[0].provisions), (Mode::Warn, &["CoP-7.2"][..]));
+    let words = few[0].fix.as_ref().unwrap().to_string();
+    assert!(
+        words.contains("or rate them by what they mean here") && words.contains("SEVERITY-OF-IT"),
+        "{words}"
+    );
+    // However many there are, all are counted; the words of other scanners count as well.
+    let many: Vec<Value> =
+        (1..=7).map(|n| unrated(n, if n % 2 == 0 { "Unknown" } else { "UNSPECIFIED" })).collect();
+    assert_lines(
+        &found("pass", json!(many)),
+        &[&said("7 holes", "CVE-1, CVE-2, CVE-3, CVE-4, CVE-5 and 2 more")],
+    );
+    // What is overdue is refused beside them, and what cannot be read too.
+    for other in [
+        json!({"id": "CVE-9", "severity": "high", "fixedSince": "2025-11-01"}),
+        json!({"id": "CVE-9", "severity": "urgent"}),
+    ] {
+        let both = found("fail", json!([unrated(1, "UNKNOWN"), other]));
+        let most: Vec<Mode> = both.iter().map(|finding| finding.at_most).collect();
+        assert_eq!(most, [Mode::Warn, Mode::Enforce], "{both:?}");
+        assert!(both[1].detail.contains("CVE-9"), "{both:?}");
+    }
 }
 
 #[test]
