@@ -58,16 +58,10 @@ choices! {
     ),
     printcolumn(name = "Kind", type_ = "string", json_path = ".spec.kind", description = "What it is for"),
     printcolumn(
-        name = "Bytes",
-        type_ = "string",
-        json_path = ".status.verification.bytesVerified",
-        description = "Whether the stored text matches the digest"
-    ),
-    printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].status",
-        description = "Whether it can be relied on"
+        description = "Whether it can be relied on: registered, current, and stored as its digest says"
     ),
     printcolumn(
         name = "Reason",
