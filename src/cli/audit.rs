@@ -271,7 +271,7 @@ mod tests {
         std::fs::write(&old, format!("{}\n", lines[..2].join("\n"))).unwrap();
         std::fs::write(&new, format!("{}\n", lines[2..].join("\n"))).unwrap();
         let ask = |files: &[&PathBuf], status: Option<&PathBuf>| {
-            let files = files.iter().map(|file| file.to_path_buf()).collect();
+            let files = files.iter().map(|file| (*file).clone()).collect();
             verify(&Verify { files, status: status.cloned(), cluster: false, accept_restarts: false })
                 .unwrap()
         };

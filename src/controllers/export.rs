@@ -3,6 +3,7 @@
 mod sink;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -104,13 +105,15 @@ impl Export {
         let why = waiting.fault.as_ref()?;
         let mut said = format!("{} entries wait", waiting.batch.lines);
         if !waiting.alone.is_empty() {
-            said += &format!(
+            let _ = write!(
+                said,
                 ", those of {} chains in the memory of the controller alone, since a status keeps {ROOM} that wait",
                 waiting.alone.len()
             );
         }
         if !waiting.shed.is_empty() {
-            said += &format!(
+            let _ = write!(
+                said,
                 ", and for those of {} chains only their statuses have room, for {ROOM} of each: later ones drop older ones",
                 waiting.shed.len()
             );

@@ -223,7 +223,7 @@ fn what_waits_for_the_export_stays_while_there_is_room_and_what_does_not_is_said
     // The controller ends, and the next one finds entry 2 to be the oldest.
     let lost = Standing { waits: Some(2), lost: Some((1, 1)) };
     let again = turn(&history, 16, lost);
-    assert!(told(&again).contains(&"entries 1 to 1 dropped before known to be exported"), "{again:?}");
+    assert!(told(&again).contains(&"entry 1 dropped before known to be exported"), "{again:?}");
     assert_eq!((again.length, again.entries.len(), again.unexported), (19, ROOM, Some(2)));
 }
 

@@ -146,12 +146,16 @@ const DROPPED: &str = " dropped before known to be exported";
 /// What a chain says of entries that no status keeps and that may not stand in the export.
 #[must_use]
 pub fn dropped(from: u64, to: u64) -> String {
-    format!("entries {from} to {to}{DROPPED}")
+    if from == to { format!("entry {from}{DROPPED}") } else { format!("entries {from} to {to}{DROPPED}") }
 }
 
 /// The first and the last of the entries that an entry says are lost.
 fn lost(entry: &HistoryEntry) -> Option<(u64, u64)> {
     let said = entry.change.strip_suffix(DROPPED).filter(|_| entry.kind == HistoryKind::Trail)?;
+    if let Some(one) = said.strip_prefix("entry ") {
+        let one = one.parse().ok()?;
+        return Some((one, one));
+    }
     let (from, to) = said.strip_prefix("entries ")?.split_once(" to ")?;
     Some((from.parse().ok()?, to.parse().ok()?))
 }

@@ -255,6 +255,24 @@ fn the_end_of_a_workload_is_asked_for_where_its_namespace_tells_of_it() {
 }
 
 #[test]
+fn what_a_chain_says_of_itself_is_read_as_it_was_written() {
+    let mut history = History::default();
+    for change in
+        [dropped(3, 3), dropped(3, 9), "entries 3 to many dropped before known to be exported".to_owned()]
+    {
+        append(&mut history, "c", Timestamp::UNIX_EPOCH, HistoryKind::Trail, change, None);
+    }
+    // What a user could have somebody write down says nothing of the chain.
+    append(&mut history, "c", Timestamp::UNIX_EPOCH, HistoryKind::Asset, dropped(1, 2), None);
+    append(&mut history, "c", Timestamp::UNIX_EPOCH, HistoryKind::Asset, deleted("chat", "u", 3), None);
+    append(&mut history, "c", Timestamp::UNIX_EPOCH, HistoryKind::Lifecycle, deleted("chat", "u", 3), None);
+    let lost: Vec<_> = history.entries.iter().map(lost).collect();
+    assert_eq!(lost, [Some((3, 3)), Some((3, 9)), None, None, None, None]);
+    let ended: Vec<_> = history.entries.iter().map(ended).collect();
+    assert_eq!(ended, [None, None, None, None, None, Some(("u", 3))]);
+}
+
+#[test]
 fn lines_of_several_files_are_named_with_their_file() {
     let (history, lines) = written(5);
     let mut checker = Checker::default();

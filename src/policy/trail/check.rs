@@ -266,8 +266,11 @@ impl Checker {
                 let Some(entry) = read.says_lost(*from, *to) else { continue };
                 let said =
                     format!(", and entry {entry} says that they were dropped before they were exported");
-                let fault = self.checked.faults.iter_mut().find(|(at, _)| at == line);
-                fault.into_iter().for_each(|(_, fault)| *fault += &said);
+                let mut faults = self.checked.faults.iter_mut();
+                if let Some((_, fault)) = faults.find(|(at, fault)| at == line && fault.ends_with("missing"))
+                {
+                    *fault += &said;
+                }
             }
         }
         self.finish_remnants();
