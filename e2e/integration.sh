@@ -30,7 +30,7 @@ tests/accounts.sh || guards_failed=1
 
 # Test targets with `test = false` in Cargo.toml: left out of a plain `cargo test`, as they need this API server.
 if [ -e tests/api_server.rs ]; then
-  if count_cargo cargo test --locked --no-fail-fast --test api_server --test gate; then :; else cargo_failed=1; fi
+  if count_cargo cargo test --locked --no-fail-fast --test api_server --test gate --test trail; then :; else cargo_failed=1; fi
 fi
 expectations_end
 [ -z "${cargo_failed:-}${guards_failed:-}" ]

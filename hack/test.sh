@@ -41,7 +41,7 @@ for step in "${steps[@]}"; do
     # Targets that a plain `cargo test` leaves out are left out of --all-targets too, and names beside it count for nothing.
     clippy)
       cargo clippy --locked --all-targets -- -D warnings
-      cargo clippy --locked --test api_server --test gate --test server -- -D warnings
+      cargo clippy --locked --test api_server --test gate --test server --test trail -- -D warnings
       ;;
     unit) count_cargo cargo test --locked --no-fail-fast ;;
     deny) hack/deny.sh ;;

@@ -21,7 +21,7 @@ use kube::{
 use portcullis::api::{
     self, Environment, OverallVerdict, State,
     common::{AssetStatus, Verification, VerificationState},
-    compliance::{AIComplianceStatus, Summary},
+    compliance::{AIComplianceStatus, Summary, WorkloadChain},
     outcome::{Attempt, Blocked, Counters, History, HistoryEntry, HistoryKind, HourlyCount},
     workload::{AIWorkloadStatus, KnownGood, PodCounts, Row},
 };
@@ -134,6 +134,7 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
         length: 1,
         head: "1".repeat(64),
         parts: Some("model/chat-7b=11111111".to_owned()),
+        unexported: Some(1),
         entries: vec![HistoryEntry {
             sequence: 1,
             at: at.clone(),
@@ -192,6 +193,12 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
         summary: Some(Summary { workloads: 1, fail: 1, unknown: 101, ..Summary::default() }),
         blocked: Some(blocked),
         history: Some(history),
+        chains: vec![WorkloadChain {
+            name: "chat".to_owned(),
+            uid: "7bd1ee32-8a2b-4e4e-9c3f-1d0c5a4f9e00".to_owned(),
+            length: 1,
+            head: "1".repeat(64),
+        }],
         by_principle: BTreeMap::from([("draft-5".to_owned(), Counters { fail: 1, ..Counters::default() })]),
         conditions: vec![condition],
         ..AIComplianceStatus::default()

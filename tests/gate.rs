@@ -26,10 +26,10 @@ use portcullis::controllers::certificates::{
     AUTHORITY_SECRET, Certificates, LiveBundles, Outputs, SERVING_SECRET, observe,
 };
 use portcullis::controllers::dirty::Dirty;
+use portcullis::controllers::export::{Export, Target};
 use portcullis::controllers::guards::GuardFaults;
 use portcullis::controllers::leader::{self, Leadership};
 use portcullis::controllers::proofs::Proofs;
-use portcullis::controllers::trail::{Export, Target};
 use portcullis::controllers::wake::Lookout;
 use portcullis::controllers::webhooks::{Drifts, Settings, Webhooks};
 use portcullis::gather::registry::VerifierConfig;

@@ -113,10 +113,32 @@ pub struct AIComplianceStatus {
     /// before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
+    /// Where the histories of the workloads of the namespace stand: when one is deleted, the history of the namespace tells
+    /// where it ended. Of more than 256 the first ones by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 512))]
+    pub chains: Vec<WorkloadChain>,
     /// What holds of the audit at present.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
+}
+
+/// Where the history of a workload stands.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadChain {
+    /// Name of the `AIWorkload`.
+    #[schemars(schema_with = "schema::name")]
+    pub name: String,
+    /// Its UID.
+    #[schemars(schema_with = "schema::identifier")]
+    pub uid: String,
+    /// How many entries its history has.
+    pub length: u64,
+    /// SHA-256 of the newest of them, in hexadecimal digits.
+    #[schemars(schema_with = "schema::sha256")]
+    pub head: String,
 }
 
 /// Figures of an audit.

@@ -115,7 +115,11 @@ pub struct History {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::line")]
     pub parts: Option<String>,
-    /// The newest entries, oldest first.
+    /// The oldest entry that left this status before it could be exported: until that comes about, it waits in the memory of
+    /// the controller alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unexported: Option<u64>,
+    /// The newest entries, oldest first: six, and those that wait for an export that fails, sixteen at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub entries: Vec<HistoryEntry>,
@@ -134,8 +138,10 @@ choices! {
         BreakGlass = "breakGlass",
         /// A model, dataset or prompt was written or deleted.
         Asset = "asset",
-        /// The state in the life of a workload changed.
+        /// The state in the life of a workload changed, or it was deleted.
         Lifecycle = "lifecycle",
+        /// Entries of the history itself were lost.
+        Trail = "trail",
     }
 }
 

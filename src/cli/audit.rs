@@ -8,9 +8,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use kube::{Client, ResourceExt as _};
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::out;
+use crate::api::outcome::History;
 use crate::api::{AICompliance, AIWorkload};
 use crate::controllers::status::list_all;
 use crate::policy::trail::{Checked, Checker, Head, of_namespace, of_workload};
@@ -28,14 +30,16 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Check that no entry of an exported trail is missing, altered or out of place. Ends with 0 when the trail is whole,
-    /// 1 when it is broken or a chain begins again, 2 when the input cannot be used, and 3 when a beginning is missing
+    /// 1 when it is broken or a chain begins again, 2 when the input cannot be used, and 3 when a beginning is missing. Of a
+    /// trail whose files are rotated, give all files, the oldest first: one alone lacks what stands in the others
     Verify(Verify),
 }
 
 #[derive(Debug, Args)]
 struct Verify {
-    /// File with the exported lines, or - for standard input; other log lines between them do no harm
-    file: PathBuf,
+    /// Files with the exported lines, the oldest first, or - for standard input; other log lines between them do no harm
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Statuses to compare the ends of chains with: a file of `kubectl get aiworkloads,aicompliances -A -o json`
     #[arg(long, value_name = "FILE", conflicts_with = "cluster")]
     status: Option<PathBuf>,
@@ -61,27 +65,27 @@ fn verify(arguments: &Verify) -> Result<(String, u8), String> {
         }
         None => None,
     };
-    let checked = if arguments.file == Path::new("-") {
-        checked(std::io::stdin().lock(), heads.as_ref())
-    } else {
-        let file = std::fs::File::open(&arguments.file);
-        let file =
-            file.map_err(|error| format!("{}: cannot be read: {error}\n", arguments.file.display()))?;
-        checked(file, heads.as_ref())
-    };
-    let checked =
-        checked.map_err(|error| format!("{}: cannot be read: {error}\n", arguments.file.display()))?;
-    told(&arguments.file, &checked, heads.is_some(), arguments.accept_restarts)
+    let mut checker = Checker::default();
+    for file in &arguments.files {
+        checker.file(&file.display().to_string());
+        let read = if file == Path::new("-") {
+            read(std::io::stdin().lock(), &mut checker)
+        } else {
+            std::fs::File::open(file).and_then(|input| read(input, &mut checker))
+        };
+        read.map_err(|error| format!("{}: cannot be read: {error}\n", file.display()))?;
+    }
+    let last = arguments.files.last().map(|file| file.display().to_string()).unwrap_or_default();
+    told(&last, &checker.finish(heads.as_ref()), heads.is_some(), arguments.accept_restarts)
 }
 
-fn checked(input: impl Read, heads: Option<&BTreeMap<String, Head>>) -> std::io::Result<Checked> {
-    let mut checker = Checker::default();
+fn read(input: impl Read, checker: &mut Checker) -> std::io::Result<()> {
     let mut input = BufReader::new(input);
     let mut line = Vec::new();
     loop {
         line.clear();
         if input.by_ref().take(LONGEST).read_until(b'\n', &mut line)? == 0 {
-            return Ok(checker.finish(heads));
+            return Ok(());
         }
         if !line.ends_with(b"\n") {
             // The rest of a line that is too long for an entry, or the last one.
@@ -94,22 +98,18 @@ fn checked(input: impl Read, heads: Option<&BTreeMap<String, Head>>) -> std::io:
     }
 }
 
-fn told(file: &Path, checked: &Checked, compared: bool, accepted: bool) -> Result<(String, u8), String> {
-    let file = file.display();
+fn told(file: &str, checked: &Checked, compared: bool, accepted: bool) -> Result<(String, u8), String> {
     if checked.chains == 0 && checked.faults.is_empty() {
         return Err(format!(
             "{file}: holds no entry of an audit trail\n  fix: give what the controller wrote with --audit-export\n"
         ));
     }
     let mut text = String::new();
-    for (line, fault) in &checked.faults {
-        let _ = match line {
-            0 => writeln!(text, "{file}: {fault}"),
-            line => writeln!(text, "{file}:{line}: {fault}"),
+    for (line, said) in checked.faults.iter().chain(&checked.restarts).chain(&checked.remnants) {
+        let _ = match checked.files.place(*line) {
+            (_, 0) => writeln!(text, "{file}: {said}"),
+            (file, line) => writeln!(text, "{file}:{line}: {said}"),
         };
-    }
-    for (line, restart) in &checked.restarts {
-        let _ = writeln!(text, "{file}:{line}: {restart}");
     }
     for open in checked.open.iter().chain(&checked.late) {
         let _ = writeln!(text, "{file}: {open}");
@@ -160,10 +160,7 @@ fn heads_of_file(file: &Path) -> Result<BTreeMap<String, Head>, String> {
     for object in objects {
         let meta = &object["metadata"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let history = &object["status"]["history"];
-        let (Some(length), Some(hash)) = (history["length"].as_u64(), history["head"].as_str()) else {
-            continue;
-        };
+        let Ok(history) = History::deserialize(&object["status"]["history"]) else { continue };
         let chain = match object["kind"].as_str() {
             Some("AIWorkload") => {
                 of_workload(&text(&meta["namespace"]), &text(&meta["name"]), &text(&meta["uid"]))
@@ -173,7 +170,7 @@ fn heads_of_file(file: &Path) -> Result<BTreeMap<String, Head>, String> {
             }
             _ => continue,
         };
-        heads.insert(chain, Head { length, hash: hash.to_owned() });
+        heads.insert(chain, Head::of(&history));
     }
     if heads.is_empty() {
         return Err(unusable("holds no AIWorkload or AICompliance with a history in its status".to_owned()));
@@ -191,7 +188,7 @@ async fn heads_of_cluster(client: &Client) -> Result<BTreeMap<String, Head>, Str
             &workload.uid().unwrap_or_default(),
         );
         if let Some(history) = workload.status.and_then(|status| status.history) {
-            heads.insert(chain, Head { length: history.length, hash: history.head });
+            heads.insert(chain, Head::of(&history));
         }
     })
     .await
@@ -200,7 +197,7 @@ async fn heads_of_cluster(client: &Client) -> Result<BTreeMap<String, Head>, Str
         let owner = row.owner_references().first().map(|owner| owner.uid.clone()).unwrap_or_default();
         let chain = of_namespace(&row.name_any(), &owner);
         if let Some(history) = row.status.and_then(|status| status.history) {
-            heads.insert(chain, Head { length: history.length, hash: history.head });
+            heads.insert(chain, Head::of(&history));
         }
     })
     .await
@@ -211,7 +208,7 @@ async fn heads_of_cluster(client: &Client) -> Result<BTreeMap<String, Head>, Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::outcome::{History, HistoryKind};
+    use crate::api::outcome::HistoryKind;
     use crate::policy::trail::{Line, append};
     use jiff::Timestamp;
     use serde_json::json;
@@ -228,7 +225,7 @@ mod tests {
     fn asked(file: &Path, lines: &[String], status: Option<&Path>) -> Result<(String, u8), String> {
         std::fs::write(file, lines.join("\n")).unwrap();
         verify(&Verify {
-            file: file.to_owned(),
+            files: vec![file.to_owned()],
             status: status.map(Path::to_owned),
             cluster: false,
             accept_restarts: false,
@@ -246,7 +243,8 @@ mod tests {
         assert!(code == 1 && text.contains("trail.jsonl:5: AIWorkload/a/chat/u begins again"), "{text}");
         assert!(text.contains("the trail is whole but for 1 places"), "{text}");
         let accepting = |code: u8| {
-            let asked = Verify { file: file.clone(), status: None, cluster: false, accept_restarts: true };
+            let asked =
+                Verify { files: vec![file.clone()], status: None, cluster: false, accept_restarts: true };
             assert_eq!(verify(&asked).unwrap().1, code);
         };
         accepting(0);
@@ -260,6 +258,53 @@ mod tests {
         let (text, code) = asked(&file, &[line], None).unwrap();
         assert!(code == 3 && text.contains("was declared on 2026-05-01"), "{text}");
         accepting(0);
+    }
+
+    #[test]
+    fn files_that_follow_on_each_other_are_one_trail() {
+        let folder = tempfile::tempdir().unwrap();
+        let (new, lines, history) = exported(folder.path());
+        let (old, status) = (folder.path().join("old.jsonl"), folder.path().join("status.json"));
+        let object = json!({"kind": "AIWorkload", "metadata": {"namespace": "a", "name": "chat", "uid": "u"},
+            "status": {"history": history}});
+        std::fs::write(&status, object.to_string()).unwrap();
+        std::fs::write(&old, format!("{}\n", lines[..2].join("\n"))).unwrap();
+        std::fs::write(&new, format!("{}\n", lines[2..].join("\n"))).unwrap();
+        let ask = |files: &[&PathBuf], status: Option<&PathBuf>| {
+            let files = files.iter().map(|file| (*file).clone()).collect();
+            verify(&Verify { files, status: status.cloned(), cluster: false, accept_restarts: false })
+                .unwrap()
+        };
+        let (text, code) = ask(&[&old, &new], Some(&status));
+        assert_eq!((text.as_str(), code), ("the trail is whole: 4 entries in 1 chains\n", 0));
+        let (text, code) = ask(&[&new, &old], Some(&status));
+        assert!(code == 1 && text.contains("old.jsonl"), "{text}");
+        let (text, code) = ask(&[&new], None);
+        assert!(code == 3 && text.contains("stands in an older file, to be given before this one"), "{text}");
+        // One without any entry of a chain says what to give.
+        let other = of_workload("a", "quiet", "q");
+        let mut quiet = History::default();
+        append(&mut quiet, &other, Timestamp::UNIX_EPOCH, HistoryKind::Verdict, "pass", None);
+        std::fs::write(&old, serde_json::to_string(&Line::new(&other, &quiet.entries[0])).unwrap()).unwrap();
+        let (text, code) = ask(&[&old], Some(&status));
+        let hint = "none of them is here; where files are rotated, give all of them, the oldest first";
+        assert!(code == 1 && text.contains(hint), "{text}");
+    }
+
+    #[test]
+    fn what_is_left_of_an_entry_is_told_and_breaks_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, lines, _) = exported(folder.path());
+        let mut cut = lines[..3].to_vec();
+        cut.push(lines[3][..99].to_owned());
+        cut.push(lines[3].clone());
+        let (text, code) = asked(&file, &cut, None).unwrap();
+        assert!(
+            code == 0 && text.contains("trail.jsonl:4: is left of an entry that was not written whole"),
+            "{text}"
+        );
+        let (text, code) = asked(&file, &cut[..4], None).unwrap();
+        assert!(code == 1 && text.contains("trail.jsonl:4: is no entry that can be read"), "{text}");
     }
 
     #[test]

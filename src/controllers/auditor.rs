@@ -2,6 +2,8 @@
 //! writes what people read. Only the leader runs it; its knowledge outlives nothing but its term.
 
 mod cluster;
+mod ended;
+mod exporting;
 mod gone;
 mod life;
 mod pulse;
@@ -29,17 +31,18 @@ use super::audit::{
 };
 use super::blocked::Book;
 use super::compliance::rows::{self, namespace_status};
-use super::compliance::workload::{Beside, workload_status};
+use super::compliance::workload::{Beside, Held, workload_status};
 use super::compliance::{Summed, owners};
 use super::conditions::{GOVERNED, Said, seconds};
 use super::dirty::Dirty;
+use super::export::Export;
 use super::guards::GuardFaults;
 use super::pods::Pods;
 use super::probe::{Observations, sink};
 use super::retrieval::Retrieved;
 use super::status::said;
 use super::statuses::Statuses;
-use super::trail::{self, Export};
+use super::trail;
 use super::wake::{FRESH as FRESH_REFUSAL, Lookout};
 use super::webhooks::Drifts;
 use crate::api::compliance::AIComplianceStatus;
@@ -237,7 +240,11 @@ impl Auditor {
             }
         }
         let stale = written.cluster_at.is_none_or(|at| at.elapsed() > Duration::from_mins(1));
-        self.trail.flush().await;
+        if self.trail.flush().await {
+            // What statuses kept while entries waited is taken back.
+            self.dirty.add(Touched::everything());
+        }
+        self.refill(written, now, pulse).await;
         if changed || stale {
             self.cluster(now, pulse, written, stale).await;
         }
@@ -291,7 +298,8 @@ impl Auditor {
             .find(|c| c.type_ == GOVERNED)
             .map_or_else(|| seconds(now), |c| c.last_transition_time.0);
         self.note_overdue(name, &former_row, now);
-        let (kept, row, statuses, uid) = {
+        let ended = ended::of(self.world().namespace(name), written, &former_row);
+        let (kept, mut row, statuses, uid) = {
             let world = self.world();
             let pods = lock(&self.pods);
             let mut audited =
@@ -316,6 +324,9 @@ impl Auditor {
                     let former = stored.and_then(|stored| stored.history.as_ref());
                     let composition = crate::policy::composition::digest(workload, namespace, &world.cluster);
                     let reason = result.states.top_reason();
+                    let uid = workload.metadata.uid.as_deref().unwrap_or_default();
+                    let chain = chains::of_workload(name, workload_name, uid);
+                    let standing = self.trail.standing(&chain);
                     let look = trail::Look {
                         workload,
                         namespace,
@@ -325,9 +336,8 @@ impl Auditor {
                         former: stored.and_then(|stored| stored.verdict),
                         reason: reason.as_deref(),
                         noted: &book.noted(name, Some(workload_name)),
+                        standing,
                     };
-                    let uid = workload.metadata.uid.as_deref().unwrap_or_default();
-                    let chain = chains::of_workload(name, workload_name, uid);
                     let history = trail::of_workload(former, &chain, &look, now);
                     let lineage = lineage(stored, workload, namespace, &world, &composition, now);
                     let known_good = trail::known_good(
@@ -345,7 +355,13 @@ impl Auditor {
                         composition,
                         generated: written.faults.get(&key).map_or(Ok(()), |why| Err(why.clone())),
                         blocked: book.of(name, Some(workload_name), now),
-                        fresh: trail::fresh(Some(&history), former).len(),
+                        held: {
+                            let all = trail::held(&history, former, standing);
+                            Held {
+                                all,
+                                waited: all.saturating_sub(trail::fresh(Some(&history), former).len()),
+                            }
+                        },
                         history: Some(history),
                         warned_days: owners::warned(
                             workload,
@@ -370,7 +386,9 @@ impl Auditor {
             let noted = book.noted(name, None);
             let stones = noted.iter().filter_map(|note| note.tombstone.clone());
             row.tombstones = trail::tombstones(&former_row.tombstones, stones.take(trail::NOTES));
-            row.history = trail::of_namespace(former_row.history.as_ref(), &chain, namespace, &noted, now);
+            let standing = self.trail.standing(&chain);
+            let look = trail::NamespaceLook { namespace, noted: &noted, ended: &ended, standing };
+            row.history = trail::of_namespace(former_row.history.as_ref(), &chain, &look, now);
             row.conditions = vec![governed(since)];
             (
                 Kept {
@@ -387,6 +405,10 @@ impl Auditor {
             )
         };
         self.write_statuses(name, statuses, pulse, written).await;
+        row.chains = ended::chains(name, written, ended.get(trail::NOTES..).unwrap_or_default());
+        if !ended.is_empty() {
+            written.ended.insert(name.to_owned(), ended);
+        }
         self.write_row(name, kept, (row, former_row), uid, written).await
     }
 }

@@ -9,6 +9,7 @@ pub mod collect;
 pub mod compliance;
 pub mod conditions;
 pub mod dirty;
+pub mod export;
 pub mod generate;
 pub mod guards;
 mod keep;

@@ -1,18 +1,15 @@
-//! The audit trail at work: what an audit adds to the histories in statuses, and where their entries are exported to.
+//! The audit trail at work: what an audit adds to the histories in statuses.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio::io::AsyncWriteExt as _;
 
 use crate::api::AIWorkload;
 use crate::api::common::OverallVerdict;
-use crate::api::compliance::Tombstone;
+use crate::api::compliance::{Tombstone, WorkloadChain};
 use crate::api::outcome::{History, HistoryEntry, HistoryKind};
 use crate::api::workload::{KnownGood, Lineage};
+use crate::controllers::export::Standing;
 use crate::gather::world::World;
 use crate::policy::composition;
 use crate::policy::dates;
@@ -20,12 +17,10 @@ use crate::policy::decide::exemption_holds;
 use crate::policy::evidence::fails;
 use crate::policy::facts::{Asset, Cluster, Namespace, Subject};
 use crate::policy::preview;
-use crate::policy::trail::{KEPT, Line, append, beginning, tells};
+use crate::policy::trail::{KEPT, ROOM, append, beginning, deleted, dropped, tells};
 
 /// Entries that one look adds for what the webhook has noted; the others wait for the next look.
 pub const NOTES: usize = 4;
-/// Lines that wait for a sink that does not take them.
-const WAITING: usize = 10_000;
 
 /// Something that the webhook let in and that belongs into a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +102,8 @@ pub struct Look<'a> {
     pub reason: Option<&'a str>,
     /// What the webhook has noted of it.
     pub noted: &'a [Noted],
+    /// How far its history is exported.
+    pub standing: Standing,
 }
 
 /// The history of a workload after a look at it; equal to `former` where nothing changed.
@@ -117,6 +114,7 @@ pub fn of_workload(former: Option<&History>, chain: &str, look: &Look<'_>, now: 
     let state = look.workload.state();
     let known = read(former.and_then(|former| former.parts.as_deref()));
     let digest = Some(look.composition.to_owned());
+    tell_lost(&mut history, chain, look.standing, now);
     if former.is_none() {
         let created = look.workload.metadata.creation_timestamp.as_ref().map(|time| time.0);
         append(&mut history, chain, now, HistoryKind::Composition, beginning(created, now), digest);
@@ -140,38 +138,57 @@ pub fn of_workload(former: Option<&History>, chain: &str, look: &Look<'_>, now: 
     take_notes(&mut history, chain, look.noted);
     parts.push(("state", state.as_str().to_owned()));
     history.parts = Some(written(&parts));
-    trimmed(history, former)
+    trimmed(history, former, look.standing)
 }
 
-/// The history of a namespace: its exemptions, and what the webhook has noted of its assets.
+/// What is looked at of a namespace.
+pub struct NamespaceLook<'a> {
+    /// The namespace.
+    pub namespace: &'a Namespace,
+    /// What the webhook has noted of its assets.
+    pub noted: &'a [Noted],
+    /// Workloads that are gone, with where their histories ended. The first [`NOTES`] are told of.
+    pub ended: &'a [WorkloadChain],
+    /// How far its history is exported.
+    pub standing: Standing,
+}
+
+/// The history of a namespace: its exemptions, the workloads that are gone, and what the webhook has noted of its assets.
+/// Of many things the first few are told at each look.
 #[must_use]
 pub fn of_namespace(
     former: Option<&History>,
     chain: &str,
-    namespace: &Namespace,
-    noted: &[Noted],
+    look: &NamespaceLook<'_>,
     now: Timestamp,
 ) -> Option<History> {
+    let namespace = look.namespace;
     let mut history = former.cloned().unwrap_or_default();
+    tell_lost(&mut history, chain, look.standing, now);
     let known: BTreeSet<&str> =
         former.and_then(|h| h.parts.as_deref()).into_iter().flat_map(str::split_whitespace).collect();
     let mut counting = BTreeSet::new();
+    let mut told = 0;
     for (name, exemption) in &namespace.exemptions {
         let mark = mark(name);
-        let counts = exemption_holds(exemption, now).is_ok();
-        let change = match (known.contains(mark.as_str()), counts) {
-            (false, true) => Some(format!(
-                "AIExemption/{name} counts for {}, approved by {}",
-                exemption.spec.controls.join(", "),
-                exemption.spec.approved_by.as_deref().unwrap_or("nobody")
-            )),
-            (true, false) => Some(format!("AIExemption/{name} counts no longer")),
-            _ => None,
-        };
-        if let Some(change) = change {
+        let (knew, counts) = (known.contains(mark.as_str()), exemption_holds(exemption, now).is_ok());
+        let turned = knew != counts;
+        // What finds no room at this look is told at the next.
+        let tells = turned && told < NOTES;
+        if tells {
+            let change = if counts {
+                format!(
+                    "AIExemption/{name} counts for {}, approved by {}",
+                    exemption.spec.controls.join(", "),
+                    exemption.spec.approved_by.as_deref().unwrap_or("nobody")
+                )
+            } else {
+                format!("AIExemption/{name} counts no longer")
+            };
             append(&mut history, chain, now, HistoryKind::Exemption, change, None);
+            told += 1;
         }
-        if counts {
+        if if turned && !tells { knew } else { counts } {
             counting.insert(mark);
         }
     }
@@ -181,11 +198,16 @@ pub fn of_namespace(
         let change = format!("{gone} exemptions that counted were deleted");
         append(&mut history, chain, now, HistoryKind::Exemption, change, None);
     }
-    take_notes(&mut history, chain, noted);
+    for ended in look.ended.iter().take(NOTES) {
+        let (change, digest) =
+            (deleted(&ended.name, &ended.uid, ended.length), format!("sha256:{}", ended.head));
+        append(&mut history, chain, now, HistoryKind::Lifecycle, change, Some(digest));
+    }
+    take_notes(&mut history, chain, look.noted);
     // The line has room for 28 marks; an exemption beyond them would be told of again, so the first ones are kept.
     let marks: Vec<String> = counting.into_iter().take(28).collect();
     history.parts = (!marks.is_empty()).then(|| marks.join(" "));
-    (history.length > 0).then(|| trimmed(history, former))
+    (history.length > 0).then(|| trimmed(history, former, look.standing))
 }
 
 fn mark(name: &str) -> String {
@@ -203,12 +225,28 @@ fn take_notes(history: &mut History, chain: &str, noted: &[Noted]) {
     }
 }
 
-/// Forgets the oldest entries, never one that is new and not yet exported.
-fn trimmed(mut history: History, former: Option<&History>) -> History {
-    let new =
-        usize::try_from(history.length - former.map_or(0, |former| former.length)).unwrap_or(usize::MAX);
-    let over = history.entries.len().saturating_sub(KEPT.max(new));
+/// Tells of entries that no status keeps and that may not stand in the export.
+fn tell_lost(history: &mut History, chain: &str, standing: Standing, now: Timestamp) {
+    if let Some((from, to)) = standing.lost.filter(|(_, to)| *to <= history.length) {
+        append(history, chain, now, HistoryKind::Trail, dropped(from, to), None);
+    }
+}
+
+/// How many of the entries of a history wait for the export, those that are new included, within [`ROOM`]: they stay.
+#[must_use]
+pub fn held(history: &History, former: Option<&History>, standing: Standing) -> usize {
+    let fresh = former.map_or(0, |former| former.length) + 1;
+    let from = standing.waits.map_or(fresh, |waits| waits.min(fresh));
+    history.entries.iter().filter(|entry| entry.sequence >= from).count().min(ROOM)
+}
+
+/// Forgets the oldest entries, never one that waits while there is room; where there is none, it says from which on.
+fn trimmed(mut history: History, former: Option<&History>, standing: Standing) -> History {
+    let kept = KEPT.max(held(&history, former, standing));
+    let over = history.entries.len().saturating_sub(kept);
     history.entries.drain(..over);
+    let oldest = history.entries.first().map_or(history.length, |entry| entry.sequence);
+    history.unexported = standing.waits.filter(|waits| *waits < oldest);
     history
 }
 
@@ -289,122 +327,6 @@ pub fn lineage(
         out.previewed_at = Some(at());
     }
     out
-}
-
-/// Where entries are exported to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Target {
-    /// Nowhere.
-    #[default]
-    Nowhere,
-    /// Standard output, for a collector of logs.
-    Stdout,
-    /// The end of a file.
-    File(PathBuf),
-}
-
-impl std::str::FromStr for Target {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "" | "none" => Ok(Self::Nowhere),
-            "stdout" | "-" => Ok(Self::Stdout),
-            path if path.starts_with('/') => Ok(Self::File(path.into())),
-            other => Err(format!("{other:?} is neither none nor stdout nor an absolute path")),
-        }
-    }
-}
-
-/// Writes entries as lines of JSON. What could not be written waits and is tried again.
-#[derive(Debug)]
-pub struct Export {
-    target: Target,
-    waiting: Mutex<Waiting>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    bytes: Vec<u8>,
-    lines: usize,
-    fault: Option<String>,
-}
-
-impl Export {
-    /// An export to `target`.
-    #[must_use]
-    pub fn new(target: Target) -> Self {
-        Self { target, waiting: Mutex::default() }
-    }
-
-    /// Whether entries go anywhere.
-    #[must_use]
-    pub fn is_on(&self) -> bool {
-        self.target != Target::Nowhere
-    }
-
-    /// Why the newest entries could not be written, where they could not.
-    #[must_use]
-    pub fn fault(&self) -> Option<String> {
-        self.waiting().fault.clone()
-    }
-
-    /// Takes entries of `chain` to be written.
-    pub fn add<'e>(&self, chain: &str, entries: impl IntoIterator<Item = &'e HistoryEntry>) {
-        if !self.is_on() {
-            return;
-        }
-        let mut waiting = self.waiting();
-        for entry in entries {
-            if waiting.lines >= WAITING {
-                // The gap shows when the chain is checked, and until then in the fault.
-                continue;
-            }
-            if let Ok(line) = serde_json::to_vec(&Line::new(chain, entry)) {
-                waiting.bytes.extend(line);
-                waiting.bytes.push(b'\n');
-                waiting.lines += 1;
-            }
-        }
-    }
-
-    /// Writes what waits.
-    pub async fn flush(&self) {
-        let taken = std::mem::take(&mut *self.waiting());
-        if taken.lines == 0 {
-            self.waiting().fault = taken.fault;
-            return;
-        }
-        let result = match &self.target {
-            Target::Nowhere => Ok(()),
-            Target::Stdout => print(taken.bytes.clone()).await,
-            Target::File(path) => append_to(path, &taken.bytes).await,
-        };
-        if let Err(error) = result {
-            tracing::warn!(%error, "entries of the audit trail could not be exported");
-            *self.waiting() = Waiting { fault: Some(error.to_string()), ..taken };
-        }
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-async fn append_to(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = tokio::fs::OpenOptions::new().append(true).create(true).open(path).await?;
-    file.write_all(bytes).await?;
-    file.sync_data().await
-}
-
-/// A reader that is slow holds up a thread of its own and nothing else.
-async fn print(bytes: Vec<u8>) -> std::io::Result<()> {
-    let written = tokio::task::spawn_blocking(move || {
-        let mut out = std::io::stdout().lock();
-        out.write_all(&bytes)?;
-        out.flush()
-    });
-    written.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
 
 #[cfg(test)]

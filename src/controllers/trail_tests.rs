@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::policy::testing::{Bench, DIGEST};
-use crate::policy::trail::Checker;
+use crate::policy::trail::{Checker, Line};
 use serde_json::{Value, json};
 
 fn at(second: i64) -> Timestamp {
@@ -31,6 +31,7 @@ fn looked(
         former: former.map(|(_, verdict)| verdict),
         reason: (verdict == OverallVerdict::Fail).then_some("pod-hardened"),
         noted,
+        standing: Standing::default(),
     };
     of_workload(former.map(|(history, _)| history), "c", &look, at(second))
 }
@@ -102,14 +103,14 @@ fn an_exemption_is_told_of_when_it_begins_and_ceases_to_count() {
         .unwrap()
     };
     bench.namespace.exemptions.insert("e".to_owned(), std::sync::Arc::new(exemption("2027-02-01")));
-    assert_eq!(of_namespace(None, "c", &Namespace::default(), &[], at(0)), None, "nothing to tell");
-    let first = of_namespace(None, "c", &bench.namespace, &[], at(0)).unwrap();
+    assert_eq!(told_of(None, &Namespace::default(), &[], Standing::default(), 0), None, "nothing to tell");
+    let first = told_of(None, &bench.namespace, &[], Standing::default(), 0).unwrap();
     assert_eq!(told(&first), ["AIExemption/e counts for pod-hardened, approved by b"]);
-    assert_eq!(of_namespace(Some(&first), "c", &bench.namespace, &[], at(1)), Some(first.clone()));
-    let over = of_namespace(Some(&first), "c", &bench.namespace, &[], at(90 * 86400)).unwrap();
+    assert_eq!(told_of(Some(&first), &bench.namespace, &[], Standing::default(), 1), Some(first.clone()));
+    let over = told_of(Some(&first), &bench.namespace, &[], Standing::default(), 90 * 86400).unwrap();
     assert_eq!(told(&over).last(), Some(&"AIExemption/e counts no longer"));
     bench.namespace.exemptions.clear();
-    let gone = of_namespace(Some(&first), "c", &bench.namespace, &[], at(2)).unwrap();
+    let gone = told_of(Some(&first), &bench.namespace, &[], Standing::default(), 2).unwrap();
     assert_eq!(told(&gone).last(), Some(&"1 exemptions that counted were deleted"));
 }
 
@@ -136,22 +137,94 @@ fn the_composition_to_go_back_to_is_the_last_good_one() {
     assert_eq!(ask(Some(&one), "two", true, 9).unwrap().composition_digest, "two");
 }
 
-#[tokio::test]
-async fn lines_that_cannot_be_written_wait_and_the_fault_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("later").join("trail.jsonl");
-    let export = Export::new(Target::File(path.clone()));
-    let mut history = History::default();
-    append(&mut history, "c", at(0), HistoryKind::Verdict, "pass", None);
-    export.add("c", &history.entries);
-    export.flush().await;
-    assert!(export.fault().is_some_and(|why| why.contains("No such file")), "{:?}", export.fault());
-    std::fs::create_dir(folder.path().join("later")).unwrap();
-    export.flush().await;
-    assert_eq!(export.fault(), None);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let line: Line = serde_json::from_str(text.trim()).unwrap();
-    assert_eq!(line, Line::new("c", &history.entries[0]));
+/// The history of the namespace of a bench after a look at it.
+fn told_of(
+    former: Option<&History>,
+    namespace: &Namespace,
+    ended: &[WorkloadChain],
+    standing: Standing,
+    second: i64,
+) -> Option<History> {
+    of_namespace(former, "c", &NamespaceLook { namespace, noted: &[], ended, standing }, at(second))
+}
+
+#[test]
+fn a_workload_that_is_gone_leaves_the_end_of_its_chain_and_a_few_at_a_look() {
+    let ended: Vec<WorkloadChain> = (0..6)
+        .map(|n| WorkloadChain {
+            name: "n".repeat(253),
+            uid: format!("7bd1ee32-8a2b-4e4e-9c3f-1d0c5a4f9e{n:02}"),
+            length: 17,
+            head: "ab".repeat(32),
+        })
+        .collect();
+    let first = told_of(None, &Namespace::default(), &ended, Standing::default(), 0).unwrap();
+    assert_eq!(first.length, u64::try_from(NOTES).unwrap());
+    let entry = &first.entries[0];
+    assert!(
+        entry.change.starts_with("7bd1ee32-8a2b-4e4e-9c3f-1d0c5a4f9e00 was deleted after 17 entries: nnn")
+    );
+    assert_eq!(entry.digest, Some(format!("sha256:{}", "ab".repeat(32))));
+    let second =
+        told_of(Some(&first), &Namespace::default(), &ended[NOTES..], Standing::default(), 1).unwrap();
+    assert_eq!(second.length, 6);
+}
+
+#[test]
+fn many_exemptions_at_once_are_told_over_several_looks() {
+    let mut bench = bench(&json!({}));
+    for n in 0..20 {
+        let exemption = json!({"apiVersion": "portcullis.dev/v1alpha1", "kind": "AIExemption",
+            "metadata": {"name": format!("e{n}"), "namespace": "chat"},
+            "spec": {"controls": ["pod-hardened"], "subject": {"kind": "AIWorkload", "name": "chat"}, "reason": "r",
+                "requestedBy": "a", "approvedBy": "b", "expiresAt": "2027-02-01"}});
+        let exemption = serde_json::from_value(exemption).unwrap();
+        bench.namespace.exemptions.insert(format!("e{n}"), std::sync::Arc::new(exemption));
+    }
+    let mut history: Option<History> = None;
+    for second in 0..9 {
+        let next = told_of(history.as_ref(), &bench.namespace, &[], Standing::default(), second).unwrap();
+        assert!(fresh(Some(&next), history.as_ref()).len() <= NOTES);
+        history = Some(next);
+    }
+    assert_eq!(history.unwrap().length, 20, "each once");
+}
+
+#[test]
+fn what_waits_for_the_export_stays_while_there_is_room_and_what_does_not_is_said() {
+    let bench = bench(&json!({"models": [{"name": "m"}]}));
+    let workload = &bench.namespace.workloads["chat"];
+    let verdicts = [OverallVerdict::Pass, OverallVerdict::Fail];
+    let mut history = looked(&bench, None, verdicts[0], &[], 0);
+    let turn = |history: &History, n: usize, standing: Standing| {
+        let look = Look {
+            workload,
+            namespace: &bench.namespace,
+            cluster: &bench.cluster,
+            composition: "c",
+            verdict: verdicts[n % 2],
+            former: Some(verdicts[(n + 1) % 2]),
+            reason: None,
+            noted: &[],
+            standing,
+        };
+        of_workload(Some(history), "c", &look, at(i64::try_from(n).unwrap()))
+    };
+    let waits = Standing { waits: Some(1), lost: None };
+    for n in 1..15 {
+        history = turn(&history, n, waits);
+    }
+    assert_eq!((history.length, history.entries.len(), history.unexported), (16, ROOM, None));
+    assert_eq!(held(&history, Some(&history), waits), ROOM);
+    history = turn(&history, 15, waits);
+    assert_eq!((history.entries.len(), history.entries[0].sequence, history.unexported), (ROOM, 2, Some(1)));
+    let over = turn(&history, 16, Standing::default());
+    assert_eq!((over.entries.len(), over.unexported), (KEPT, None), "what is exported needs no room");
+    // The controller ends, and the next one finds entry 2 to be the oldest.
+    let lost = Standing { waits: Some(2), lost: Some((1, 1)) };
+    let again = turn(&history, 16, lost);
+    assert!(told(&again).contains(&"entry 1 dropped before known to be exported"), "{again:?}");
+    assert_eq!((again.length, again.entries.len(), again.unexported), (19, ROOM, Some(2)));
 }
 
 #[test]

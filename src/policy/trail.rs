@@ -1,16 +1,19 @@
 //! The audit trail: entries that each carry the hash of the one before, so that nobody drops, reorders or alters one
 //! unseen; how they are written as lines, and what lines prove. Pure.
 
-use std::collections::BTreeMap;
+mod check;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+pub use self::check::{Checked, Checker, Files, Head};
 use crate::api::outcome::{History, HistoryEntry, HistoryKind};
 
 /// Entries that a status keeps; all others are in the export.
 pub const KEPT: usize = 6;
+/// Entries that a status keeps at most, while they wait for an export that fails: as many as the schema lets in.
+pub const ROOM: usize = 16;
 /// What stands before the first entry.
 const NOTHING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// Longest text of a change, in bytes.
@@ -104,68 +107,6 @@ fn shortened(mut text: String) -> String {
     text
 }
 
-/// Where a chain stands according to a status: its length and the hash of its newest entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Number of entries.
-    pub length: u64,
-    /// Hash of the newest.
-    pub hash: String,
-}
-
-/// What lines prove.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checked {
-    /// Chains that were found.
-    pub chains: usize,
-    /// Entries that were found, each once.
-    pub entries: u64,
-    /// Lines that are no entry, such as other log lines.
-    pub other: u64,
-    /// What breaks a chain, by line; 0 where no line is at fault but one is missing at the end.
-    pub faults: Vec<(u64, String)>,
-    /// Where a chain begins once more in the midst of the lines, by line.
-    pub restarts: Vec<(u64, String)>,
-    /// What could not be told.
-    pub open: Vec<String>,
-    /// Chains whose first entry says that it came later than what it tells of.
-    pub late: Vec<String>,
-}
-
-impl Checked {
-    /// Notes what is missing before the first entry of a chain.
-    fn beginning(&mut self, chain: &str, read: &Reading) {
-        if read.first > 1 {
-            self.open.push(format!(
-                "{chain} starts in the middle, with entry {}: what stood before is not in these lines",
-                read.first
-            ));
-        }
-        if let Some(day) = &read.declared {
-            self.late.push(format!(
-                "{chain} begins later than what it tells of, which was declared on {day}: a history before it cannot be \
-                 linked, if there was one"
-            ));
-        }
-    }
-}
-
-/// The state of one chain while lines are read.
-struct Reading {
-    first: u64,
-    /// What its first entry says that stood before it.
-    before: String,
-    /// Since when what it tells of was declared, where its first entry came later.
-    declared: Option<String>,
-    last: u64,
-    hash: String,
-    /// Entries again, as a new leader repeats its newest ones: the last few hashes by their place.
-    recent: BTreeMap<u64, String>,
-    line: u64,
-}
-
-/// Repeated entries that are recognised, counted back from the newest.
-const REPEATED: usize = 64;
 /// What the first entry of a chain says of something that was declared before, with the day after it.
 const TAKEN_UP: &str = "taken up as declared on ";
 /// How much later than its declaration a chain begins at the latest, where nothing was lost.
@@ -180,157 +121,43 @@ pub fn beginning(created: Option<Timestamp>, now: Timestamp) -> String {
     }
 }
 
-impl Reading {
-    fn new(line: Line, number: u64) -> Self {
-        let sequence = line.entry.sequence;
-        let declared = line.entry.change.strip_prefix(TAKEN_UP).filter(|_| sequence == 1).map(str::to_owned);
-        Self {
-            first: sequence,
-            before: line.entry.previous,
-            declared,
-            last: sequence,
-            recent: BTreeMap::from([(sequence, line.hash.clone())]),
-            hash: line.hash,
-            line: number,
-        }
-    }
+/// What stands between the UID of a workload and the length of its chain, where an entry tells that it was deleted.
+const DELETED_AFTER: &str = " was deleted after ";
+/// What stands between that length and the name of the workload.
+const ENTRIES_OF: &str = " entries: ";
+
+/// What the chain of a namespace says of a workload that was deleted. Its chain ends with that entry.
+#[must_use]
+pub fn deleted(name: &str, uid: &str, length: u64) -> String {
+    // The name comes last: of a very long one only that is cut.
+    format!("{uid}{DELETED_AFTER}{length}{ENTRIES_OF}{name}")
 }
 
-/// Faults that are told.
-const FAULTS: usize = 100;
-
-/// Checks lines one by one.
-#[derive(Default)]
-pub struct Checker {
-    reading: BTreeMap<String, Reading>,
-    checked: Checked,
-    line: u64,
+/// The UID and the length of the chain that an entry of a namespace tells the end of.
+fn ended(entry: &HistoryEntry) -> Option<(&str, u64)> {
+    let (uid, rest) =
+        entry.change.split_once(DELETED_AFTER).filter(|_| entry.kind == HistoryKind::Lifecycle)?;
+    Some((uid, rest.split_once(ENTRIES_OF)?.0.parse().ok()?))
 }
 
-impl Checker {
-    /// Takes in the next line.
-    pub fn line(&mut self, text: &str) {
-        self.line += 1;
-        let text = text.trim();
-        if text.is_empty() {
-            return;
-        }
-        let line: Line = match serde_json::from_str(text) {
-            Ok(line) => line,
-            Err(error) => {
-                // What names a chain and cannot be read was an entry once.
-                if text.contains("\"chain\"") {
-                    self.fault(format!("is no entry that can be read: {error}"));
-                }
-                self.checked.other += 1;
-                return;
-            }
-        };
-        let (sequence, wanted) = (line.entry.sequence, hash(&line.chain, &line.entry));
-        let named = format!("entry {sequence} of {}", line.chain);
-        if line.hash != wanted {
-            self.fault(format!(
-                "{named} was altered: its hash is {}, it says {}",
-                cut(&wanted),
-                cut(&line.hash)
-            ));
-        }
-        let Some(known) = self.reading.get_mut(&line.chain) else {
-            let broken = sequence == 1 && line.entry.previous != NOTHING;
-            self.reading.insert(line.chain.clone(), Reading::new(line, self.line));
-            self.checked.entries += 1;
-            if broken {
-                self.fault(format!("{named} says that another stood before it"));
-            }
-            return;
-        };
-        let repeated = known.recent.get(&sequence) == Some(&line.hash);
-        if sequence == 1 && line.entry.previous == NOTHING && !repeated && line.hash != known.before {
-            let chain = line.chain.clone();
-            let said = format!(
-                "{chain} begins again after entry {} of line {}: the history before it cannot be linked",
-                known.last, known.line
-            );
-            let former = std::mem::replace(known, Reading::new(line, self.line));
-            self.checked.beginning(&chain, &former);
-            self.checked.entries += 1;
-            if self.checked.restarts.len() < FAULTS {
-                self.checked.restarts.push((self.line, said));
-            }
-            return;
-        }
-        let said = if sequence <= known.last {
-            match known.recent.get(&sequence) {
-                Some(hash) if *hash == line.hash => return,
-                Some(_) => Some(format!("{named} stands here a second time and says something else")),
-                None => Some(format!("{named} stands after entry {}: lines were reordered", known.last)),
-            }
-        } else if sequence > known.last + 1 {
-            let missing = if sequence == known.last + 2 {
-                format!("entry {} is missing", known.last + 1)
-            } else {
-                format!("entries {} to {} are missing", known.last + 1, sequence - 1)
-            };
-            Some(format!("{named} follows entry {} of line {}: {missing}", known.last, known.line))
-        } else if line.entry.previous != known.hash {
-            let (here, there) = (cut(&line.entry.previous), cut(&known.hash));
-            Some(format!(
-                "{named} continues {here}, and the entry before it on line {} is {there}",
-                known.line
-            ))
-        } else {
-            None
-        };
-        if sequence > known.last {
-            known.recent.insert(sequence, line.hash.clone());
-            if known.recent.len() > REPEATED {
-                known.recent.pop_first();
-            }
-            (known.last, known.hash, known.line) = (sequence, line.hash, self.line);
-            self.checked.entries += 1;
-        }
-        if let Some(said) = said {
-            self.fault(said);
-        }
-    }
+/// What follows the numbers of entries that are lost.
+const DROPPED: &str = " dropped before known to be exported";
 
-    fn fault(&mut self, said: String) {
-        if self.checked.faults.len() < FAULTS {
-            self.checked.faults.push((self.line, said));
-        }
-    }
+/// What a chain says of entries that no status keeps and that may not stand in the export.
+#[must_use]
+pub fn dropped(from: u64, to: u64) -> String {
+    if from == to { format!("entry {from}{DROPPED}") } else { format!("entries {from} to {to}{DROPPED}") }
+}
 
-    /// What the lines prove, beside where the statuses say that chains stand, where these are known.
-    #[must_use]
-    pub fn finish(mut self, heads: Option<&BTreeMap<String, Head>>) -> Checked {
-        self.line = 0;
-        for (chain, read) in &self.reading {
-            self.checked.beginning(chain, read);
-        }
-        for (chain, head) in heads.into_iter().flatten() {
-            let said = match self.reading.get(chain) {
-                None => {
-                    format!("{chain} has {} entries by its status, and none of them is here", head.length)
-                }
-                Some(read) if read.last < head.length => format!(
-                    "{chain} ends with entry {} on line {}, and by its status there are {}",
-                    read.last, read.line, head.length
-                ),
-                Some(read) if read.last == head.length && read.hash != head.hash => format!(
-                    "{chain} ends on line {} with {}, and by its status with {}",
-                    read.line,
-                    cut(&read.hash),
-                    cut(&head.hash)
-                ),
-                Some(_) => continue,
-            };
-            if self.checked.faults.len() < FAULTS {
-                self.checked.faults.push((0, said));
-            }
-        }
-        self.checked.chains = self.reading.len();
-        self.checked
+/// The first and the last of the entries that an entry says are lost.
+fn lost(entry: &HistoryEntry) -> Option<(u64, u64)> {
+    let said = entry.change.strip_suffix(DROPPED).filter(|_| entry.kind == HistoryKind::Trail)?;
+    if let Some(one) = said.strip_prefix("entry ") {
+        let one = one.parse().ok()?;
+        return Some((one, one));
     }
+    let (from, to) = said.strip_prefix("entries ")?.split_once(" to ")?;
+    Some((from.parse().ok()?, to.parse().ok()?))
 }
 
 fn cut(hash: &str) -> &str {

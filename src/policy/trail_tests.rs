@@ -1,5 +1,7 @@
 //! What lines of a chain prove.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn written(entries: usize) -> (History, Vec<String>) {
@@ -20,7 +22,7 @@ fn checked(lines: &[String], head: Option<&History>) -> Checked {
         checker.line(line);
     }
     let heads = head.map(|history| {
-        let head = Head { length: history.length, hash: history.head.clone() };
+        let head = Head::of(history);
         BTreeMap::from([(of_workload("a", "chat", "u"), head)])
     });
     checker.finish(heads.as_ref())
@@ -139,4 +141,147 @@ fn a_chain_that_begins_late_says_so() {
     let checked = checked(&lines, Some(&history));
     assert!(checked.faults.is_empty() && checked.restarts.is_empty(), "{checked:?}");
     assert!(checked.late[0].contains("which was declared on 2026-05-01"), "{checked:?}");
+}
+
+fn told(checked: &Checked) -> Vec<&str> {
+    checked.faults.iter().map(|(_, said)| said.as_str()).collect()
+}
+
+#[test]
+fn what_is_left_of_an_entry_is_named_and_takes_no_other_with_it() {
+    let (history, lines) = written(5);
+    // It was not written whole, and the controller that started again wrote what the status keeps.
+    let mut again = lines[..3].to_vec();
+    again.push(lines[3][..120].to_owned());
+    again.extend_from_slice(&lines[1..]);
+    let found = checked(&again, Some(&history));
+    assert!(found.faults.is_empty(), "{found:?}");
+    let said = "is left of an entry that was not written whole, and stands whole on line 7".to_owned();
+    assert_eq!((found.remnants, found.entries), (vec![(4, said)], 5));
+    // Its end came before that of the one whose beginning is left: it is known by its place.
+    let mut before = lines.clone();
+    before.push(lines[3][..120].to_owned());
+    let found = checked(&before, Some(&history));
+    let said = "is left of entry 4 of AIWorkload/a/chat/u, which stands whole elsewhere".to_owned();
+    assert_eq!((found.faults.len(), found.remnants), (0, vec![(6, said)]));
+    // Earlier versions wrote the next entry behind it.
+    let mut glued = lines[..3].to_vec();
+    glued.push(format!("{}{}", &lines[3][..120], lines[3]));
+    glued.push(lines[4].clone());
+    let found = checked(&glued, Some(&history));
+    assert_eq!((found.faults.len(), found.remnants.len(), found.entries), (0, 1, 5), "{found:?}");
+    // An entry that nobody wrote again is missing.
+    let mut lost = lines[..3].to_vec();
+    lost.push(lines[3][..120].to_owned());
+    lost.push(lines[4].clone());
+    let found = checked(&lost, Some(&history));
+    assert!(told(&found)[0].starts_with("is no entry that can be read: it ends in its midst"), "{found:?}");
+    assert!(told(&found)[1].ends_with("entry 4 is missing"), "{found:?}");
+}
+
+#[test]
+fn what_a_controller_writes_again_may_begin_before_the_file() {
+    let (history, lines) = written(12);
+    let mut rotated = lines[8..10].to_vec();
+    rotated.extend_from_slice(&lines[5..]);
+    let found = checked(&rotated, Some(&history));
+    assert!(found.faults.is_empty(), "{found:?}");
+    assert!(found.open[0].contains("starts in the middle, with entry 6"), "{found:?}");
+    assert_eq!(found.entries, 7);
+    // What does not lead up to where the file begins was moved.
+    for broken in [vec![8, 9, 7, 10, 11], vec![8, 9, 5, 6, 8, 10], vec![8, 9, 5, 6]] {
+        let moved: Vec<String> = broken.iter().map(|n| lines[*n].clone()).collect();
+        let found = checked(&moved, None);
+        assert!(
+            told(&found).iter().any(|said| said.contains("lines were reordered")),
+            "{broken:?} {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_beginning_that_was_never_exported_is_told_as_far_as_can_be_told() {
+    let (mut history, lines) = written(9);
+    let why = |from: usize, history: &History| checked(&lines[from..], Some(history)).open.remove(0);
+    let older = "it was never exported, or stands in an older file, to be given before this one";
+    assert!(why(2, &history).ends_with(older), "{}", why(2, &history));
+    history.entries.drain(..3);
+    let never = "as far as can be told it was never exported, since they begin with the oldest entry that its status keeps";
+    assert!(why(3, &history).ends_with(never), "{}", why(3, &history));
+    // The chain itself may know.
+    let (mut history, chain) = (History::default(), of_workload("a", "chat", "u"));
+    for n in 0..4 {
+        append(&mut history, &chain, Timestamp::UNIX_EPOCH, HistoryKind::Verdict, format!("{n}"), None);
+    }
+    append(&mut history, &chain, Timestamp::UNIX_EPOCH, HistoryKind::Trail, dropped(1, 2), None);
+    let lines = history.entries[2..].iter().map(|e| serde_json::to_string(&Line::new(&chain, e)).unwrap());
+    let found = checked(&lines.collect::<Vec<_>>(), Some(&history));
+    let said = "entry 5 says that it was dropped before it was known to be exported";
+    assert!(found.faults.is_empty() && found.open[0].ends_with(said), "{found:?}");
+}
+
+#[test]
+fn the_end_of_a_workload_is_asked_for_where_its_namespace_tells_of_it() {
+    let (history, lines) = written(5);
+    let with = |kept: &[String], length: u64, head: &str| {
+        let (mut own, chain) = (History::default(), of_namespace("a", "n"));
+        let digest = Some(format!("sha256:{head}"));
+        append(
+            &mut own,
+            &chain,
+            Timestamp::UNIX_EPOCH,
+            HistoryKind::Lifecycle,
+            deleted("chat", "u", length),
+            digest,
+        );
+        let mut all = kept.to_vec();
+        all.push(serde_json::to_string(&Line::new(&chain, &own.entries[0])).unwrap());
+        checked(&all, None)
+    };
+    assert!(with(&lines, 5, &history.head).faults.is_empty());
+    let cut = with(&lines[..3], 5, &history.head);
+    let said = "entry 1 of AICompliance/a/n tells that AIWorkload/a/chat/u was deleted after 5 entries, and it ends with entry 3 on line 3";
+    assert_eq!((told(&cut), cut.faults[0].0), (vec![said], 4));
+    let none = with(&[], 5, &history.head);
+    assert!(
+        told(&none)[0]
+            .contains("was deleted after 5 entries, and none of them is here; where files are rotated"),
+        "{none:?}"
+    );
+    let other = with(&lines, 5, &"0".repeat(64));
+    assert!(told(&other)[0].contains("was another than the one that stands here"), "{other:?}");
+    // One that was seen late, after the controller was away, may name an earlier entry.
+    assert!(with(&lines, 4, &hash("AIWorkload/a/chat/u", &history.entries[3])).faults.is_empty());
+}
+
+#[test]
+fn what_a_chain_says_of_itself_is_read_as_it_was_written() {
+    let mut history = History::default();
+    for change in
+        [dropped(3, 3), dropped(3, 9), "entries 3 to many dropped before known to be exported".to_owned()]
+    {
+        append(&mut history, "c", Timestamp::UNIX_EPOCH, HistoryKind::Trail, change, None);
+    }
+    // What a user could have somebody write down says nothing of the chain.
+    append(&mut history, "c", Timestamp::UNIX_EPOCH, HistoryKind::Asset, dropped(1, 2), None);
+    append(&mut history, "c", Timestamp::UNIX_EPOCH, HistoryKind::Asset, deleted("chat", "u", 3), None);
+    append(&mut history, "c", Timestamp::UNIX_EPOCH, HistoryKind::Lifecycle, deleted("chat", "u", 3), None);
+    let lost: Vec<_> = history.entries.iter().map(lost).collect();
+    assert_eq!(lost, [Some((3, 3)), Some((3, 9)), None, None, None, None]);
+    let ended: Vec<_> = history.entries.iter().map(ended).collect();
+    assert_eq!(ended, [None, None, None, None, None, Some(("u", 3))]);
+}
+
+#[test]
+fn lines_of_several_files_are_named_with_their_file() {
+    let (history, lines) = written(5);
+    let mut checker = Checker::default();
+    checker.file("old");
+    lines[..2].iter().for_each(|line| checker.line(line));
+    checker.file("new");
+    lines[3..].iter().for_each(|line| checker.line(line));
+    let heads = BTreeMap::from([(of_workload("a", "chat", "u"), Head::of(&history))]);
+    let found = checker.finish(Some(&heads));
+    assert_eq!(found.files.place(found.faults[0].0), ("new", 1));
+    assert!(found.faults[0].1.ends_with("follows entry 2 of line 2 of old: entry 3 is missing"), "{found:?}");
 }

@@ -61,8 +61,13 @@ impl Auditor {
         let mut faults: Vec<EnforcementFault> = self.guards.borrow().to_vec();
         faults.extend(self.drifts.borrow().iter().rev().filter(|drift| recent(drift, now)).map(fault));
         if let Some(why) = self.trail.fault() {
-            let detail = format!("cannot be exported, entries wait: {why}");
+            let detail = format!("cannot be exported, {why}");
             let fix = "see that controller.auditExport of the chart names a place that takes what is written";
+            faults.push(EnforcementFault { object: "audit trail".to_owned(), detail, fix });
+        }
+        if let Some(losses) = self.trail.losses(now) {
+            let detail = format!("has lost entries within the last day: {losses}");
+            let fix = "see what the export lacks: portcullis audit verify FILE --cluster";
             faults.push(EnforcementFault { object: "audit trail".to_owned(), detail, fix });
         }
         let undeclared: Vec<String> = {

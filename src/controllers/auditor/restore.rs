@@ -9,13 +9,11 @@ use serde_json::json;
 use super::stored::Packed;
 use super::{AuditError, Auditor, Kept, Pulse, Stored, Written, lock};
 use crate::api::common::{LABEL_MANAGED_BY, MANAGER};
-use crate::api::outcome::{History, HistoryEntry};
 use crate::api::{AICompliance, AIProfile, AIWorkload};
 use crate::controllers::compliance::CATALOGUE;
 use crate::controllers::compliance::rows::Told;
 use crate::controllers::status::list_all;
 use crate::policy::decide::BUILT_IN;
-use crate::policy::trail as chains;
 
 /// Between two tries to read what was written.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -26,32 +24,13 @@ impl Auditor {
         loop {
             match self.restore().await {
                 Ok(written) => {
-                    self.repeat(&written);
+                    self.repeat(&written, pulse).await;
                     return written;
                 }
                 Err(error) => self.failed(&error),
             }
             pulse.beat();
             tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// Exports the newest entries again: an earlier term may have ended between a status and its export. Whoever checks
-    /// a chain takes an entry that stands there twice for one.
-    fn repeat(&self, written: &Written) {
-        const LAST: usize = 2;
-        let last = |history: Option<&History>| -> Vec<HistoryEntry> {
-            let entries = history.map_or(&[][..], |history| &history.entries);
-            entries[entries.len().saturating_sub(LAST)..].to_vec()
-        };
-        for ((namespace, name), stored) in &written.workloads {
-            let chain = chains::of_workload(namespace, name, stored.uid.as_deref().unwrap_or_default());
-            self.trail.add(&chain, &last(stored.history.as_ref()));
-        }
-        let world = self.world();
-        for (name, kept) in &written.namespaces {
-            let chain = chains::of_namespace(name, world.namespace(name).uid.as_deref().unwrap_or_default());
-            self.trail.add(&chain, &last(kept.row.row().history.as_ref()));
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::texts;
 use crate::api::OverallVerdict;
-use crate::api::compliance::{AIComplianceStatus, Tombstone};
+use crate::api::compliance::{AIComplianceStatus, Tombstone, WorkloadChain};
 use crate::api::outcome::History;
 use crate::api::workload::{AIWorkloadStatus, KnownGood, Lineage};
 use crate::controllers::audit::AuditedWorkload;
@@ -103,6 +103,8 @@ pub(super) struct Written {
     pub(super) left: Vec<Tombstone>,
     /// Rows that somebody deleted, to be written again as they were.
     pub(super) missing: BTreeSet<String>,
+    /// Workloads that are gone and whose end the history of their namespace does not tell yet.
+    pub(super) ended: BTreeMap<String, Vec<WorkloadChain>>,
     /// Namespaces with a verdict that is held until the pods that do not come in were looked at.
     pub(super) held: BTreeSet<String>,
 }
@@ -112,7 +114,11 @@ impl Written {
     pub(super) fn compare(&mut self, seen: &Self) {
         let missing = self.namespaces.keys().filter(|name| !seen.namespaces.contains_key(*name));
         self.missing.extend(missing.cloned());
-        self.workloads.retain(|key, stored| seen.workloads.get(key) == Some(stored));
+        // Those that are gone are forgotten when the history of their namespace tells of it.
+        self.workloads.retain(|key, stored| {
+            let seen = seen.workloads.get(key).filter(|seen| seen.uid == stored.uid);
+            seen.is_none_or(|seen| seen == stored)
+        });
         if seen.cluster != self.cluster {
             self.cluster_at = None;
         }

@@ -38,6 +38,7 @@ impl Auditor {
         written.workloads.retain(|(namespace, _), _| namespace != name);
         written.faults.retain(|(namespace, _), _| namespace != name);
         written.held.remove(name);
+        written.ended.remove(name);
         written.unwritten.remove(name);
         lock(&self.book).forget(name);
         // What is left of its assets outlives its row.
@@ -110,6 +111,9 @@ impl Auditor {
                     let known = former.and_then(|stored| stored.history.as_ref());
                     let fresh = trail::fresh(status.history.as_ref(), known);
                     let chain = chains::of_workload(&key.0, &key.1, uid.as_deref().unwrap_or_default());
+                    if status.history.as_ref().is_some_and(|history| history.unexported.is_some()) {
+                        self.trail.alone(&chain);
+                    }
                     self.export(&chain, &fresh, namespace, Some(&key.1));
                     written.workloads.insert(key, Stored::of(uid, status));
                 }
@@ -128,6 +132,9 @@ impl Auditor {
             return;
         }
         self.trail.add(chain, fresh);
+        if fresh.iter().any(|entry| entry.kind == HistoryKind::Trail) {
+            self.trail.told(chain);
+        }
         let noted =
             |entry: &&HistoryEntry| matches!(entry.kind, HistoryKind::BreakGlass | HistoryKind::Asset);
         let told = fresh.iter().filter(noted).count();
@@ -214,6 +221,10 @@ impl Auditor {
                 row = former;
             } else {
                 written.missing.remove(name);
+                if row.history.as_ref().is_some_and(|history| history.unexported.is_some()) {
+                    self.trail.alone(&chain);
+                }
+                self.ends_told(name, written);
                 let fresh = trail::fresh(row.history.as_ref(), former.history.as_ref());
                 self.export(&chain, &fresh, name, None);
             }
@@ -223,6 +234,17 @@ impl Auditor {
         }
         written.namespaces.insert(name.to_owned(), kept);
         differs
+    }
+
+    /// Forgets the ends of workloads that the history of a namespace tells of now; the others are told at the next look.
+    fn ends_told(&self, name: &str, written: &mut Written) {
+        let Some(ended) = written.ended.get_mut(name) else { return };
+        ended.drain(..trail::NOTES.min(ended.len()));
+        if ended.is_empty() {
+            written.ended.remove(name);
+        } else {
+            self.dirty.add(Touched::namespace(name));
+        }
     }
 
     /// Writes a row, and creates its object where there is none.

@@ -29,8 +29,9 @@ pub struct Beside<'a> {
     pub lineage: Option<Lineage>,
     /// What to go back to.
     pub known_good: Option<KnownGood>,
-    /// How many entries of the history are new: they are not dropped.
-    pub fresh: usize,
+    /// Entries of the history that are not dropped, and how many of them were there before this look and wait for the
+    /// export since.
+    pub held: Held,
     /// The nearest mark on the way to the day by which its owners have to be confirmed again.
     pub warned_days: Option<u8>,
     /// What remains of it while it retires.
@@ -39,6 +40,15 @@ pub struct Beside<'a> {
     pub observed: Vec<Said>,
     /// The conditions before.
     pub former: &'a [Condition],
+}
+
+/// The newest entries of a history that are not dropped.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Held {
+    /// How many.
+    pub all: usize,
+    /// How many of them waited before this look: they are not counted for the bound of a status.
+    pub waited: usize,
 }
 
 /// The status of one workload.
@@ -53,7 +63,7 @@ pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Times
         history,
         lineage,
         known_good,
-        fresh,
+        held,
         warned_days,
         residue,
         observed,
@@ -114,7 +124,7 @@ pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Times
             now,
         ),
     };
-    bound(&mut status, fresh);
+    bound(&mut status, held);
     point_on(&mut status, all, namespace);
     status
 }
@@ -137,7 +147,8 @@ const ROWS: usize = 16;
 const LONGEST_WORDS: usize = 200;
 /// Room that is kept for the words that point to more: the longest name of a namespace, and what stands around it.
 const POINTER: usize = 128;
-/// A status of at most this many bytes, however much went wrong.
+/// A status of at most this many bytes, however much went wrong; besides them there is room for entries of the history that
+/// wait for an export that fails, at most [`ROOM`](crate::policy::trail::ROOM) of about 500 bytes each.
 const LARGEST_STATUS: usize = 4096;
 /// What is left of a message that has to be shortened for it, in bytes: of less, nobody can tell what is wrong.
 const SHORT: usize = 120;
@@ -145,8 +156,10 @@ const SHORT: usize = 120;
 /// Shortens a status to its bound: first the oldest entries of the history go, which stand in the export, then the oldest
 /// attempts, then words and rows of what does not fail, then the words of what fails. The last rows go before words are
 /// shortened to stubs; [`point_on`] counts them.
-fn bound(status: &mut AIWorkloadStatus, fresh: usize) {
-    let size = |status: &AIWorkloadStatus| serde_json::to_vec(status).map_or(0, |bytes| bytes.len());
+fn bound(status: &mut AIWorkloadStatus, held: Held) {
+    let waiting = waiting(status, held);
+    let size =
+        |status: &AIWorkloadStatus| serde_json::to_vec(status).map_or(0, |bytes| bytes.len() - waiting);
     let long = |row: &Row| row.message.as_ref().is_some_and(|message| message.len() > SHORT);
     let fails = |row: &Row| row.state == State::Fail;
     if size(status) > LARGEST_STATUS - POINTER
@@ -155,7 +168,8 @@ fn bound(status: &mut AIWorkloadStatus, fresh: usize) {
         blocked.attempts.sort_by(|a, b| b.last_seen.cmp(&a.last_seen));
     }
     while size(status) > LARGEST_STATUS - POINTER {
-        if let Some(history) = status.history.as_mut().filter(|history| history.entries.len() > fresh.max(2))
+        if let Some(history) =
+            status.history.as_mut().filter(|history| history.entries.len() > held.all.max(2))
         {
             history.entries.remove(0);
         } else if let Some(blocked) = status.blocked.as_mut().filter(|blocked| blocked.attempts.len() > 4) {
@@ -178,6 +192,13 @@ fn bound(status: &mut AIWorkloadStatus, fresh: usize) {
             return;
         }
     }
+}
+
+/// The bytes of the entries that wait for the export since before this look.
+fn waiting(status: &AIWorkloadStatus, held: Held) -> usize {
+    let entries = status.history.as_ref().map_or(&[][..], |history| &history.entries);
+    let waiting = entries.iter().skip(entries.len().saturating_sub(held.all)).take(held.waited);
+    waiting.map(|entry| serde_json::to_vec(entry).map_or(0, |bytes| bytes.len() + 1)).sum()
 }
 
 #[cfg(test)]
@@ -207,7 +228,7 @@ mod tests {
             blocked: Some(Blocked { attempts: (0..20).map(attempt).collect(), ..Blocked::default() }),
             ..AIWorkloadStatus::default()
         };
-        bound(&mut status, 1);
+        bound(&mut status, Held { all: 1, waited: 0 });
         assert!(serde_json::to_vec(&status).unwrap().len() <= LARGEST_STATUS);
         assert_eq!(status.rows.len(), 16);
         assert_eq!(status.blocked.unwrap().attempts[0].object, "Pod/chat-19");
@@ -230,7 +251,7 @@ mod tests {
                 conditions: conditions([kept], &[], None, now),
                 ..AIWorkloadStatus::default()
             };
-            bound(&mut status, 1);
+            bound(&mut status, Held { all: 1, waited: 0 });
             let left = all - status.rows.len();
             point_on(&mut status, all, &"n".repeat(63));
             assert!(serde_json::to_vec(&status).unwrap().len() <= LARGEST_STATUS);
@@ -253,11 +274,43 @@ mod tests {
             object: Some("AIWorkload/chat".to_owned()),
         };
         let mut status = AIWorkloadStatus { rows: vec![row; 16], ..AIWorkloadStatus::default() };
-        bound(&mut status, 1);
+        bound(&mut status, Held { all: 1, waited: 0 });
         assert!(serde_json::to_vec(&status).unwrap().len() <= LARGEST_STATUS);
         assert!((8..16).contains(&status.rows.len()), "{}", status.rows.len());
         let shortest = status.rows.iter().filter_map(|row| row.message.as_deref().map(str::len)).min();
         assert_eq!(shortest, Some(SHORT));
+    }
+
+    #[test]
+    fn entries_that_wait_take_no_room_from_what_fails() {
+        let row = Row {
+            control: "least-privilege-rbac".to_owned(),
+            state: State::Fail,
+            provisions: vec!["CoP-6.1".to_owned(); 4],
+            message: Some("w".repeat(180)),
+            object: None,
+        };
+        let mut history = History::default();
+        for n in 0..16 {
+            let (at, change) = (Timestamp::UNIX_EPOCH, format!("{n} {}", "c".repeat(200)));
+            let kind = crate::api::outcome::HistoryKind::Verdict;
+            crate::policy::trail::append(&mut history, "c", at, kind, change, None);
+        }
+        let mut rows = Vec::new();
+        for held in [Held { all: 1, waited: 0 }, Held { all: 16, waited: 15 }] {
+            let mut status = AIWorkloadStatus {
+                rows: vec![row.clone(); 16],
+                history: Some(history.clone()),
+                ..AIWorkloadStatus::default()
+            };
+            bound(&mut status, held);
+            let entries = &status.history.as_ref().unwrap().entries;
+            assert!(entries.len() >= held.all, "{}", entries.len());
+            let size = serde_json::to_vec(&status).unwrap().len();
+            assert!(size <= LARGEST_STATUS + held.waited * 520, "{size}");
+            rows.push(status.rows.len());
+        }
+        assert!(rows[0] <= rows[1], "{rows:?}");
     }
 
     #[test]
@@ -271,7 +324,7 @@ mod tests {
         };
         let rows = std::iter::once(State::Fail).chain(std::iter::repeat_n(State::Warn, 45));
         let mut status = AIWorkloadStatus { rows: rows.map(row).collect(), ..AIWorkloadStatus::default() };
-        bound(&mut status, 1);
+        bound(&mut status, Held { all: 1, waited: 0 });
         assert!(serde_json::to_vec(&status).unwrap().len() <= LARGEST_STATUS);
         assert_eq!(status.rows[0].message.as_deref().map(str::len), Some(180));
         assert!(status.rows.len() > 10, "{}", status.rows.len());
