@@ -6,6 +6,10 @@
 mod deletions;
 #[expect(dead_code, unreachable_pub, reason = "several tests share it, and each uses a part")]
 mod fixtures;
+#[path = "requests/serving.rs"]
+mod serving;
+#[path = "requests/updates.rs"]
+mod updates;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};

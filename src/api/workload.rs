@@ -53,7 +53,7 @@ choices! {
     pub enum Manage default Generate {
         /// The operator creates service account, roles, network policies and monitors from this declaration.
         Generate = "Generate",
-        /// The operator creates nothing and only judges what others made.
+        /// The operator creates nothing and only judges what others made. What it made before stays, and is the owner's.
         Observe = "Observe",
     }
 

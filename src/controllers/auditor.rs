@@ -36,6 +36,7 @@ use super::compliance::{Summed, owners};
 use super::conditions::{GOVERNED, Said, seconds};
 use super::dirty::Dirty;
 use super::export::Export;
+use super::generate;
 use super::guards::GuardFaults;
 use super::pods::Pods;
 use super::probe::{Observations, sink};
@@ -353,7 +354,10 @@ impl Auditor {
                         namespace: name,
                         generation: workload.metadata.generation,
                         composition,
-                        generated: written.faults.get(&key).map_or(Ok(()), |why| Err(why.clone())),
+                        generated: written.faults.get(&key).map_or_else(
+                            || generate::complete(workload, namespace, generate::Kinds::of(&world.cluster)),
+                            |why| Err(why.clone()),
+                        ),
                         blocked: book.of(name, Some(workload_name), now),
                         held: {
                             let all = trail::held(&history, former, standing);

@@ -5,6 +5,7 @@
 mod limits;
 mod network;
 mod present;
+mod surplus;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use crate::api::workload::{AIWorkload, LifecycleState, Manage, MetricsScheme, Wo
 use crate::policy::facts::{Cluster, Namespace};
 
 pub use present::present;
+pub use surplus::{Surplus, settle, surplus};
 
 /// One object that should exist.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,6 +147,17 @@ pub enum GenerateError {
         #[source]
         source: kube::Error,
     },
+    /// The API server did not let go of what is asked for no more.
+    #[error("{kind} {name:?} is asked for no more, and could not be taken away")]
+    Remove {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: kube::Error,
+    },
 }
 
 impl GenerateError {
@@ -154,6 +167,7 @@ impl GenerateError {
         match self {
             Self::NameTaken { .. } => "NameTaken",
             Self::Apply { .. } => "Apply",
+            Self::Remove { .. } => "Remove",
         }
     }
 }
@@ -252,6 +266,16 @@ pub fn build(workload: &AIWorkload, home: &Namespace, kinds: Kinds) -> Vec<Desir
         }
     }
     out
+}
+
+/// What the declaration asks for and cannot be made here, as a sentence.
+///
+/// Errors: that sentence.
+pub fn complete(workload: &AIWorkload, home: &Namespace, kinds: Kinds) -> Result<(), String> {
+    match limits::missing(workload, home, kinds) {
+        Some(why) if workload.spec.manage == Manage::Generate => Err(why),
+        _ => Ok(()),
+    }
 }
 
 /// The annotations by which the identity takes what is declared at cloud providers; of two of one provider the first.

@@ -121,6 +121,9 @@ impl Feed {
         for tls in [route("TLSRoute"), early("TLSRoute")] {
             self.optional(client, Kind::TlsRoute, tls, |o| Object::TlsRoute(Box::new(o)));
         }
+        for grant in [route("ReferenceGrant"), ("gateway.networking.k8s.io", "v1beta1", "ReferenceGrant")] {
+            self.optional(client, Kind::RouteGrant, grant, |o| Object::RouteGrant(Box::new(o)));
+        }
         self.optional(client, Kind::TcpRoute, early("TCPRoute"), |o| Object::TcpRoute(Box::new(o)));
         self.optional(client, Kind::UdpRoute, early("UDPRoute"), |o| Object::UdpRoute(Box::new(o)));
         let policy = ("gateway.envoyproxy.io", "v1alpha1", "BackendTrafficPolicy");
@@ -304,6 +307,7 @@ impl Kind {
                 | Self::TcpRoute
                 | Self::UdpRoute
                 | Self::Gateway
+                | Self::RouteGrant
                 | Self::TrafficPolicy
                 | Self::DeviceClaim
                 | Self::DeviceTemplate
@@ -341,6 +345,7 @@ impl Kind {
             Self::TcpRoute => "tcproutes",
             Self::UdpRoute => "udproutes",
             Self::Gateway => "gateways",
+            Self::RouteGrant => "referencegrants",
             Self::TrafficPolicy => "backendtrafficpolicies",
             Self::DeviceClaim => "resourceclaims",
             Self::DeviceTemplate => "resourceclaimtemplates",

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::objects;
+use super::serving::Serving;
 use super::world::{Object, World, generated};
 use crate::api;
 use crate::policy::texts;
@@ -180,6 +181,9 @@ impl Manifests {
             ("gateway.networking.k8s.io", "TLSRoute") => return keep(world, Object::TlsRoute, value, kind),
             ("gateway.networking.k8s.io", "TCPRoute") => return keep(world, Object::TcpRoute, value, kind),
             ("gateway.networking.k8s.io", "UDPRoute") => return keep(world, Object::UdpRoute, value, kind),
+            ("gateway.networking.k8s.io", "ReferenceGrant") => {
+                return keep(world, Object::RouteGrant, value, kind);
+            }
             ("gateway.networking.k8s.io", _) => return keep(world, Object::GrpcRoute, value, kind),
             ("gateway.envoyproxy.io", _) => {
                 world.cluster.has_traffic_policies = true;
@@ -258,9 +262,9 @@ impl Manifests {
 
     fn carried(&mut self, group: &str, kind: &str, value: &Value) -> Result<Option<Content>, Vec<String>> {
         let carrier = objects::carrier(group, kind);
-        let served = carrier.map(|carrier| objects::served(carrier, value)).unwrap_or_default();
-        if !served.is_empty() {
-            return Ok(Some(Content::Served(served, objects::labels_of(value))));
+        let serving = carrier.map(|carrier| Serving::read(carrier, value)).unwrap_or_default();
+        if !serving.is_empty() {
+            return Ok(Some(Content::Served(serving)));
         }
         let templates = match carrier {
             Some(carrier) => objects::templates(carrier, value).map_err(|error| vec![error])?,

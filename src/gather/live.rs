@@ -1,5 +1,7 @@
 //! One look at a cluster, taken as documents: what `plan` judges, read by the rights of whoever runs it.
 
+use std::collections::BTreeSet;
+
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client, api::ListParams};
 use serde_json::{Value, json};
@@ -57,7 +59,7 @@ impl When {
     }
 }
 
-/// Group, version, kind, plural; whether a cluster may lack it.
+/// Group, version, kind; whether a cluster may lack it. Of several versions of a kind the first that is served counts.
 const KINDS: &[(&str, &str, &str, bool)] = &[
     ("", "v1", "Namespace", false),
     ("", "v1", "ServiceAccount", false),
@@ -76,9 +78,12 @@ const KINDS: &[(&str, &str, &str, bool)] = &[
     ("gateway.networking.k8s.io", "v1", "HTTPRoute", true),
     ("gateway.networking.k8s.io", "v1", "GRPCRoute", true),
     ("gateway.networking.k8s.io", "v1", "TLSRoute", true),
+    ("gateway.networking.k8s.io", "v1alpha2", "TLSRoute", true),
     ("gateway.networking.k8s.io", "v1alpha2", "TCPRoute", true),
     ("gateway.networking.k8s.io", "v1alpha2", "UDPRoute", true),
     ("gateway.networking.k8s.io", "v1", "Gateway", true),
+    ("gateway.networking.k8s.io", "v1", "ReferenceGrant", true),
+    ("gateway.networking.k8s.io", "v1beta1", "ReferenceGrant", true),
     ("gateway.envoyproxy.io", "v1alpha1", "BackendTrafficPolicy", true),
     ("resource.k8s.io", "v1", "ResourceClaim", true),
     ("resource.k8s.io", "v1", "ResourceClaimTemplate", true),
@@ -114,8 +119,13 @@ const CARRIERS: &[(&str, &str, &str, bool)] = &[
 /// Never fails: what could not be read stands in [`Look::missing`].
 pub async fn look(client: &Client, namespace: Option<&str>) -> Look {
     let mut out = Look::default();
+    let mut served = BTreeSet::new();
     for (group, version, kind, optional) in KINDS {
-        out.list(client, (group, version, kind), None, *optional).await;
+        // The same objects in another version of their kind would be there twice.
+        if !served.contains(&(group, kind)) && out.list(client, (group, version, kind), None, *optional).await
+        {
+            served.insert((group, kind));
+        }
     }
     out.config_maps(client).await;
     for (group, version, kind, optional) in CARRIERS {
@@ -136,20 +146,21 @@ impl Look {
         }
     }
 
+    /// Returns whether the cluster has the kind in this version.
     async fn list(
         &mut self,
         client: &Client,
         kind: (&str, &str, &str),
         namespace: Option<&str>,
         optional: bool,
-    ) {
+    ) -> bool {
         let gvk = GroupVersionKind::gvk(kind.0, kind.1, kind.2);
         let resource = ApiResource::from_gvk(&gvk);
         let api: Api<DynamicObject> = match namespace {
             Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
             None => Api::all_with(client.clone(), &resource),
         };
-        self.pages(&api, kind, ListParams::default(), optional).await;
+        self.pages(&api, kind, ListParams::default(), optional).await
     }
 
     async fn pages(
@@ -158,15 +169,15 @@ impl Look {
         kind: (&str, &str, &str),
         params: ListParams,
         optional: bool,
-    ) {
+    ) -> bool {
         let mut params = params.limit(PAGE);
         loop {
             let page = match api.list(&params).await {
                 Ok(page) => page,
-                Err(kube::Error::Api(status)) if status.code == 404 && optional => return,
+                Err(kube::Error::Api(status)) if status.code == 404 && optional => return false,
                 Err(error) => {
                     self.missing.push(format!("{} cannot be listed: {error}", kind.2));
-                    return;
+                    return true;
                 }
             };
             for object in page.items {
@@ -175,7 +186,7 @@ impl Look {
             }
             match page.metadata.continue_ {
                 Some(token) if !token.is_empty() => params.continue_token = Some(token),
-                _ => return,
+                _ => return true,
             }
         }
     }

@@ -13,6 +13,7 @@ pub mod pull_secrets;
 pub mod rbac;
 pub mod registry;
 pub mod roots;
+pub mod serving;
 pub mod signatures;
 pub mod trust;
 pub mod world;

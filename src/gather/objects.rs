@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::policy::facts::{Around, Labels, ServedModel};
+use crate::policy::facts::{Around, Labels};
 
 /// A kind that carries pod templates.
 #[derive(Debug)]
@@ -179,7 +179,7 @@ fn split(raw: RawMeta) -> (Meta, Labels, Labels) {
     (meta, labels.unwrap_or_default(), annotations.unwrap_or_default())
 }
 
-fn template_from(prefix: String, template: &Value) -> Result<PodObject, serde_json::Error> {
+pub(super) fn template_from(prefix: String, template: &Value) -> Result<PodObject, serde_json::Error> {
     let metadata = template.get("metadata").map(RawMeta::deserialize).transpose()?;
     let spec = template.get("spec").ok_or_else(|| serde_json::Error::missing_field("spec"))?;
     let (spec, unknown_fields) = spec_from(spec)?;
@@ -232,49 +232,6 @@ pub fn templates(carrier: &Carrier, object: &Value) -> Result<Vec<PodObject>, St
         }
     }
     Ok(out)
-}
-
-/// What a serving object of KServe names to be loaded: such objects have no pod template of their own.
-#[must_use]
-pub fn served(carrier: &Carrier, object: &Value) -> Vec<ServedModel> {
-    let mut out = Vec::new();
-    let mut take = |path: &str, at: &Value, address: &str, format: Option<&str>| {
-        let text = |field: &str| {
-            let value = field.split('.').try_fold(at, |at, step| at.get(step))?.as_str()?;
-            Some((format!("{path}.{field}"), value.to_owned()))
-        };
-        let named = match format {
-            Some(format) => at.get(address).map(|_| (path.to_owned(), format.to_owned())),
-            None => text("modelFormat.name"),
-        };
-        let model = ServedModel { address: text(address), format: named };
-        if model != ServedModel::default() && out.len() < 64 {
-            out.push(model);
-        }
-    };
-    match (carrier.group, carrier.kind) {
-        ("serving.kserve.io", "InferenceService") => {
-            for part in ["predictor", "transformer", "explainer"] {
-                let Some(Value::Object(fields)) = object.pointer(&format!("/spec/{part}")) else { continue };
-                for (name, at) in fields {
-                    // Of the older way the name of the field is the format.
-                    let format = (name != "model").then_some(name.as_str());
-                    take(&format!("spec.{part}.{name}"), at, "storageUri", format);
-                }
-            }
-        }
-        ("serving.kserve.io", "LLMInferenceService") => {
-            if let Some(model) = object.pointer("/spec/model") {
-                take("spec.model", model, "uri", None);
-            }
-            let adapters = object.pointer("/spec/model/lora/adapters").and_then(Value::as_array);
-            for (index, adapter) in adapters.into_iter().flatten().enumerate() {
-                take(&format!("spec.model.lora.adapters[{index}]"), adapter, "uri", None);
-            }
-        }
-        _ => {}
-    }
-    out
 }
 
 /// The labels of an object, which KServe hands on to its pods.
@@ -362,38 +319,6 @@ mod tests {
         let found = templates(carrier("kubeflow.org", "PyTorchJob").unwrap(), &torch).unwrap();
         assert_eq!(found[0].prefix, "spec.pytorchReplicaSpecs.Master.template.");
         assert_eq!(found[0].labels["app"], "x");
-    }
-
-    #[test]
-    fn what_is_to_be_served_is_found_in_both_ways_of_writing() {
-        let read = |kind: &str, spec: &Value| {
-            let carrier = carrier("serving.kserve.io", kind).unwrap();
-            let one = |field: Option<(String, String)>| {
-                field.map_or_else(|| "-".to_owned(), |(path, value)| format!("{path}={value}"))
-            };
-            let served = served(carrier, &json!({"spec": spec}));
-            let said =
-                served.into_iter().map(|model| format!("{} {}", one(model.address), one(model.format)));
-            said.collect::<Vec<_>>()
-        };
-        let model = json!({"modelFormat": {"name": "sklearn"}, "storageUri": "pvc://c/m"});
-        let new = json!({"predictor": {"minReplicas": 1, "model": model}, "transformer": {"containers": []}});
-        assert_eq!(
-            read("InferenceService", &new),
-            ["spec.predictor.model.storageUri=pvc://c/m spec.predictor.model.modelFormat.name=sklearn"]
-        );
-        assert_eq!(
-            read("InferenceService", &json!({"predictor": {"sklearn": {"storageUri": "s3://b/m"}}})),
-            ["spec.predictor.sklearn.storageUri=s3://b/m spec.predictor.sklearn=sklearn"]
-        );
-        let adapters = json!([{"name": "a", "uri": "pvc://a"}]);
-        assert_eq!(
-            read(
-                "LLMInferenceService",
-                &json!({"model": {"uri": "hf://o/m", "lora": {"adapters": adapters}}})
-            ),
-            ["spec.model.uri=hf://o/m -", "spec.model.lora.adapters[0].uri=pvc://a -"]
-        );
     }
 
     #[test]

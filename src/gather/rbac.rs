@@ -287,6 +287,12 @@ impl RbacIndex {
             .filter_map(|key| self.bindings.get(key).map(|binding| (key, binding.reaches.as_slice())))
     }
 
+    /// Whether a namespace has a binding of this name.
+    #[must_use]
+    pub fn has_binding(&self, namespace: &str, name: &str) -> bool {
+        self.bindings.contains_key(&(Some(namespace.to_owned()), name.to_owned()))
+    }
+
     /// How many bindings are kept.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -124,6 +124,10 @@ impl World {
                 let known = read::gateway(&gateway);
                 self.put(gateway.metadata, |ns| &mut ns.gateways, known).widened()
             }
+            Object::RouteGrant(grant) => {
+                let known = read::route_grant(&grant);
+                self.put(grant.metadata, |ns| &mut ns.route_grants, known)
+            }
             Object::TrafficPolicy(policy) => {
                 let known = read::traffic_policy(&policy);
                 self.put(policy.metadata, |ns| &mut ns.traffic_policies, known)
@@ -227,6 +231,7 @@ impl World {
             Kind::TcpRoute => self.take_route(namespace, &format!("TCPRoute/{name}")),
             Kind::UdpRoute => self.take_route(namespace, &format!("UDPRoute/{name}")),
             Kind::Gateway => self.take(namespace, |ns| ns.gateways.remove(name).is_some()).widened(),
+            Kind::RouteGrant => self.take(namespace, |ns| ns.route_grants.remove(name).is_some()),
             Kind::TrafficPolicy => self.take(namespace, |ns| ns.traffic_policies.remove(name).is_some()),
             Kind::Autoscaler => self.take(namespace, |ns| ns.autoscalers.remove(name).is_some()),
             Kind::ResourceQuota => self.take(namespace, |ns| ns.resource_quotas.remove(name)),

@@ -19,7 +19,7 @@ pub use asset::Asset;
 pub use known::{
     Autoscaler, Claim, Closing, Cluster, ConfigMap, DeviceClaim, DeviceRequest, EnforcementFault, Gateway,
     Ingress, Listener, Namespace, Network, NetworkPolicy, NodeVolume, Overdue, Parent, PodMonitor, Route,
-    Service, ServiceAccount, ServicePort, Settings, Text, TrafficPolicy,
+    RouteGrant, Service, ServiceAccount, ServicePort, Settings, Text, TrafficPolicy,
 };
 pub use place::Place;
 pub use pod::{Around, BindingRef, Grant, Identity, Matched, PodFacts, Stage, Via};

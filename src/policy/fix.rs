@@ -65,6 +65,14 @@ impl Fix {
         }
     }
 
+    /// The same, to be changed.
+    pub fn edits_mut(&mut self) -> &mut [Edit] {
+        match self {
+            Self::Change(edits) | Self::Advice(_, edits) => edits,
+            Self::Text(_) | Self::Command(_) | Self::Record(..) => &mut [],
+        }
+    }
+
     /// The changes of fields that belong to this fix.
     #[must_use]
     pub fn edits(&self) -> &[Edit] {

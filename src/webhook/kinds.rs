@@ -1,5 +1,6 @@
 //! Judging our own kinds.
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -8,6 +9,7 @@ use super::attempts::Change;
 use super::judge::{Judge, concluded, read, unreadable};
 use super::namespaces::SPARE;
 use super::pods::same_spec;
+use super::ratchet;
 use super::wire::{Answer, Request};
 use crate::api;
 use crate::api::outcome::UnusualChange;
@@ -20,13 +22,10 @@ use crate::policy::selector::{Overlap, overlap};
 use crate::policy::{Decision, Enforcement, Finding, decide, evaluate};
 use crate::render::words;
 
-/// The control that holds whoever hands out rights.
-const ESCALATES: &str = "least-privilege-rbac";
-
 /// Whether two objects of the same kind differ in when they were last reviewed and in nothing else of their specification.
 fn only_reviewed(new: &RawValue, old: &RawValue) -> bool {
     let spec = |raw: &RawValue| {
-        let mut object: serde_json::Value = read(raw).ok()?;
+        let mut object: Value = read(raw).ok()?;
         let mut spec = object.get_mut("spec")?.take();
         spec.as_object_mut()?.remove("lastReviewedAt");
         Some(spec)
@@ -277,6 +276,7 @@ impl Judge {
             // A selector never changes, so no update brought its fault about, and none is refused for it.
             let fixed = |f: &Finding| f.place.path.as_deref().is_some_and(|p| p.starts_with("spec.selector"));
             decision.warned.extend(decision.refused.extract_if(.., |finding| fixed(finding)));
+            self.forgive_former(request, raw, &mut decision);
         }
         let owner = owner(request);
         let mut answer = concluded(&owner, "AIWorkload", &decision);
@@ -285,61 +285,6 @@ impl Judge {
             answer.warnings.push(words::shared(&owner, &shared));
         }
         answer
-    }
-
-    /// Whoever writes a permission into a declaration must hold it himself, as Kubernetes asks of authors of roles.
-    async fn permissions_held(
-        &self,
-        request: &Request<'_>,
-        workload: &api::AIWorkload,
-        former: Option<&api::AIWorkload>,
-    ) -> Option<Answer> {
-        let of =
-            |w: &api::AIWorkload| w.spec.identity.as_ref().map(|i| i.permissions.clone()).unwrap_or_default();
-        let before = former.map(of).unwrap_or_default();
-        let asked: Vec<api::workload::Permission> =
-            of(workload).into_iter().filter(|p| !before.contains(p)).collect();
-        if request.user_info.username == self.operator {
-            return None;
-        }
-        for permission in &asked {
-            let names = if permission.resource_names.is_empty() {
-                vec![String::new()]
-            } else {
-                permission.resource_names.clone()
-            };
-            for verb in &permission.verbs {
-                for group in &permission.api_groups {
-                    for resource in &permission.resources {
-                        for name in &names {
-                            let access =
-                                Access { verb, group, resource, namespace: &request.namespace, name };
-                            let refusal = match self.authorizer.may(&request.user_info, access).await {
-                                Ok(true) => continue,
-                                Ok(false) => format!(
-                                    "user {:?} may not {verb} {resource} there",
-                                    request.user_info.username
-                                ),
-                                Err(error) => format!(
-                                    "it could not be asked whether the user may {verb} {resource}: {error}"
-                                ),
-                            };
-                            let reason = format!(
-                                "AIWorkload {}/{}: 1 of {} controls refuses this AIWorkload: {ESCALATES}\n[{ESCALATES} | \
-                                 CoP-2.5] spec.identity.permissions: {refusal}\n  fix: remove the permission, or let somebody \
-                                 who holds it apply the AIWorkload\n  why: a declaration may not hand out rights that its \
-                                 author does not hold",
-                                request.namespace,
-                                request.name,
-                                crate::policy::evaluate::judged()
-                            );
-                            return Some(Answer { controls: vec![ESCALATES], ..Answer::deny(reason) });
-                        }
-                    }
-                }
-            }
-        }
-        None
     }
 
     async fn exemption(&self, request: &Request<'_>, raw: &RawValue) -> Answer {
@@ -397,21 +342,41 @@ impl Judge {
     }
 
     fn decided(&self, request: &Request<'_>, subject: Subject<'_>, workload: Option<&str>) -> Decision {
-        let world = self.world();
-        let now = (self.clock)();
-        let namespace = world.namespace(&request.namespace);
-        let settings = world.settings(namespace);
         let former: Option<api::AIWorkload> = match (&subject, request.old_object) {
             (Subject::Workload(_), Some(raw)) => read(raw).ok(),
             _ => None,
         };
+        self.decided_after(request, subject, workload, (true, former.as_ref()))
+    }
+
+    /// Turns what was wrong with a declaration before its update into warnings.
+    fn forgive_former(&self, request: &Request<'_>, raw: &RawValue, decision: &mut Decision) {
+        let Some(old) = request.old_object.filter(|_| !decision.allowed()) else { return };
+        let (Ok(old), Ok(new)) = (read::<Value>(old), read::<Value>(raw)) else { return };
+        let Some(known) = ratchet::baseline(&old, &new) else { return };
+        let Ok(before) = serde_json::from_value::<api::AIWorkload>(known.object.clone()) else { return };
+        let name = before.metadata.name.as_deref();
+        let asks = (known.asked, Some(&before));
+        let former = self.decided_after(request, Subject::Workload(&before), name, asks);
+        ratchet::forgive(decision, &former, &owner(request), (&known.object, &new));
+    }
+
+    /// The decision on `subject`, held against who asks only where `asks`, by what a declaration was before.
+    fn decided_after(
+        &self,
+        request: &Request<'_>,
+        subject: Subject<'_>,
+        workload: Option<&str>,
+        (asks, former): (bool, Option<&api::AIWorkload>),
+    ) -> Decision {
+        let world = self.world();
+        let now = (self.clock)();
+        let namespace = world.namespace(&request.namespace);
+        let settings = world.settings(namespace);
         let mut facts = world.facts(now, subject, namespace, &settings);
-        if request.user_info.username != self.operator {
-            facts.requester = Some(Requester {
-                user: &request.user_info.username,
-                groups: &request.user_info.groups,
-                former: former.as_ref(),
-            });
+        if asks && request.user_info.username != self.operator {
+            let user = &request.user_info;
+            facts.requester = Some(Requester { user: &user.username, groups: &user.groups, former });
         }
         let enforcement = Enforcement::of(namespace, &world.cluster, facts.declaration(), now);
         // What a declaration refers to may be applied a moment later: it is warned of, and the pods decide.

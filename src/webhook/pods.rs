@@ -13,9 +13,10 @@ use super::judge::{Judge, concluded, unreadable};
 use super::wire::{Answer, Request};
 use crate::gather::model_jobs::is_verifier;
 use crate::gather::objects::{self, Meta, Owner, PodObject};
+use crate::gather::serving::Serving;
 use crate::gather::signatures::{ImageQuestion, questions};
 use crate::gather::world::{self, World};
-use crate::policy::facts::{Labels, Matched, Namespace, ServedModel, Settings, Signature, Stage, Subject};
+use crate::policy::facts::{Labels, Matched, Namespace, Settings, Signature, Stage, Subject};
 use crate::policy::{Decision, Enforcement, Mode, decide, evaluate, evaluate_where};
 use crate::render::words;
 
@@ -95,12 +96,12 @@ impl Judge {
                 return Answer::deny(format!("{} {:?} cannot be read: {error}", carrier.kind, request.name));
             }
         };
-        let served = objects::served(carrier, &value);
+        let serving = Serving::read(carrier, &value);
         // Replicas, pauses and histories may change on what was admitted earlier; the pods are judged in any case.
         if let Some(old) = request.old_object.filter(|_| request.operation == "UPDATE") {
             let before: Option<serde_json::Value> = serde_json::from_str(old.get()).ok();
             let same_served =
-                before.as_ref().is_some_and(|before| objects::served(carrier, before) == served);
+                before.as_ref().is_some_and(|before| Serving::read(carrier, before).same(&serving));
             let before = before.and_then(|before| objects::templates(carrier, &before).ok());
             if same_served && before.is_some_and(|before| same_templates(&before, &templates)) {
                 return Answer::allow();
@@ -109,16 +110,17 @@ impl Judge {
         if self.are_verifiers(request, &templates) {
             return Answer::allow();
         }
-        let signatures = self.look_up(&request.namespace, templates.iter(), deadline).await;
+        let pods = templates.iter().chain(serving.pods());
+        let signatures = self.look_up(&request.namespace, pods, deadline).await;
         self.until_governed(request, deadline).await;
         let meta = objects::meta_of(&value);
         let mut judged =
             self.judge_pods(request, carrier.kind, &meta, &templates, &signatures, Stage::Carried);
-        if !served.is_empty() {
+        if !serving.is_empty() {
             let world = self.world();
             let namespace = world.namespace(&request.namespace);
-            let labels = objects::labels_of(&value);
-            judged.merge(decide_served(&world, namespace, (self.clock)(), &labels, &served));
+            let asked = (carrier.kind, request.name.as_ref());
+            judged.merge(decide_served(&world, namespace, (self.clock)(), asked, &serving, &signatures));
         }
         self.conclude(request, &meta, judged)
     }
@@ -262,20 +264,25 @@ fn decide_served(
     world: &World,
     namespace: &Namespace,
     now: Timestamp,
-    labels: &Labels,
-    models: &[ServedModel],
+    (kind, name): (&str, &str),
+    serving: &Serving,
+    signatures: &BTreeMap<String, Signature>,
 ) -> Judged {
     if !namespace.governed() {
         return Judged { decision: Decision::default(), workload: None };
     }
     let settings = world.settings(namespace);
-    let served = world.served_facts(namespace, labels, models);
+    let served = world.served_facts(namespace, &serving.labels, &serving.models);
     let workload = served.workload;
     let facts = world.facts(now, Subject::Served(served), namespace, &settings);
     let enforcement = Enforcement::of(namespace, &world.cluster, workload.map(AsRef::as_ref), now);
-    let name = workload.and_then(|workload| workload.metadata.name.as_deref());
-    let decision = decide(evaluate(&facts), &enforcement, name, true);
-    Judged { decision, workload: name.map(str::to_owned) }
+    let workload = workload.and_then(|workload| workload.metadata.name.as_deref());
+    let mut decision = decide(evaluate(&facts), &enforcement, workload, true);
+    for part in &serving.parts {
+        let asked = Asked { object: &part.pod, kind, name, stage: Stage::Carried, signatures };
+        decision.merge(part.told(decide_pod(world, namespace, &settings, now, &asked).0));
+    }
+    Judged { decision, workload: workload.map(str::to_owned) }
 }
 
 /// The object a user would look at: the controller that a pod claims, or the carrier itself once it exists.

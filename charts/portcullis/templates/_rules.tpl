@@ -30,7 +30,7 @@
   resources: [podmonitors, prometheusrules, servicemonitors]
   verbs: [get, list, watch]
 - apiGroups: [gateway.networking.k8s.io]
-  resources: [gateways, grpcroutes, httproutes, tcproutes, tlsroutes, udproutes]
+  resources: [gateways, grpcroutes, httproutes, referencegrants, tcproutes, tlsroutes, udproutes]
   verbs: [get, list, watch]
 - apiGroups: [gateway.envoyproxy.io]
   resources: [backendtrafficpolicies]

@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::serving::Peer;
 use crate::api::{
     common::{Sensitivity, choices},
     schema,
@@ -100,6 +101,11 @@ pub struct Metrics {
     /// Name of the container port.
     #[schemars(schema_with = "schema::port_name")]
     pub port: String,
+    /// The pods that may read them: all of the cluster unless stated, for the generated network policy has to let somebody in
+    /// whom no declaration names. State them where this port is one of `exposure` with `from` too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub from: Vec<Peer>,
     /// Path of the address, `/metrics` unless stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::path")]

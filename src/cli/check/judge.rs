@@ -4,8 +4,10 @@ use jiff::Timestamp;
 
 use super::signatures::Signatures;
 use crate::gather::files::{Content, Manifests, Subject};
+use crate::gather::objects::PodObject;
 use crate::gather::rbac::{AnyBinding, Reach, reaches};
 use crate::gather::trust;
+use crate::gather::world::matched;
 use crate::policy::containers::images;
 use crate::policy::facts::{
     self, BindingFacts, BindingRef, EvidenceFacts, ExemptionFacts, Matched, Namespace, Stage,
@@ -83,13 +85,16 @@ impl<'m> Judge<'m, '_> {
                 return Some(self.pods(subject, namespace, stage));
             }
             Content::Templates(_) => return Some(self.pods(subject, namespace, Stage::Carried)),
-            Content::Served(models, labels) => {
+            Content::Served(serving) => {
                 if !namespace.governed() {
                     return None;
                 }
-                let served = world.served_facts(namespace, labels, models);
+                let served = world.served_facts(namespace, &serving.labels, &serving.models);
                 let workload = served.workload.and_then(|workload| workload.metadata.name.as_deref());
-                let decision = self.decide(namespace, facts::Subject::Served(served), workload);
+                let mut decision = self.decide(namespace, facts::Subject::Served(served), workload);
+                for part in &serving.parts {
+                    decision.merge(part.told(self.pod(subject, namespace, &part.pod, Stage::Carried).0));
+                }
                 return Some(concluded(subject, workload, decision));
             }
             Content::Binding(binding) => return self.binding(subject, binding),
@@ -181,29 +186,43 @@ impl<'m> Judge<'m, '_> {
     }
 
     fn pods(&self, subject: &'m Subject, namespace: &Namespace, stage: Stage) -> Judgement<'m> {
-        let world = &self.manifests.world;
-        let settings = world.settings(namespace);
         let mut decision = Decision::default();
         let mut owner = None;
         for object in subject.pods() {
-            let mut pod = world.pod_facts(namespace, object, stage);
-            pod.kind = &subject.kind;
-            pod.name = &subject.name;
-            pod.signatures = images(&pod.containers, pod.spec)
-                .map(|image| (image.reference, self.signatures.of(&namespace.name, image.reference)))
-                .collect();
-            let declared = match &pod.matched {
-                Matched::One(workload) => Some(*workload),
-                _ => None,
-            };
-            let facts = world.facts(self.now, facts::Subject::Pod(pod), namespace, &settings);
-            let enforcement =
-                Enforcement::of(namespace, &world.cluster, declared.map(AsRef::as_ref), self.now);
-            let name = declared.and_then(|w| w.metadata.name.as_deref());
-            decision.merge(decide(evaluate(&facts), &enforcement, name, false));
+            let (of_pod, name) = self.pod(subject, namespace, object, stage);
+            decision.merge(of_pod);
             owner = owner.or_else(|| name.map(str::to_owned));
         }
         concluded(subject, owner.as_deref(), decision)
+    }
+
+    /// The decision on one pod, and the declaration that it meets.
+    fn pod<'n>(
+        &self,
+        subject: &Subject,
+        namespace: &'n Namespace,
+        object: &PodObject,
+        stage: Stage,
+    ) -> (Decision, Option<&'n str>)
+    where
+        'm: 'n,
+    {
+        let world = &self.manifests.world;
+        let settings = world.settings(namespace);
+        let mut pod = world.pod_facts(namespace, object, stage);
+        pod.kind = &subject.kind;
+        pod.name = &subject.name;
+        pod.signatures = images(&pod.containers, pod.spec)
+            .map(|image| (image.reference, self.signatures.of(&namespace.name, image.reference)))
+            .collect();
+        let declared = match matched(namespace, &object.labels) {
+            Matched::One(workload) => Some(workload),
+            _ => None,
+        };
+        let facts = world.facts(self.now, facts::Subject::Pod(pod), namespace, &settings);
+        let enforcement = Enforcement::of(namespace, &world.cluster, declared.map(AsRef::as_ref), self.now);
+        let name = declared.and_then(|w| w.metadata.name.as_deref());
+        (decide(evaluate(&facts), &enforcement, name, false), name)
     }
 
     /// A binding that names the identity of a declaration; others concern nobody here.

@@ -64,7 +64,7 @@ impl Signatures {
         let registry = Registry::new(Arc::new(RwLock::new(world)), VerifierConfig::default());
         let mut wanted: BTreeMap<&str, BTreeSet<ImageQuestion>> = BTreeMap::new();
         for subject in &manifests.subjects {
-            let asked = subject.pods().iter().flat_map(|pod| questions(&pod.spec));
+            let asked = subject.pods().iter().chain(subject.parts()).flat_map(|pod| questions(&pod.spec));
             wanted
                 .entry(subject.namespace.as_deref().unwrap_or_default())
                 .or_default()

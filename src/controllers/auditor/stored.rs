@@ -1,6 +1,6 @@
 //! What an audit remembers of what it has written, so that nothing is written twice.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Write as _;
 
 use flate2::Compression;
@@ -19,6 +19,7 @@ use crate::api::workload::{AIWorkloadStatus, KnownGood, Lineage};
 use crate::controllers::audit::AuditedWorkload;
 use crate::controllers::compliance::Summed;
 use crate::controllers::compliance::rows::Told;
+use crate::controllers::generate::Resource;
 
 /// What is kept of one governed namespace between two looks.
 #[derive(Default)]
@@ -97,6 +98,8 @@ pub(super) struct Written {
     pub(super) cluster_at: Option<Instant>,
     /// What could not be generated, and why, by namespace and workload.
     pub(super) faults: HashMap<(String, String), String>,
+    /// What stands under the name of a workload that does not ask for it, and was not generated for it.
+    pub(super) strange: HashSet<(Resource, (String, String))>,
     /// What could not be written, and why, by namespace.
     pub(super) unwritten: BTreeMap<String, String>,
     /// What is left of assets that went with their namespaces and does not yet stand on the row of the cluster.

@@ -22,7 +22,7 @@ use crate::controllers::audit::states::control;
 use crate::controllers::compliance::owners;
 use crate::controllers::compliance::rows::Told;
 use crate::controllers::conditions::seconds;
-use crate::controllers::generate::{self, Desired};
+use crate::controllers::generate::{self, Desired, Surplus};
 use crate::controllers::status::put_status;
 use crate::controllers::trail;
 use crate::gather::world::Touched;
@@ -37,6 +37,7 @@ impl Auditor {
     pub(super) async fn forget(&self, name: &str, written: &mut Written) {
         written.workloads.retain(|(namespace, _), _| namespace != name);
         written.faults.retain(|(namespace, _), _| namespace != name);
+        written.strange.retain(|(_, (namespace, _))| namespace != name);
         written.held.remove(name);
         written.ended.remove(name);
         written.unwritten.remove(name);
@@ -271,19 +272,21 @@ impl Auditor {
         put_status::<AICompliance>(&self.client, None, name, status).await.map(drop)
     }
 
-    /// Applies what is missing or different in one namespace.
+    /// Applies what is missing or different in one namespace, and takes away what is asked for no more.
     pub(super) async fn generate(&self, name: &str, written: &mut Written) {
-        let wanted: Vec<Desired> = {
+        let (wanted, surplus) = {
             let world = self.world();
             let namespace = world.namespace(name);
-            let of_workloads = namespace
-                .workloads
-                .values()
-                .flat_map(|w| generate::build(w, namespace, generate::Kinds::of(&world.cluster)));
-            std::iter::once(generate::build_namespace(namespace))
-                .chain(of_workloads)
-                .filter(|desired| !generate::present(&world, desired))
-                .collect()
+            let kinds = generate::Kinds::of(&world.cluster);
+            let mut wanted = vec![generate::build_namespace(namespace)];
+            let mut surplus = Vec::new();
+            for workload in namespace.workloads.values() {
+                let desired = generate::build(workload, namespace, kinds);
+                surplus.extend(generate::surplus(&world, workload, &desired));
+                wanted.extend(desired);
+            }
+            wanted.retain(|desired| !generate::present(&world, desired));
+            (wanted, surplus)
         };
         // A binding is refused while its role does not exist: bindings come last.
         let (bindings, others): (Vec<_>, Vec<_>) =
@@ -292,13 +295,39 @@ impl Auditor {
         applied.extend(self.apply_all(bindings).await);
         written.faults.retain(|(namespace, _), _| namespace != name);
         for (desired, result) in applied {
-            let Err(error) = result else { continue };
-            self.metrics.reconcile_failed(error.label());
-            let source = std::error::Error::source(&error).map(|s| format!(": {s}")).unwrap_or_default();
-            tracing::warn!(namespace = name, name = desired.name, "{error}{source}");
             let key = (name.to_owned(), if desired.owner.is_some() { desired.name } else { String::new() });
-            written.faults.insert(key, words::cut(format!("{error}{source}"), 300));
+            match result {
+                Err(error) => self.not_generated(key, &error, written),
+                Ok(()) => {
+                    written.strange.remove(&(desired.resource, key));
+                }
+            }
         }
+        self.settle(surplus, written).await;
+    }
+
+    /// Takes away what is asked for no more. What turns out to be somebody else's is not looked at again.
+    async fn settle(&self, surplus: Vec<Surplus>, written: &mut Written) {
+        for one in surplus {
+            let key = (one.namespace.clone(), one.name.clone());
+            if written.strange.contains(&(one.resource, key.clone())) {
+                continue;
+            }
+            match generate::settle(&self.client, &one).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    written.strange.insert((one.resource, key));
+                }
+                Err(error) => self.not_generated(key, &error, written),
+            }
+        }
+    }
+
+    fn not_generated(&self, key: (String, String), error: &generate::GenerateError, written: &mut Written) {
+        self.metrics.reconcile_failed(error.label());
+        let source = std::error::Error::source(error).map(|s| format!(": {s}")).unwrap_or_default();
+        tracing::warn!(namespace = key.0, name = key.1, "{error}{source}");
+        written.faults.insert(key, words::cut(format!("{error}{source}"), 300));
     }
 
     async fn apply_all(&self, wanted: Vec<Desired>) -> Vec<(Desired, Result<(), generate::GenerateError>)> {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::Kinds;
 use crate::api::AIWorkload;
 use crate::api::workload::{Exposure, RateKey, RateLimit};
 use crate::policy::facts::Namespace;
@@ -10,15 +11,37 @@ use crate::policy::selector;
 /// Routes that one policy names: Envoy Gateway takes no more.
 const ROUTES: usize = 16;
 
-/// The specification of the policy; nothing where no exposure asks for one by naming `BackendTrafficPolicy/` and the name of
-/// the workload as what limits it, or where no route leads to it.
-pub(super) fn build(workload: &AIWorkload, namespace: &Namespace) -> Option<Value> {
-    let name = workload.metadata.name.as_deref()?;
-    let asks = |exposure: &&Exposure| {
-        exposure.configured_by.as_deref().and_then(|by| by.strip_prefix("BackendTrafficPolicy/"))
-            == Some(name)
+/// The exposures that ask for a policy by naming `BackendTrafficPolicy/` and the name of the workload as what limits them.
+fn asking(workload: &AIWorkload) -> Vec<&Exposure> {
+    let name = workload.metadata.name.as_deref();
+    let named = |exposure: &&Exposure| {
+        let by = exposure.configured_by.as_deref();
+        by.and_then(|by| by.strip_prefix("BackendTrafficPolicy/")).is_some_and(|by| Some(by) == name)
     };
-    let exposures: Vec<&Exposure> = workload.spec.exposure.iter().filter(asks).collect();
+    workload.spec.exposure.iter().filter(named).collect()
+}
+
+/// Why there is no policy though one is asked for, as a sentence.
+pub(super) fn missing(workload: &AIWorkload, namespace: &Namespace, kinds: Kinds) -> Option<String> {
+    let exposures = asking(workload);
+    let why = if exposures.is_empty() {
+        return None;
+    } else if !kinds.traffic_policies {
+        "this cluster has no such kind"
+    } else if exposures.iter().all(|exposure| exposure.rate_limit.is_none()) {
+        "no exposure that names it says rateLimit"
+    } else if routes(workload, namespace).is_empty() {
+        "no route of this namespace leads to a Service of the workload"
+    } else {
+        return None;
+    };
+    let name = workload.metadata.name.as_deref().unwrap_or_default();
+    Some(format!("BackendTrafficPolicy {name:?}, which spec.exposure asks for, is not made: {why}"))
+}
+
+/// The specification of the policy; nothing where no exposure asks for one, or where no route leads to it.
+pub(super) fn build(workload: &AIWorkload, namespace: &Namespace) -> Option<Value> {
+    let exposures = asking(workload);
     // Of several the strictest holds for all: one policy speaks for each route.
     let limits = exposures.iter().filter_map(|exposure| exposure.rate_limit.as_ref());
     let limit = limits.min_by(|a, b| (a.requests * b.per.seconds()).cmp(&(b.requests * a.per.seconds())))?;
@@ -100,5 +123,23 @@ mod tests {
         let mut away = bench("BackendTrafficPolicy/chat");
         away.namespace.routes.clear();
         assert_eq!(built(&away), None);
+    }
+
+    #[test]
+    fn what_is_asked_for_and_not_made_is_said() {
+        let kinds = Kinds { traffic_policies: true, ..Kinds::default() };
+        let said =
+            |bench: &Bench, kinds| missing(&bench.namespace.workloads["chat"], &bench.namespace, kinds);
+        let asked = bench("BackendTrafficPolicy/chat");
+        assert_eq!(said(&asked, kinds), None);
+        assert_eq!(said(&bench("HTTPRoute/in"), Kinds::default()), None);
+        let without = said(&asked, Kinds::default()).unwrap();
+        assert!(without.ends_with("is not made: this cluster has no such kind"), "{without}");
+        let mut away = bench("BackendTrafficPolicy/chat");
+        away.namespace.routes.clear();
+        assert!(said(&away, kinds).unwrap().contains("no route of this namespace"));
+        let silent = Bench::new("production", "internal").workload(&json!({"exposure": [
+            {"name": "api", "port": 8080, "configuredBy": "BackendTrafficPolicy/chat"}]}));
+        assert!(said(&silent, kinds).unwrap().contains("rateLimit"));
     }
 }

@@ -49,9 +49,12 @@ pub(super) fn policy(workload: &AIWorkload) -> Value {
         ingress.push(json!({"from": from, "ports": [port(exposure.port)]}));
     }
     if let Some(metrics) = spec.monitoring.as_ref().and_then(|m| m.metrics.as_ref()) {
-        // Whoever scrapes lives in another namespace, which the declaration does not name: the port alone is open.
+        // Whoever reads figures lives in another namespace. Where the declaration does not name it, the port alone is open.
+        let named = metrics.from.iter().map(|p| peer(p.namespace.as_deref(), &p.pod_labels));
+        let from: Vec<Value> =
+            if metrics.from.is_empty() { vec![json!({"namespaceSelector": {}})] } else { named.collect() };
         ingress.push(json!({
-            "from": [{"namespaceSelector": {}}],
+            "from": from,
             "ports": [{"port": metrics.port, "protocol": "TCP"}],
         }));
     }
@@ -66,4 +69,25 @@ pub(super) fn policy(workload: &AIWorkload) -> Value {
         out["ingress"] = Value::Array(ingress);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_open_to_those_who_are_named_or_to_all() {
+        let ingress = |metrics: &Value| {
+            let workload = json!({"metadata": {"name": "chat"}, "spec": {"type": "inference", "roles": ["SystemOperator"], "owners": {"accountable": {"user": "j"}},
+                "selector": {"matchLabels": {"app": "chat"}}, "monitoring": {"metrics": metrics}}});
+            policy(&serde_json::from_value(workload).unwrap())["ingress"][0]["from"].clone()
+        };
+        assert_eq!(ingress(&json!({"port": "metrics"})), json!([{"namespaceSelector": {}}]));
+        let from = json!([{"namespace": "monitoring", "podLabels": {"app": "prometheus"}}]);
+        assert_eq!(
+            ingress(&json!({"port": "metrics", "from": from})),
+            json!([{"podSelector": {"matchLabels": {"app": "prometheus"}},
+                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}])
+        );
+    }
 }

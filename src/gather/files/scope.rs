@@ -33,7 +33,7 @@ pub(super) fn scope(group: &str, kind: &str) -> Option<Scope> {
         | ("autoscaling", "HorizontalPodAutoscaler")
         | (
             "gateway.networking.k8s.io",
-            "HTTPRoute" | "GRPCRoute" | "TLSRoute" | "TCPRoute" | "UDPRoute" | "Gateway",
+            "HTTPRoute" | "GRPCRoute" | "TLSRoute" | "TCPRoute" | "UDPRoute" | "Gateway" | "ReferenceGrant",
         )
         | ("gateway.envoyproxy.io", "BackendTrafficPolicy")
         | ("resource.k8s.io", "ResourceClaim" | "ResourceClaimTemplate")

@@ -6,7 +6,7 @@ use super::documents::Origin;
 use crate::api::{self, Environment, Sensitivity};
 use crate::gather::objects::PodObject;
 use crate::gather::rbac::AnyBinding;
-use crate::policy::facts::{Labels, ServedModel};
+use crate::gather::serving::Serving;
 use crate::policy::texts;
 
 /// What the files leave open.
@@ -51,6 +51,17 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// What a serving object says of its pods, as far as it does.
+    pub fn parts(&self) -> impl Iterator<Item = &PodObject> {
+        let serving = match &self.content {
+            Content::Served(serving) => Some(serving),
+            _ => None,
+        };
+        serving.into_iter().flat_map(Serving::pods)
+    }
+}
+
 /// What an object to judge says.
 #[derive(Debug)]
 pub enum Content {
@@ -58,8 +69,8 @@ pub enum Content {
     Pod(Box<PodObject>),
     /// The pod templates of a carrier.
     Templates(Vec<PodObject>),
-    /// What a serving object names to be loaded, and its labels.
-    Served(Vec<ServedModel>, Labels),
+    /// What a serving object says of its pods.
+    Served(Serving),
     /// A namespace.
     Namespace,
     /// A declaration.

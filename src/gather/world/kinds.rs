@@ -65,6 +65,8 @@ pub enum Object {
     UdpRoute(Box<DynamicObject>),
     /// A Gateway of the Gateway API.
     Gateway(Box<DynamicObject>),
+    /// A `ReferenceGrant` of the Gateway API.
+    RouteGrant(Box<DynamicObject>),
     /// A `BackendTrafficPolicy` of Envoy Gateway.
     TrafficPolicy(Box<DynamicObject>),
     /// A `ResourceClaim` of devices.
@@ -146,6 +148,8 @@ pub enum Kind {
     UdpRoute,
     /// Gateway.
     Gateway,
+    /// `ReferenceGrant`.
+    RouteGrant,
     /// `BackendTrafficPolicy`.
     TrafficPolicy,
     /// `ResourceClaim`.

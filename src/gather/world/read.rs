@@ -270,6 +270,21 @@ pub(super) fn gateway(gateway: &DynamicObject) -> facts::Gateway {
     facts::Gateway { listeners: listeners.take(64).collect() }
 }
 
+/// What is kept of a grant: the routes that it lets in, and the Services that they may lead to.
+pub(super) fn route_grant(grant: &DynamicObject) -> facts::RouteGrant {
+    let spec = &grant.data["spec"];
+    let from = spec["from"].as_array().into_iter().flatten();
+    let from = from.filter(|from| from["group"] == "gateway.networking.k8s.io");
+    let named =
+        |from: &Value| Some((from["kind"].as_str()?.to_owned(), from["namespace"].as_str()?.to_owned()));
+    let to = spec["to"].as_array().into_iter().flatten();
+    let to = to.filter(|to| to["kind"] == "Service" && to["group"].as_str().unwrap_or_default().is_empty());
+    facts::RouteGrant {
+        from: from.filter_map(named).take(64).collect(),
+        to: to.map(|to| to["name"].as_str().map(str::to_owned)).take(64).collect(),
+    }
+}
+
 /// What is kept of a policy on traffic.
 pub(crate) fn traffic_policy(policy: &DynamicObject) -> facts::TrafficPolicy {
     let spec = &policy.data["spec"];

@@ -77,3 +77,22 @@ fn spans_are_read_as_gateways_write_them() {
     }
     assert!(span("30").is_none() && span("x").is_none() && span("1y").is_none());
 }
+
+#[test]
+fn a_grant_is_read_for_routes_and_services_alone() {
+    let from = |group: &str, kind: &str| json!({"group": group, "kind": kind, "namespace": "front"});
+    let gateway = "gateway.networking.k8s.io";
+    let kept = route_grant(&object(&json!({
+        "from": [from(gateway, "HTTPRoute"), from("x.example", "GRPCRoute")],
+        "to": [{"group": "", "kind": "Service", "name": "chat"}, {"group": "", "kind": "Secret"}]})));
+    assert!(kept.allows("HTTPRoute", "front", "chat"));
+    assert!(!kept.allows("GRPCRoute", "front", "chat") && !kept.allows("HTTPRoute", "back", "chat"));
+    assert!(!kept.allows("HTTPRoute", "front", "search"));
+    let all = route_grant(&object(
+        &json!({"from": [from(gateway, "HTTPRoute")], "to": [{"group": "", "kind": "Service"}]}),
+    ));
+    assert!(all.allows("HTTPRoute", "front", "search"));
+    let secrets =
+        route_grant(&object(&json!({"from": [from(gateway, "HTTPRoute")], "to": [{"kind": "Secret"}]})));
+    assert!(!secrets.allows("HTTPRoute", "front", "chat"));
+}

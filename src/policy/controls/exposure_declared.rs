@@ -7,8 +7,9 @@ use crate::api::common::Audience;
 use crate::api::workload::{Authentication, Exposure, Tls, WorkloadType};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{
-    Facts, Ingress, Labels, Place, PodFacts, Route, Service, ServicePort, Subject, Way,
+    Facts, Ingress, Labels, Namespace, Place, PodFacts, Route, Service, ServicePort, Subject, Way,
 };
+use crate::policy::figures::{figures, is_metrics};
 use crate::policy::fix::Fix;
 use crate::policy::selector;
 
@@ -27,6 +28,7 @@ pub(super) const CONTROL: Control = Control {
     limits: &[
         "whether callers are really asked who they are, on the way or in the pod, is taken from spec.exposure: an assessment shows it",
         "what speaks TLS behind a TCPRoute or a UDPRoute is taken from spec.exposure",
+        "a route of another namespace counts where a ReferenceGrant lets it lead to the Service, as the Gateway API has it; a gateway that asks for none lets in what nobody sees here",
         "a Service whose port is a name is judged with the pods behind it, which know the number",
         "a Service without a selector that is reached from inside alone leads where its EndpointSlices say; who may write those is a matter of RBAC (no built-in role but that of the cluster's administrators), and the network policies hold there too",
     ],
@@ -44,6 +46,9 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         declared(facts, workload, (index, exposure), report);
     }
     let pod = facts.pod();
+    if let Some(pod) = pod {
+        figures(facts, workload, pod, report);
+    }
     let labels: &Labels = pod.map_or(&workload.spec.selector.match_labels, |pod| pod.labels);
     for (name, service) in &facts.namespace.services {
         if selector::contains(&service.selector, labels) {
@@ -156,7 +161,7 @@ fn written(facts: &Facts<'_>, way: &Way<'_>, report: &mut Report<'_>) {
                         let led = match *way {
                             Way::Ingress(ingress, known) => vec![of_ingress(facts, ingress, known)],
                             Way::Route(key, route) => {
-                                vec![of_route(facts, &facts.namespace.name, key, route)]
+                                vec![of_route(facts, &facts.namespace.name, key, route, None)]
                             }
                             Way::Service(..) => Vec::new(),
                         };
@@ -174,6 +179,8 @@ struct Led {
     object: String,
     /// By which field callers may come in the clear, how, and what helps.
     clear: Option<(&'static str, String, &'static str)>,
+    /// How whoever owns the Service closes the way, where it is an object of another namespace.
+    close: Option<String>,
 }
 
 fn of_ingress(facts: &Facts<'_>, name: &str, ingress: &Ingress) -> Led {
@@ -181,12 +188,20 @@ fn of_ingress(facts: &Facts<'_>, name: &str, ingress: &Ingress) -> Led {
         let what = "does not cover every host, so callers can come in the clear".to_owned();
         ("spec.tls", what, "name every host and the Secret of its certificate")
     });
-    Led { object: format!("Ingress {}/{name}", facts.namespace.name), clear }
+    Led { object: format!("Ingress {}/{name}", facts.namespace.name), clear, close: None }
 }
 
-/// A route, by `Kind/name`. Whether callers may come in the clear is said by the listeners that it hangs on; without its
-/// Gateway it leads nowhere yet.
-fn of_route(facts: &Facts<'_>, namespace: &str, key: &str, route: &Route) -> Led {
+/// The grant by which a route of another namespace, known by `namespace/Kind/name`, leads to a Service of this one.
+fn granted<'a>(home: &'a Namespace, key: &str, service: &str) -> Option<&'a str> {
+    let mut parts = key.split('/');
+    let (from, kind) = (parts.next()?, parts.next()?);
+    let mut grants = home.route_grants.iter();
+    grants.find(|(_, grant)| grant.allows(kind, from, service)).map(|(name, _)| name.as_str())
+}
+
+/// A route, by `Kind/name`, and the grant by which it comes from another namespace. Whether callers may come in the clear is
+/// said by the listeners that it hangs on; without its Gateway it leads nowhere yet.
+fn of_route(facts: &Facts<'_>, namespace: &str, key: &str, route: &Route, grant: Option<&str>) -> Led {
     let (kind, name) = key.split_once('/').unwrap_or(("route", key));
     let clear = route.parents.iter().find_map(|parent| {
         let home = parent.namespace.as_deref().unwrap_or(namespace);
@@ -205,7 +220,10 @@ fn of_route(facts: &Facts<'_>, namespace: &str, key: &str, route: &Route) -> Led
             "name a listener that takes TLS in sectionName of spec.parentRefs",
         ))
     });
-    Led { object: format!("{kind} {namespace}/{name}"), clear }
+    let close = grant.map(|grant| {
+        format!("close the way with `kubectl delete referencegrant {grant} -n {}`", facts.namespace.name)
+    });
+    Led { object: format!("{kind} {namespace}/{name}"), clear, close }
 }
 
 fn at(workload: &api::AIWorkload, index: usize, field: &str) -> Place {
@@ -260,10 +278,12 @@ fn opens(
         facts.cluster.routes_across.iter().filter(|(_, route)| route.leads_to(&home.name, name, false));
     let led: Vec<Led> = ingresses
         .map(|(ingress, known)| of_ingress(facts, ingress, known))
-        .chain(own.map(|(key, route)| of_route(facts, &home.name, key, route)))
+        .chain(own.map(|(key, route)| of_route(facts, &home.name, key, route, None)))
         .chain(across.filter_map(|(key, route)| {
+            // Anybody may write a route that names this Service; it leads here only if the owner lets it.
+            let grant = granted(home, key, name)?;
             let (namespace, key) = key.split_once('/')?;
-            (namespace != home.name).then(|| of_route(facts, namespace, key, route))
+            (namespace != home.name).then(|| of_route(facts, namespace, key, route, Some(grant)))
         }))
         .collect();
     led_to(facts, workload, pod, (name, service), &led, report);
@@ -317,16 +337,12 @@ fn led_to(
             continue;
         };
         if let Some(how) = service.outside {
-            outward(
-                facts,
-                workload,
-                (number, exposure),
-                &format!("{object} is reached from outside by {how}"),
-                report,
-            );
+            let why = format!("{object} is reached from outside by {how}");
+            outward(facts, workload, (number, exposure), (&why, None), report);
         }
         for way in led {
-            outward(facts, workload, (number, exposure), &format!("{} leads to it", way.object), report);
+            let why = (format!("{} leads to it", way.object), way.close.as_deref());
+            outward(facts, workload, (number, exposure), (&why.0, why.1), report);
             if let Some((path, what, fix)) = &way.clear {
                 report
                     .violated(Place::field(&way.object, *path), what.as_str())
@@ -338,7 +354,10 @@ fn led_to(
                             json!([{"hosts": ["HOST"], "secretName": "SECRET"}]),
                         )
                         .after(*fix),
-                        _ => Fix::Text((*fix).to_owned()),
+                        _ => Fix::Text(match &way.close {
+                            Some(close) => format!("{fix}, or {close}"),
+                            None => (*fix).to_owned(),
+                        }),
                     })
                     .may_arrive();
             }
@@ -351,7 +370,7 @@ fn outward(
     facts: &Facts<'_>,
     workload: &api::AIWorkload,
     (index, exposure): (usize, &Exposure),
-    why: &str,
+    (why, close): (&str, Option<&str>),
     report: &mut Report<'_>,
 ) {
     match exposure.audience {
@@ -361,11 +380,10 @@ fn outward(
             report
                 .violated(at(workload, index, "authn"), format!("asks nobody who he is, though {why}"))
                 .under(&["CoP-6.1"])
-                .fix(
-                    Fix::set_at(&at(workload, index, "authn"), "", "oidc").after(
-                        "keep the Service inside, or let callers sign in (by oidc, mtls, apiKey or serviceAccount)",
-                    ),
-                )
+                .fix(Fix::set_at(&at(workload, index, "authn"), "", "oidc").after(format!(
+                    "{}, or let callers sign in (by oidc, mtls, apiKey or serviceAccount)",
+                    close.unwrap_or("keep the Service inside")
+                )))
                 .in_declaration(facts);
         }
         audience => {
@@ -375,9 +393,10 @@ fn outward(
                     format!("names nobody who may come, though {why}"),
                 )
                 .under(&["CoP-4.6"])
-                .fix(Fix::Text(
-                    "set audience to those who are meant to come, or keep the Service inside (type ClusterIP)".to_owned(),
-                ))
+                .fix(Fix::Text(format!(
+                    "set audience to those who are meant to come, or {}",
+                    close.unwrap_or("keep the Service inside (type ClusterIP)")
+                )))
                 .in_declaration(facts);
         }
     }
@@ -391,23 +410,6 @@ fn number(port: &ServicePort, pod: Option<&PodFacts<'_>>) -> Option<i32> {
     }
     let mut ports = pod?.containers.iter().flat_map(|container| container.ports);
     ports.find(|port| port.name.as_deref() == Some(target)).map(|port| port.container_port)
-}
-
-/// Figures are read from inside the cluster, which the declaration says in another place.
-fn is_metrics(
-    workload: &api::AIWorkload,
-    port: &ServicePort,
-    target: i32,
-    pod: Option<&PodFacts<'_>>,
-) -> bool {
-    let Some(metrics) = workload.spec.monitoring.as_ref().and_then(|monitoring| monitoring.metrics.as_ref())
-    else {
-        return false;
-    };
-    let mut ports = pod.into_iter().flat_map(|pod| &pod.containers).flat_map(|container| container.ports);
-    port.target.as_deref() == Some(metrics.port.as_str())
-        || ports
-            .any(|port| port.name.as_deref() == Some(metrics.port.as_str()) && port.container_port == target)
 }
 
 #[cfg(test)]

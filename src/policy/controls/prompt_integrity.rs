@@ -1,5 +1,7 @@
 //! `prompt-integrity`: what tells a model its part is an asset of known text, not a line that anybody edits.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::api;
@@ -9,6 +11,7 @@ use crate::policy::control::{Check, Control, Finding, Mode, Modes, Report, Room}
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::maps;
+use crate::policy::prompts::{self, Elsewhere, is_flag, is_relative, is_text, is_variable, names_file};
 use crate::policy::skeleton;
 
 /// Prompts are immutable, of the declared digest, and nowhere else.
@@ -23,27 +26,12 @@ pub(super) const CONTROL: Control = Control {
     remedy: "register the text as an AIPrompt with its digest and make the ConfigMap immutable",
     gaps: &[],
     limits: &[
-        "a prompt is known by its label, its name, and the flag or variable that hands it over; what a program reads by its own code is not seen",
+        "a prompt is known by its label, its name, and the flag or variable that hands it over; what a program reads by its own code, or a shell puts together, is not seen",
+        "a single word counts as the name of a prompt, and so do joined ones that are no sentence by their words; encoded text of 100 characters or less looks the same",
         "the text of a prompt in a registry is bound by the digest of the artifact, and is not hashed by itself",
     ],
     check: Check::Rule(check),
 };
-
-/// Flags by which servers take a prompt or template as text or as a file.
-const FLAGS: &[&str] = &[
-    "system-prompt",
-    "system",
-    "sys",
-    "system-message",
-    "prompt",
-    "prompt-template",
-    "chat-template",
-    "instructions",
-    "preamble",
-];
-/// Endings of the names of variables that hold one.
-const VARIABLES: &[&str] =
-    &["PROMPT", "PROMPT_TEMPLATE", "SYSTEM_MESSAGE", "CHAT_TEMPLATE", "INSTRUCTIONS", "GUARDRAIL_POLICY"];
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
@@ -248,6 +236,15 @@ fn move_out<'f>(finding: &'f mut Finding, workload: &api::AIWorkload) -> &'f mut
     )))
 }
 
+/// A container of a pod that is judged by its declaration.
+#[derive(Clone, Copy)]
+struct Of<'r, 'a> {
+    facts: &'r Facts<'a>,
+    pod: &'r PodFacts<'a>,
+    container: &'r ContainerView<'a>,
+    workload: &'r api::AIWorkload,
+}
+
 fn of_container(
     facts: &Facts<'_>,
     pod: &PodFacts<'_>,
@@ -255,57 +252,42 @@ fn of_container(
     workload: &api::AIWorkload,
     report: &mut Report<'_>,
 ) {
-    let inline = |report: &mut Report<'_>, field: &str, by: &str| {
-        report
-            .violated(pod.at(container.path(field)), format!("{by} holds a prompt as text, which nobody registered"))
-            .under(&["CoP-2.2", "CoP-5.2"])
-            .fix(Fix::Text(
-                "put the text into an immutable ConfigMap with the label portcullis.dev/prompt, register it as an AIPrompt, \
-                 and pass the path at which it is mounted"
-                    .to_owned(),
-            ));
-    };
+    let of = Of { facts, pod, container, workload };
+    let mut from = BTreeSet::new();
     for (index, variable) in container.env.iter().enumerate() {
-        let is_prompt = is_variable(&variable.name);
-        match variable.value.as_deref() {
-            Some(value) if is_prompt && is_text(value) => {
-                inline(report, &format!("env[{index}].value"), &format!("variable {:?}", variable.name));
-            }
-            Some(value) if value.starts_with('/') && (is_prompt || names_file(&variable.name)) => {
-                let place = container.path(&format!("env[{index}].value"));
-                file(facts, pod, container, &place, value, workload, report);
-            }
-            Some(value) if (is_prompt || names_file(&variable.name)) && is_relative(value) => {
-                relative(report, pod.at(container.path(&format!("env[{index}].value"))).value(value));
-            }
-            _ => {}
+        let (is_prompt, names_file) = (is_variable(&variable.name), names_file(&variable.name));
+        let source = variable.value_from.as_ref();
+        if is_prompt && source.is_some() {
+            from.insert(Elsewhere::Variable(index));
+        } else if names_file && source.is_some() {
+            let what = "names the file of a prompt by a value that stands elsewhere, so that nobody can tell which it is";
+            report
+                .violated(pod.at(container.path(&format!("env[{index}].valueFrom"))), what)
+                .under(&["CoP-2.2"])
+                .fix(Fix::Text(
+                    "write the path into value, below the mount of a registered ConfigMap".to_owned(),
+                ));
+        } else if is_prompt || names_file {
+            let by = format!("variable {:?}", variable.name);
+            let value = (variable.value.as_deref().unwrap_or_default(), !is_prompt);
+            of.value(&format!("env[{index}].value"), &by, value, &mut from, report);
         }
-        let from = variable.value_from.as_ref();
-        if let Some(secret) = from.and_then(|from| from.secret_key_ref.as_ref()).filter(|_| is_prompt) {
-            let path = container.path(&format!("env[{index}].valueFrom.secretKeyRef.name"));
-            let what = "is a Secret that hands over a prompt, and what is in it nobody can compare";
-            move_out(report.violated(pod.at(path).value(&secret.name), what), workload);
-        }
-        let map = from.and_then(|from| from.config_map_key_ref.as_ref());
-        if let Some(map) = map.filter(|map| is_prompt || facts.namespace.config_maps.contains_key(&map.name))
-        {
-            let path = container.path(&format!("env[{index}].valueFrom.configMapKeyRef.name"));
-            declared(facts, pod, &path, (&map.name, &[&map.key]), workload, report);
+        let map = source.and_then(|source| source.config_map_key_ref.as_ref());
+        if map.is_some_and(|map| facts.namespace.config_maps.contains_key(&map.name)) {
+            from.insert(Elsewhere::Variable(index));
         }
     }
+    for elsewhere in &from {
+        of.elsewhere(elsewhere, report);
+    }
+    let told = from.clone();
     for (index, source) in container.env_from.iter().enumerate() {
         if let Some(map) =
             source.config_map_ref.as_ref().filter(|m| facts.namespace.config_maps.contains_key(&m.name))
         {
             let path = container.path(&format!("envFrom[{index}].configMapRef.name"));
-            declared(
-                facts,
-                pod,
-                &path,
-                (&map.name, &maps::keys(facts.namespace, &map.name, None)),
-                workload,
-                report,
-            );
+            let handed = (map.name.as_str(), &*maps::keys(facts.namespace, &map.name, None));
+            declared(facts, pod, &path, handed, workload, report);
         }
     }
     for (field, words) in [("command", container.command), ("args", container.args)] {
@@ -322,14 +304,95 @@ fn of_container(
                 Some(value) => (index, value),
                 None => (index + 1, words.get(index + 1).map_or("", String::as_str)),
             };
-            if is_text(value) {
-                inline(report, &format!("{field}[{at}]"), &format!("flag {flag:?}"));
-            } else if value.starts_with('/') {
-                let place = container.path(&format!("{field}[{at}]"));
-                file(facts, pod, container, &place, value, workload, report);
-            } else if is_relative(value) {
-                relative(report, pod.at(container.path(&format!("{field}[{at}]"))).value(value));
+            of.value(&format!("{field}[{at}]"), &format!("flag {flag:?}"), (value, false), &mut from, report);
+        }
+    }
+    for elsewhere in from.difference(&told) {
+        of.elsewhere(elsewhere, report);
+    }
+}
+
+impl Of<'_, '_> {
+    /// A value that is handed over as a prompt, or `file` names one alone; what of it stands elsewhere is added to `from`.
+    fn value(
+        &self,
+        field: &str,
+        by: &str,
+        (value, file_only): (&str, bool),
+        from: &mut BTreeSet<Elsewhere>,
+        report: &mut Report<'_>,
+    ) {
+        let handed = prompts::handed(self.container, value);
+        let whole = handed.from.is_empty();
+        from.extend(handed.from);
+        let (text, place) = (handed.text.trim(), self.container.path(field));
+        if !file_only && is_text(text) {
+            report
+                .violated(self.pod.at(place), format!("{by} holds a prompt as text, which nobody registered"))
+                .under(&["CoP-2.2", "CoP-5.2"])
+                .fix(Fix::Text(
+                    "put the text into an immutable ConfigMap with the label portcullis.dev/prompt, register it as an AIPrompt, \
+                     and pass the path at which it is mounted"
+                        .to_owned(),
+                ));
+        } else if whole && text.starts_with('/') {
+            file(self.facts, self.pod, self.container, &place, text, self.workload, report);
+        } else if whole && is_relative(text) {
+            relative(report, self.pod.at(place).value(text));
+        }
+    }
+
+    /// A prompt that stands in another object, or in the pod's own fields.
+    fn elsewhere(&self, from: &Elsewhere, report: &mut Report<'_>) {
+        let (pod, container) = (self.pod, self.container);
+        let index = match from {
+            Elsewhere::Variable(index) => *index,
+            Elsewhere::Sources(name) => return self.sources(name, report),
+        };
+        let path = |field: &str| container.path(&format!("env[{index}].valueFrom.{field}"));
+        let Some(source) = container.env.get(index).and_then(|variable| variable.value_from.as_ref()) else {
+            return;
+        };
+        if let Some(map) = &source.config_map_key_ref {
+            let path = path("configMapKeyRef.name");
+            declared(self.facts, pod, &path, (&map.name, &[&map.key]), self.workload, report);
+        } else if let Some(secret) = &source.secret_key_ref {
+            let what = "is a Secret that hands over a prompt, and what is in it nobody can compare";
+            let place = pod.at(path("secretKeyRef.name")).value(&secret.name);
+            move_out(report.violated(place, what), self.workload);
+        } else if let Some(field) = &source.field_ref {
+            let written = ["metadata.annotations", "metadata.labels"];
+            if written.iter().any(|written| field.field_path.starts_with(written)) {
+                let what = "is a field of the pod that hands over a prompt, which nobody registered";
+                let place = pod.at(path("fieldRef.fieldPath")).value(&field.field_path);
+                move_out(report.violated(place, what), self.workload);
             }
+        } else if source.resource_field_ref.is_none() {
+            let what = "hands over a prompt from where nobody registered it";
+            move_out(report.violated(pod.at(path("").trim_end_matches('.')), what), self.workload);
+        }
+    }
+
+    /// A prompt under `name` in one of the sources of variables: those with the label of prompts are judged as a whole.
+    fn sources(&self, name: &str, report: &mut Report<'_>) {
+        let known = &self.facts.namespace.config_maps;
+        let mut others = Vec::new();
+        for (index, source) in self.container.env_from.iter().enumerate() {
+            let Some(key) = name.strip_prefix(source.prefix.as_deref().unwrap_or_default()) else { continue };
+            let path = |field: &str| self.container.path(&format!("envFrom[{index}].{field}.name"));
+            if let Some(map) = &source.config_map_ref {
+                match known.get(&map.name) {
+                    Some(map) if map.digests.contains_key(key) => return,
+                    Some(_) => {}
+                    None => others.push((path("configMapRef"), &map.name)),
+                }
+            } else if let Some(secret) = &source.secret_ref {
+                others.push((path("secretRef"), &secret.name));
+            }
+        }
+        for (path, object) in others {
+            let what = format!("brings variable {name:?}, which hands over a prompt that nobody registered");
+            move_out(report.violated(self.pod.at(path).value(object), what), self.workload);
         }
     }
 }
@@ -373,6 +436,9 @@ fn file(
         return;
     }
     let maps = maps::mounted(index, volume);
+    if !maps.is_empty() {
+        prompts::beside(pod, (index, volume), mount, path, report);
+    }
     if maps.is_empty() {
         let what =
             format!("hands over a prompt from volume {:?}, in which nobody registered it", volume.name);
@@ -385,42 +451,6 @@ fn file(
             declared(facts, pod, &format!("{at}.name"), handed, workload, report);
         }
     }
-}
-
-/// Whether a value is the path of a file from wherever the program starts.
-fn is_relative(value: &str) -> bool {
-    let end = value.rsplit_once('.').map_or("", |(_, end)| end);
-    let file = ["jinja", "jinja2", "j2", "txt", "md", "tmpl", "prompt"].contains(&end);
-    !value.starts_with(['/', '$']) && !value.contains("://") && (file || value.starts_with('.'))
-}
-
-/// Whether a variable names the file of a prompt.
-fn names_file(name: &str) -> bool {
-    ["_FILE", "_PATH"].iter().any(|end| name.strip_suffix(end).is_some_and(is_variable))
-}
-
-fn is_flag(flag: &str) -> bool {
-    let name = flag.trim_start_matches('-');
-    FLAGS.iter().any(|known| {
-        known.len() == name.len()
-            && known
-                .bytes()
-                .zip(name.bytes())
-                .all(|(a, b)| a == b.to_ascii_lowercase() || (a == b'-' && b == b'_'))
-    })
-}
-
-fn is_variable(name: &str) -> bool {
-    VARIABLES
-        .iter()
-        .any(|end| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('_')))
-}
-
-/// Whether a value is text for a model and no name, path or address: it has several words, or a template's marks.
-fn is_text(value: &str) -> bool {
-    let value = value.trim();
-    let words = value.split_whitespace().take(3).count();
-    words >= 3 || (!value.starts_with(['/', '$', '.']) && (value.contains("{{") || value.contains("{%")))
 }
 
 #[cfg(test)]

@@ -132,6 +132,8 @@ pub struct Namespace {
     pub ingresses: BTreeMap<String, Ingress>,
     /// Routes of the Gateway API by `Kind/name`.
     pub routes: BTreeMap<String, Route>,
+    /// `ReferenceGrants` that let routes of other namespaces lead to Services of this one, by name.
+    pub route_grants: BTreeMap<String, RouteGrant>,
     /// Gateways by name.
     pub gateways: BTreeMap<String, Gateway>,
     /// Policies of Envoy Gateway on the traffic of routes and gateways, by name.
@@ -374,6 +376,24 @@ impl Route {
         self.backends
             .iter()
             .any(|(home, name)| name == service && home.as_deref().map_or(own, |home| home == namespace))
+    }
+}
+
+/// What is known of a `ReferenceGrant`: which routes of other namespaces may lead to Services of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteGrant {
+    /// The kinds of routes, each with its namespace.
+    pub from: Vec<(String, String)>,
+    /// The Services; `None` stands for all of them.
+    pub to: Vec<Option<String>>,
+}
+
+impl RouteGrant {
+    /// Whether a route of `kind` in `namespace` may lead to `service`.
+    #[must_use]
+    pub fn allows(&self, kind: &str, namespace: &str, service: &str) -> bool {
+        self.from.iter().any(|(known, home)| known == kind && home == namespace)
+            && self.to.iter().any(|named| named.as_deref().is_none_or(|named| named == service))
     }
 }
 

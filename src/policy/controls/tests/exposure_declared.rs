@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::CONTROL;
-use crate::policy::facts::{Ingress, Route, Service, ServicePort, Subject, Way};
+use crate::policy::facts::{Ingress, Route, RouteGrant, Service, ServicePort, Subject, Way};
 use crate::policy::testing::{Bench, assert_lines, read};
 
 fn served(exposure: &Value, change: impl FnOnce(&mut Service)) -> Bench {
@@ -140,8 +140,25 @@ fn a_route_leads_to_those_who_sign_in() {
     // One that leads to a Service of this name in another namespace does not concern us.
     bench.namespace.routes.insert("HTTPRoute/chat".to_owned(), route(Some("other")));
     assert_lines(&bench.of_workload(&CONTROL), &[]);
-    // One of another namespace does where it names ours.
+    // One of another namespace does where it names ours and is let in; anybody may write one.
     bench.cluster.routes_across.insert("front/GRPCRoute/in".to_owned(), route(Some("chat-prod")));
+    assert_lines(&bench.of_workload(&CONTROL), &[]);
+    let grant = |kind: &str, home: &str, to: Option<&str>| RouteGrant {
+        from: vec![(kind.to_owned(), home.to_owned())],
+        to: vec![to.map(str::to_owned)],
+    };
+    for other in [
+        grant("HTTPRoute", "front", None),
+        grant("GRPCRoute", "back", None),
+        grant("GRPCRoute", "front", Some("search")),
+        RouteGrant { to: Vec::new(), ..grant("GRPCRoute", "front", None) },
+    ] {
+        bench.namespace.route_grants.insert("front".to_owned(), other);
+        assert_lines(&bench.of_workload(&CONTROL), &[]);
+    }
+    bench.namespace.route_grants.insert("front".to_owned(), grant("GRPCRoute", "front", Some("chat")));
+    let fix = bench.of_workload(&CONTROL)[0].fix.as_ref().unwrap().to_string();
+    assert!(fix.contains("kubectl delete referencegrant front -n chat-prod"), "{fix}");
     assert_lines(
         &bench.of_workload(&CONTROL),
         &[

@@ -234,3 +234,62 @@ fn files_of_prompts_lie_where_somebody_registered_them() {
         ],
     );
 }
+
+#[test]
+fn a_variable_between_hides_no_text() {
+    let bench = Bench::new("production", "internal").workload(&json!({}));
+    let of = |container: Value| {
+        let container = merged(json!({"name": "c"}), &container);
+        lines(&bench.of_pod(&CONTROL, &json!({"containers": [container]})))
+    };
+    let map = json!({"name": "SP", "valueFrom": {"configMapKeyRef": {"name": "texts", "key": "k"}}});
+    let said = "spec.containers[0].env[0].valueFrom.configMapKeyRef.name \"texts\": hands over a prompt, and AIWorkload \
+                chat-prod/chat declares no AIPrompt with it as its source [may arrive]";
+    let through = json!([map, {"name": "SYSTEM_PROMPT", "value": "$(SP)"}]);
+    assert_eq!(of(json!({"env": through})), [said]);
+    assert_eq!(of(json!({"env": [map], "args": ["--system-prompt=$(SP)"]})), [said]);
+    assert_eq!(of(json!({"env": [map], "args": ["--system-prompt", "$(SP)", "--prompt=$(SP)"]})), [said]);
+    assert_eq!(of(json!({"env": [map], "args": ["--other=$(SP)"]})), [""; 0]);
+    let inside =
+        json!([{"name": "A", "value": "Be kind to all"}, {"name": "SYSTEM_PROMPT", "value": "$(A)"}]);
+    assert_eq!(of(json!({"env": inside})).len(), 1);
+    let brought = |source: Value| of(json!({"envFrom": [source], "args": ["--system-prompt=$(SP)"]}));
+    let all = brought(json!({"configMapRef": {"name": "texts"}}));
+    let brings = "brings variable \"SP\", which hands over a prompt that nobody registered";
+    assert_eq!(all, [format!("spec.containers[0].envFrom[0].configMapRef.name \"texts\": {brings}")]);
+    assert_eq!(brought(json!({"secretRef": {"name": "s"}})).len(), 1);
+    assert_eq!(brought(json!({"prefix": "OTHER_", "configMapRef": {"name": "texts"}})), [""; 0]);
+    let field =
+        |path: &str| json!([{"name": "SYSTEM_PROMPT", "valueFrom": {"fieldRef": {"fieldPath": path}}}]);
+    assert_eq!(of(json!({"env": field("metadata.labels['x']")})).len(), 1);
+    assert_eq!(of(json!({"env": field("metadata.name")})), [""; 0]);
+    let file =
+        json!([{"name": "PROMPT_FILE", "valueFrom": {"configMapKeyRef": {"name": "texts", "key": "k"}}}]);
+    assert!(of(json!({"env": file}))[0].contains("by a value that stands elsewhere"));
+}
+
+#[test]
+fn nothing_else_stands_where_a_registered_text_is_read() {
+    let bench = bench(
+        &json!({"source": {"kind": "configMap", "name": "texts", "key": "a.txt"}}),
+        Some(map(true, "a.txt", DIGEST)),
+    );
+    let of = |source: Value, mount: Value, path: &str| {
+        let mount = merged(json!({"name": "v", "mountPath": "/p"}), &mount);
+        bench.of_pod(&CONTROL, &json!({
+            "containers": [{"name": "c", "volumeMounts": [mount], "env": [{"name": "SYSTEM_PROMPT_FILE", "value": path}]}],
+            "volumes": [{"name": "v", "projected": {"sources": [{"configMap": {"name": "texts"}}, source]}}],
+        })).len()
+    };
+    let field = |path: &str| json!({"downwardAPI": {"items": [{"path": path, "fieldRef": {"fieldPath": "metadata.name"}}]}});
+    let secret = |items: Value| json!({"secret": merged(json!({"name": "s"}), &items)});
+    assert_eq!(of(field("a.txt"), json!({}), "/p/a.txt"), 1);
+    assert_eq!(of(field("b.txt"), json!({}), "/p/a.txt"), 0);
+    assert_eq!(of(field("b.txt"), json!({}), "/p"), 1, "a folder is handed over as a whole");
+    assert_eq!(of(field("in/b.txt"), json!({}), "/p/in"), 1);
+    assert_eq!(of(field("a.txt"), json!({"mountPath": "/p/x", "subPath": "a.txt"}), "/p/x"), 1);
+    assert_eq!(of(field("b.txt"), json!({"mountPath": "/p/x", "subPath": "a.txt"}), "/p/x"), 0);
+    assert_eq!(of(secret(json!({})), json!({}), "/p/a.txt"), 1);
+    assert_eq!(of(secret(json!({"items": [{"key": "k", "path": "a.txt"}]})), json!({}), "/p/a.txt"), 1);
+    assert_eq!(of(secret(json!({"items": [{"key": "k", "path": "key"}]})), json!({}), "/p/a.txt"), 0);
+}
