@@ -5,9 +5,11 @@
 //! the order of lists are cosmetic to it. Images are not in it, because a declaration does not name those of its
 //! pods: evidence about an image names the digest of that image.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::api::core::v1::{EnvVar, PodSpec};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -142,10 +144,36 @@ pub fn shape(workload: &AIWorkload) -> Vec<String> {
 #[must_use]
 pub fn configuration(spec: &PodSpec, containers: &[ContainerView<'_>], namespace: &Namespace) -> String {
     let mut parts = Parts::new();
-    parts.all("container", containers.iter().map(|c| (c.name, c.command, c.args, c.env, c.env_from)));
+    let started = containers.iter().map(|c| {
+        let env: Vec<_> = c.env.iter().map(stored).collect();
+        (c.name, c.command, c.args, env, c.env_from)
+    });
+    parts.all("container", started);
     let maps = maps::settings(spec, containers, namespace);
     parts.all("map", maps.into_iter().map(|(name, map)| (name, &map.digests)));
     format!("sha256:{}", hex::encode(Sha256::digest(parts.bytes)))
+}
+
+/// A variable as the API server keeps it: in a file the same may be written with less.
+fn stored(variable: &EnvVar) -> Cow<'_, EnvVar> {
+    let empty = variable.value.as_ref().is_some_and(String::is_empty);
+    if !empty && variable.value_from.is_none() {
+        return Cow::Borrowed(variable);
+    }
+    let mut variable = variable.clone();
+    variable.value = variable.value.filter(|value| !value.is_empty());
+    if let Some(from) = &mut variable.value_from {
+        if let Some(field) = &mut from.field_ref {
+            field.api_version.get_or_insert_with(|| "v1".to_owned());
+        }
+        if let Some(resource) = &mut from.resource_field_ref {
+            resource.divisor.get_or_insert_with(|| Quantity("0".to_owned()));
+        }
+        if let Some(file) = &mut from.file_key_ref {
+            file.optional.get_or_insert(false);
+        }
+    }
+    Cow::Owned(variable)
 }
 
 /// The digest of the rights in the cluster that a declaration asks for: what an assessment of them has to name. `None` where
@@ -245,6 +273,29 @@ mod tests {
         ] {
             assert_ne!(first, changed, "a changed {what} leaves the digest as it was");
         }
+    }
+
+    #[test]
+    fn a_file_says_of_variables_what_the_api_server_stores() {
+        let of = |env: &Value| {
+            let spec = json!({"containers": [{"name": "a", "env": env}]});
+            let spec: PodSpec = serde_json::from_value(spec).unwrap();
+            let all = crate::policy::containers::containers(&spec);
+            configuration(&spec, &all, &Namespace::default())
+        };
+        let written = json!([
+            {"name": "A", "value": ""},
+            {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "C", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
+        ]);
+        let stored = json!([
+            {"name": "A"},
+            {"name": "B", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}},
+            {"name": "C", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "0"}}},
+        ]);
+        assert_eq!(of(&written), of(&stored));
+        let other = json!([{"name": "A"}, {"name": "B", "value": "metadata.name"}]);
+        assert_ne!(of(&written), of(&other));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 
 use super::containers::ContainerView;
 use super::control::Report;
-use super::facts::PodFacts;
+use super::facts::{Place, PodFacts};
 use super::fix::Fix;
 use super::maps;
 
@@ -113,6 +113,14 @@ pub(super) fn is_relative(value: &str) -> bool {
     let end = value.rsplit_once('.').map_or("", |(_, end)| end);
     let file = ["jinja", "jinja2", "j2", "txt", "md", "tmpl", "prompt"].contains(&end);
     !value.starts_with(['/', '$']) && !value.contains("://") && (file || value.starts_with('.'))
+}
+
+/// A file that is named from wherever the program starts.
+pub(super) fn relative(report: &mut Report<'_>, place: Place) {
+    report
+        .violated(place, "names a prompt by a relative path, so that nobody can tell where it lies")
+        .under(&["CoP-2.2"])
+        .fix(Fix::Text("write the whole path, below the mount of a registered ConfigMap".to_owned()));
 }
 
 /// Whether a variable names the file of a prompt.

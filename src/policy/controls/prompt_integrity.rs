@@ -338,7 +338,7 @@ impl Of<'_, '_> {
         } else if whole && text.starts_with('/') {
             file(self.facts, self.pod, self.container, &place, text, self.workload, report);
         } else if whole && is_relative(text) {
-            relative(report, self.pod.at(place).value(text));
+            prompts::relative(report, self.pod.at(place).value(text));
         }
     }
 
@@ -395,14 +395,6 @@ impl Of<'_, '_> {
             move_out(report.violated(self.pod.at(path).value(object), what), self.workload);
         }
     }
-}
-
-/// A file that is named from wherever the program starts.
-fn relative(report: &mut Report<'_>, place: Place) {
-    report
-        .violated(place, "names a prompt by a relative path, so that nobody can tell where it lies")
-        .under(&["CoP-2.2"])
-        .fix(Fix::Text("write the whole path, below the mount of a registered ConfigMap".to_owned()));
 }
 
 /// A file that is handed over as a prompt lies in a registered ConfigMap or comes with a declared model.
