@@ -328,6 +328,7 @@ impl World {
             cluster: &self.cluster,
             settings,
             composition: OnceCell::new(),
+            loaded: OnceCell::new(),
             requester: None,
             lasting_pods: None,
             rights: Some(&self.rbac),

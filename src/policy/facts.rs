@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::containers::ContainerView;
 use super::rights::Holder;
+use super::servers::Loaded;
 use crate::api;
 
 pub use asset::Asset;
@@ -46,6 +48,8 @@ pub struct Facts<'a> {
     pub settings: &'a Settings,
     /// The composition of the declaration, computed when first asked for: start with an empty cell.
     pub composition: OnceCell<String>,
+    /// What each container of the pod loads, read when first asked for: start with an empty cell.
+    pub loaded: OnceCell<Vec<Loaded>>,
     /// Who holds rights in the namespace that few should; only where the namespace itself is judged.
     pub holders: Vec<Holder<'a>>,
     /// Who asks for what is judged; `None` in the audit and in files.
@@ -121,6 +125,19 @@ impl<'a> Facts<'a> {
                 super::composition::digest(workload, self.namespace, self.cluster)
             })
         })
+    }
+
+    /// What each container of the pod loads, held against its declaration: read once for all controls that ask. Both as
+    /// [`Self::ai_pod`] says them; without a declaration there is none.
+    pub fn loaded(&self) -> impl Iterator<Item = (&ContainerView<'a>, &Loaded)> {
+        let pod = self.ai_pod();
+        let loaded = self.loaded.get_or_init(|| {
+            let read = |(pod, workload): (&PodFacts<'a>, _)| {
+                pod.containers.iter().map(|container| Loaded::of(self, pod, container, workload)).collect()
+            };
+            pod.map_or_else(Vec::new, read)
+        });
+        pod.into_iter().flat_map(|(pod, _)| &pod.containers).zip(loaded)
     }
 
     /// The declaration in question where it is for AI, whether a pod or the declaration itself is judged.

@@ -123,6 +123,7 @@ mod tests {
             cluster: &bench.cluster,
             settings: &bench.settings,
             composition: std::cell::OnceCell::new(),
+            loaded: std::cell::OnceCell::new(),
             holders: Vec::new(),
             requester: None,
             lasting_pods: None,

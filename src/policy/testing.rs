@@ -155,6 +155,7 @@ impl Bench {
             cluster: &self.cluster,
             settings: &self.settings,
             composition: OnceCell::new(),
+            loaded: OnceCell::new(),
             holders: self.holders.clone(),
             requester: self.requester,
             lasting_pods: None,

@@ -124,6 +124,7 @@ fn mitigations(
         settings: facts.settings,
         holders: facts.holders.clone(),
         composition: OnceCell::new(),
+        loaded: OnceCell::new(),
         requester: None,
         lasting_pods: facts.lasting_pods,
         rights: facts.rights,

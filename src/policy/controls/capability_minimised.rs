@@ -54,9 +54,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
 /// A server is told to do what the declaration does not say that the system uses.
 fn switched_on(facts: &Facts<'_>, pod: &PodFacts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
     let spec = &workload.spec;
-    for (container, Loaded { abilities, adapters, .. }) in
-        pod.containers.iter().zip(pod.loaded(facts, workload))
-    {
+    for (container, Loaded { abilities, adapters, .. }) in facts.loaded() {
         let uses = |ability: Ability| {
             let used = spec.models.iter().flat_map(|model| &model.capabilities_used);
             used.into_iter().any(|used| ability.names().contains(&used.name.as_str()))

@@ -267,7 +267,7 @@ fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
 /// What the arguments and variables of a server name is a model that the workload declares.
 fn loads(facts: &Facts<'_>, report: &mut Report<'_>) {
     let Some((pod, workload)) = facts.ai_pod() else { return };
-    for (container, Loaded { faults, .. }) in pod.containers.iter().zip(pod.loaded(facts, workload)) {
+    for (container, Loaded { faults, .. }) in facts.loaded() {
         for fault in faults.all.iter().filter(|fault| fault.wrong == Wrong::Undeclared) {
             let place = pod.at(container.path(&fault.field));
             let place =

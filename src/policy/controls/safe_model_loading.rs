@@ -234,8 +234,8 @@ fn names(formats: &[ModelFormat]) -> String {
 }
 
 fn of_pod(facts: &Facts<'_>, report: &mut Report<'_>) {
-    let Some((pod, workload)) = facts.ai_pod() else { return };
-    for (container, Loaded { faults, .. }) in pod.containers.iter().zip(pod.loaded(facts, workload)) {
+    let Some((pod, _)) = facts.ai_pod() else { return };
+    for (container, Loaded { faults, .. }) in facts.loaded() {
         for fault in &faults.all {
             let place = pod.at(container.path(&fault.field));
             let place =

@@ -1,16 +1,14 @@
 //! What is known of a pod: its containers, what matches it, what it may do, and at what stage it is.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::PodSpec;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
-use super::{Attested, Facts, Labels, Place, ServiceAccount, Signature};
+use super::{Attested, Labels, Place, ServiceAccount, Signature};
 use crate::api;
 use crate::policy::containers::{ContainerView, ImageUse, containers, images};
-use crate::policy::servers::Loaded;
 
 /// A pod, or a template for one.
 #[derive(Debug)]
@@ -41,7 +39,6 @@ pub struct PodFacts<'a> {
     pub signatures: BTreeMap<&'a str, Signature>,
     /// Whether it is to be created, only carried, or runs already.
     pub stage: Stage,
-    loaded: OnceCell<Vec<Loaded>>,
 }
 
 impl<'a> PodFacts<'a> {
@@ -62,17 +59,7 @@ impl<'a> PodFacts<'a> {
             identity: Identity::default(),
             signatures: BTreeMap::new(),
             stage: Stage::Entering,
-            loaded: OnceCell::new(),
         }
-    }
-
-    /// What each container loads, held against what `workload` declares: read once for all controls that ask. The order
-    /// is that of [`Self::containers`].
-    pub fn loaded(&self, facts: &Facts<'_>, workload: &api::AIWorkload) -> &[Loaded] {
-        self.loaded.get_or_init(|| {
-            let all = self.containers.iter();
-            all.map(|container| Loaded::of(facts, self, container, workload)).collect()
-        })
     }
 
     /// Every image the pod would pull: containers of all kinds and image volumes.
