@@ -1,6 +1,7 @@
 //! What the program says about itself: log lines, metrics and probes.
 //! Label values are ids and variant names only, so that no tenant can grow a series.
 
+pub mod events;
 pub mod metrics;
 pub mod probes;
 

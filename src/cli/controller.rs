@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, RwLock};
 
 use clap::Args;
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::Reporter;
 use tokio::sync::watch;
 
 use super::serving::{Common, StartError, client, serve_probes, start, stop_signal};
@@ -32,6 +32,7 @@ use crate::gather::registry::VerifierConfig;
 use crate::gather::roots;
 use crate::gather::signatures::{SignatureSource, Signatures};
 use crate::gather::world::{Touched, World};
+use crate::telemetry::events::Recorder;
 use crate::telemetry::metrics::{CacheStats, Metrics};
 use crate::telemetry::probes::{Condition, Readiness};
 

@@ -19,7 +19,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
-use kube::runtime::events::Recorder;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -52,6 +51,7 @@ use crate::gather::signatures::{ImageQuestion, SignatureSource};
 use crate::gather::world::{Touched, World};
 use crate::policy::records;
 use crate::policy::trail as chains;
+use crate::telemetry::events::Recorder;
 use crate::telemetry::metrics::Metrics;
 
 /// How long the audit rests when nothing changes: then expiries are looked at.

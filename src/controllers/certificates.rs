@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, PostParams};
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
 use thiserror::Error;
@@ -28,6 +28,7 @@ use self::observe::{certificates, data, fingerprint};
 use self::plan::{Act, Fingerprint, Observed, Plan, Published, Waiting, Why};
 use self::secrets::{Read, bundle, client_config, issuer, pem, previous, still_trusted, texts};
 use super::keep::{Keeper, keep};
+use crate::telemetry::events::Recorder;
 use crate::telemetry::metrics::Metrics;
 
 /// The Secret with the authority; only the controller reads it.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType};
 use kube::{Client, Resource};
 use tokio::time::Instant;
 
@@ -28,6 +28,7 @@ use crate::api;
 use crate::gather::world::{Touched, World};
 use crate::policy::facts::{EvidenceFacts, ExemptionFacts, Namespace, Subject};
 use crate::policy::{Decision, Enforcement, decide, evaluate};
+use crate::telemetry::events::Recorder;
 use crate::telemetry::metrics::Metrics;
 
 /// What is stored is read again this often: somebody may have changed or deleted it.

@@ -19,7 +19,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::{Value, json};
@@ -33,6 +33,7 @@ use self::plan::{
 };
 use super::certificates::LiveBundles;
 use super::keep::{Keeper, keep};
+use crate::telemetry::events::Recorder;
 use crate::telemetry::metrics::Metrics;
 
 /// Our field manager.

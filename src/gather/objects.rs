@@ -4,7 +4,6 @@ use k8s_openapi::api::core::v1::PodSpec;
 use serde::Deserialize;
 use serde::de::Error as _;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::policy::facts::{Around, Labels};
 
@@ -125,11 +124,21 @@ pub struct Owner {
 }
 
 #[derive(Deserialize)]
-struct Raw<'a> {
+struct Raw {
     #[serde(default)]
     metadata: RawMeta,
-    #[serde(borrow)]
-    spec: &'a RawValue,
+    spec: Spec,
+}
+
+/// A specification, and the paths of fields that are not known.
+struct Spec(PodSpec, Vec<String>);
+
+impl<'de> Deserialize<'de> for Spec {
+    fn deserialize<D: serde::Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        let mut unknown = Vec::new();
+        let spec = serde_ignored::deserialize(source, |path| unknown.push(spelt(&path.to_string())))?;
+        Ok(Self(spec, unknown))
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -148,11 +157,8 @@ struct RawMeta {
 /// Fields that the types do not know are listed and not dropped: an unknown field of a newer API server could carry what
 /// a rule has to see.
 pub fn pod_from_json(text: &str) -> Result<(Meta, PodObject), serde_json::Error> {
-    let raw: Raw<'_> = serde_json::from_str(text)?;
-    let mut deserializer = serde_json::Deserializer::from_str(raw.spec.get());
-    let (spec, unknown_fields) = spec_from(&mut deserializer)?;
-    deserializer.end()?;
-    let (meta, labels, annotations) = split(raw.metadata);
+    let Raw { metadata, spec: Spec(spec, unknown_fields) } = serde_json::from_str(text)?;
+    let (meta, labels, annotations) = split(metadata);
     Ok((
         meta,
         PodObject {
@@ -182,16 +188,9 @@ fn split(raw: RawMeta) -> (Meta, Labels, Labels) {
 pub(super) fn template_from(prefix: String, template: &Value) -> Result<PodObject, serde_json::Error> {
     let metadata = template.get("metadata").map(RawMeta::deserialize).transpose()?;
     let spec = template.get("spec").ok_or_else(|| serde_json::Error::missing_field("spec"))?;
-    let (spec, unknown_fields) = spec_from(spec)?;
+    let Spec(spec, unknown_fields) = Spec::deserialize(spec)?;
     let (_, labels, annotations) = split(metadata.unwrap_or_default());
     Ok(PodObject { prefix, labels, annotations, spec, unknown_fields, around: Around::default() })
-}
-
-/// Reads a specification, and the paths of fields that are not known.
-fn spec_from<'de, D: serde::Deserializer<'de>>(source: D) -> Result<(PodSpec, Vec<String>), D::Error> {
-    let mut unknown = Vec::new();
-    let spec = serde_ignored::deserialize(source, |path| unknown.push(spelt(&path.to_string())))?;
-    Ok((spec, unknown))
 }
 
 /// The path inside a specification as messages write it: `serde_ignored` writes `containers.0.x` and marks optional

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::{Event, EventType, Reporter};
 use kube::{Api, Client};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -20,6 +20,7 @@ use crate::gather::objects::Owner;
 use crate::gather::world::World;
 use crate::policy::ALL;
 use crate::render::words::cut;
+use crate::telemetry::events::Recorder;
 
 /// Attempts that one replica remembers.
 const RING: usize = 512;

@@ -43,14 +43,15 @@ impl States {
         }
     }
 
-    /// Takes in the states of another subject: of each control the graver one counts.
+    /// Takes in the states of another subject: of each control the graver one counts. Ways out stay with the subject: a
+    /// manifest to fill in is longer than all else that is kept here.
     pub fn merge(&mut self, other: &Self) {
         for (id, state) in &other.by_control {
             let known = self.by_control.get(id).copied();
             if known.is_none_or(|known| gravity(*state) > gravity(known)) {
                 self.by_control.insert(id, *state);
-                if let Some(worst) = other.worst.get(id) {
-                    self.worst.insert(id, worst.clone());
+                if let Some((state, finding)) = other.worst.get(id) {
+                    self.worst.insert(id, (*state, finding.without_fix()));
                 }
             }
         }

@@ -8,7 +8,7 @@ use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::core::ObjectMeta;
 use kube::core::object::HasStatus;
-use kube::runtime::events::{Event, Recorder};
+use kube::runtime::events::Event;
 use kube::{Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use super::Due;
 use crate::api::common::AssetStatus;
 use crate::controllers::status::{list_all, put_status};
+use crate::telemetry::events::Recorder;
 use crate::telemetry::metrics::Metrics;
 
 /// Writes to the API server at the same time.
