@@ -135,6 +135,7 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
         head: "1".repeat(64),
         parts: Some("model/chat-7b=11111111".to_owned()),
         unexported: Some(1),
+        heard: Some("11111111:7".to_owned()),
         entries: vec![HistoryEntry {
             sequence: 1,
             at: at.clone(),

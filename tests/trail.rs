@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -15,9 +15,10 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::runtime::events::Reporter;
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, ResourceExt as _};
-use portcullis::api::outcome::History;
+use portcullis::api::outcome::{History, HistoryKind};
 use portcullis::api::{AICompliance, AIWorkload};
 use portcullis::controllers::auditor::Auditor;
+use portcullis::controllers::blocked::Book;
 use portcullis::controllers::dirty::Dirty;
 use portcullis::controllers::export::{Export, Target};
 use portcullis::controllers::guards::GuardFaults;
@@ -26,9 +27,10 @@ use portcullis::controllers::webhooks::Drifts;
 use portcullis::gather::registry::VerifierConfig;
 use portcullis::gather::signatures::Signatures;
 use portcullis::gather::world::{Kind, Object, Touched, World};
-use portcullis::policy::trail::{Checked, Checker, Head, of_workload};
+use portcullis::policy::trail::{Checked, Checker, Head, of_namespace, of_workload};
 use portcullis::telemetry::events::Recorder;
 use portcullis::telemetry::metrics::Metrics;
+use portcullis::webhook::attempts::{Attempt, Attempts};
 use portcullis::webhook::tls::install_provider;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -36,6 +38,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 const NAMESPACE: &str = "trail";
+/// Whoever audits takes the rows of all that it does not know for left behind: one at a time.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Asks again until the answer is there; fails with `what` after a minute.
 async fn until<T, F>(what: &str, mut ask: impl FnMut() -> F) -> Result<T>
@@ -85,6 +89,10 @@ impl Bench {
             file: file.to_owned(),
         };
         bench.known(|world| world.apply(Object::Namespace(Box::new(namespace))))?;
+        // What another test has left says nothing of this one.
+        for row in ["cluster", NAMESPACE] {
+            let _ = bench.rows.delete(row, &DeleteParams::default()).await;
+        }
         Ok(bench)
     }
 
@@ -96,13 +104,18 @@ impl Bench {
 
     /// A controller that begins its term.
     fn audit(&self) -> JoinHandle<()> {
+        self.audit_with(Arc::default())
+    }
+
+    /// A controller that begins its term, with what it hears of the replicas of the webhook.
+    fn audit_with(&self, book: Arc<Mutex<Book>>) -> JoinHandle<()> {
         let auditor = Auditor {
             client: self.client.clone(),
             world: Arc::clone(&self.world),
             pods: Arc::default(),
             dirty: Arc::clone(&self.dirty),
             signatures: Arc::new(Signatures::new(Arc::clone(&self.world), VerifierConfig::default())),
-            book: Arc::default(),
+            book,
             lookout: Arc::new(Lookout::new(false)),
             drifts: watch::Sender::new(Drifts::default()).subscribe(),
             recorder: Recorder::new(self.client.clone(), Reporter::from("trail-test")),
@@ -151,6 +164,33 @@ impl Bench {
         .await
     }
 
+    /// The history of the namespace, once an entry of it ends like this.
+    async fn history_with(&self, end: &str) -> Result<History> {
+        until(&format!("the history of the namespace tells {end:?}"), async || {
+            let status = self.rows.get_opt(NAMESPACE).await?.and_then(|row| row.status);
+            let history = status.and_then(|status| status.history).unwrap_or_default();
+            Ok(history.entries.iter().any(|entry| entry.change.ends_with(end)).then_some(history))
+        })
+        .await
+    }
+
+    /// A term that has heard what the webhook remembers of versions up to this one, `once` or a second time.
+    fn term(&self, versions: u64) -> Result<(JoinHandle<()>, Arc<Mutex<Book>>)> {
+        let book = Arc::new(Mutex::new(Book::default()));
+        self.hear(&book, versions)?;
+        Ok((self.audit_with(Arc::clone(&book)), book))
+    }
+
+    /// Hears all that one replica remembers: each version of a model after the first.
+    fn hear(&self, book: &Mutex<Book>, versions: u64) -> Result<()> {
+        let report =
+            Attempts { replica: "webhook-0".to_owned(), attempts: (2..=versions).map(changed).collect() };
+        for namespace in book.lock().map_err(|_| anyhow::anyhow!("a lock"))?.take(&report) {
+            self.dirty.add(Touched::namespace(&namespace));
+        }
+        Ok(())
+    }
+
     /// What was exported of this namespace: the same API server may hold what other tests left.
     fn lines(&self) -> Result<Vec<String>> {
         let text = std::fs::read_to_string(&self.file)?;
@@ -175,6 +215,7 @@ async fn fault(bench: &Bench) -> Result<Option<String>> {
 
 #[tokio::test]
 async fn the_trail_outlives_its_sink_its_controller_and_its_workloads() -> Result<()> {
+    let _alone = ALONE.lock().await;
     let folder = tempfile::tempdir()?;
     let bench = Bench::start(&folder.path().join("later").join("trail.jsonl")).await?;
 
@@ -236,5 +277,85 @@ async fn the_trail_outlives_its_sink_its_controller_and_its_workloads() -> Resul
         let found = checked(lines.iter().filter(|line| !line.contains(&chain)), &BTreeMap::new());
         ensure!(found.faults.len() == 1 && found.faults[0].1.contains("none of them is here"), "{found:?}");
     }
+    Ok(())
+}
+
+/// What the webhook notes of a model whose version became this one.
+fn changed(version: u64) -> Attempt {
+    Attempt {
+        sequence: version - 1,
+        at: jiff::Timestamp::now(),
+        namespace: NAMESPACE.to_owned(),
+        workload: None,
+        object: "AIModel/numbers".to_owned(),
+        control: "audit-trail-kept".to_owned(),
+        message: format!("AIModel/numbers was changed: version {} -> version {version}", version - 1),
+        noted: Some(HistoryKind::Asset),
+        digest: None,
+        tombstone: None,
+        unusual: None,
+    }
+}
+
+#[tokio::test]
+async fn changes_of_assets_are_told_once_and_all_of_them_whoever_leads() -> Result<()> {
+    let _alone = ALONE.lock().await;
+    let folder = tempfile::tempdir()?;
+    let bench = Bench::start(&folder.path().join("later").join("trail.jsonl")).await?;
+
+    // The sink is away, and the controller is killed after five changes.
+    let (auditing, _) = bench.term(6)?;
+    bench.history_with("version 5 -> version 6").await?;
+    auditing.abort();
+
+    // The next one hears of them again, and of those that came since; some more come while it leads.
+    let (auditing, book) = bench.term(8)?;
+    bench.history_with("version 7 -> version 8").await?;
+    for versions in [9, 15, 30] {
+        bench.hear(&book, versions)?;
+        bench.history_with(&format!("-> version {versions}")).await?;
+    }
+    let history = bench.history_with("-> version 30").await?;
+    ensure!(history.entries.len() == 16 && history.unexported.is_some(), "{history:?}");
+    let waits = until("the row of the cluster says that the export fails", async || {
+        let status = bench.rows.get_opt("cluster").await?.and_then(|row| row.status).unwrap_or_default();
+        Ok(status.conditions.into_iter().find(|said| said.type_ == "TrailExported" && said.status == "False"))
+    })
+    .await?;
+    ensure!(waits.reason == "Waits" && waits.message.contains("entries wait"), "{waits:?}");
+    auditing.abort();
+
+    // More waited than a status has room for: what went with the controller is told of, and nothing is told twice.
+    let (auditing, _) = bench.term(31)?;
+    bench.history_with("-> version 31").await?;
+    std::fs::create_dir(folder.path().join("later"))?;
+    let history = bench.history_with("-> version 31").await?;
+    let namespaces: Api<Namespace> = Api::all(bench.client.clone());
+    let uid = namespaces.get(NAMESPACE).await?.uid().unwrap_or_default();
+    let chain = of_namespace(NAMESPACE, &uid);
+    let heads = BTreeMap::from([(chain.clone(), Head::of(&history))]);
+    let lines = until("all that is left is exported", async || {
+        let lines = bench.lines().unwrap_or_default();
+        let newest = lines.iter().any(|line| line.contains(&chain) && line.contains("-> version 31"));
+        Ok(newest.then_some(lines))
+    })
+    .await?;
+    until("the row of the cluster tells of the loss", async || {
+        Ok(fault(&bench).await?.filter(|said| said.contains("has lost entries")))
+    })
+    .await?;
+    auditing.abort();
+    let told = lines.iter().filter(|line| line.contains(&chain));
+    let found = checked(told.clone(), &heads);
+    ensure!(lines.iter().any(|line| line.contains("dropped before known to be exported")), "{lines:#?}");
+    for version in 20..=31 {
+        let this = format!("-> version {version}\"");
+        ensure!(told.clone().filter(|line| line.contains(&this)).count() == 1, "{version}: {lines:#?}");
+    }
+    for version in 2..=6 {
+        let this = format!("-> version {version}\"");
+        ensure!(!told.clone().any(|line| line.contains(&this)), "told again: {version}: {lines:#?}");
+    }
+    ensure!(found.faults.iter().all(|(_, fault)| fault.contains("dropped")), "{found:?}");
     Ok(())
 }

@@ -118,6 +118,11 @@ pub struct AIComplianceStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 512))]
     pub chains: Vec<WorkloadChain>,
+    /// Where the histories of namespaces that are gone or governed no more ended, and those of their workloads; on the row of
+    /// the cluster. Of more than 256 the newest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub ended: Vec<EndedChain>,
     /// What holds of the audit at present.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
@@ -135,6 +140,20 @@ pub struct WorkloadChain {
     #[schemars(schema_with = "schema::identifier")]
     pub uid: String,
     /// How many entries its history has.
+    pub length: u64,
+    /// SHA-256 of the newest of them, in hexadecimal digits.
+    #[schemars(schema_with = "schema::sha256")]
+    pub head: String,
+}
+
+/// Where a history ended that no status keeps any more.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndedChain {
+    /// Whose history: kind, namespace, name and UID, between slashes.
+    #[schemars(schema_with = "schema::path")]
+    pub chain: String,
+    /// How many entries it has.
     pub length: u64,
     /// SHA-256 of the newest of them, in hexadecimal digits.
     #[schemars(schema_with = "schema::sha256")]

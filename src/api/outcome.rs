@@ -119,6 +119,11 @@ pub struct History {
     /// the controller alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexported: Option<u64>,
+    /// How far this history tells what the replicas of the webhook remember: the first digits of a digest of each replica, and
+    /// the number of the last thing told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::line")]
+    pub heard: Option<String>,
     /// The newest entries, oldest first: six, and those that wait for an export that fails, sixteen at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]

@@ -12,6 +12,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::out;
+use crate::api::compliance::EndedChain;
 use crate::api::outcome::History;
 use crate::api::{AICompliance, AIWorkload};
 use crate::controllers::status::list_all;
@@ -156,10 +157,13 @@ fn heads_of_file(file: &Path) -> Result<BTreeMap<String, Head>, String> {
         Some(items) => items.iter().collect(),
         None => vec![&value],
     };
-    let mut heads = BTreeMap::new();
+    let (mut heads, mut gone) = (BTreeMap::new(), BTreeMap::new());
     for object in objects {
         let meta = &object["metadata"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        for ended in Vec::<EndedChain>::deserialize(&object["status"]["ended"]).unwrap_or_default() {
+            gone.insert(ended.chain.clone(), head_of(ended));
+        }
         let Ok(history) = History::deserialize(&object["status"]["history"]) else { continue };
         let chain = match object["kind"].as_str() {
             Some("AIWorkload") => {
@@ -172,6 +176,7 @@ fn heads_of_file(file: &Path) -> Result<BTreeMap<String, Head>, String> {
         };
         heads.insert(chain, Head::of(&history));
     }
+    heads = among(gone, heads);
     if heads.is_empty() {
         return Err(unusable("holds no AIWorkload or AICompliance with a history in its status".to_owned()));
     }
@@ -179,7 +184,7 @@ fn heads_of_file(file: &Path) -> Result<BTreeMap<String, Head>, String> {
 }
 
 async fn heads_of_cluster(client: &Client) -> Result<BTreeMap<String, Head>, String> {
-    let mut heads = BTreeMap::new();
+    let (mut heads, mut gone) = (BTreeMap::new(), BTreeMap::new());
     let failed = |error: kube::Error| format!("the statuses cannot be read: {error}\n");
     list_all(client, |workload: AIWorkload| {
         let chain = of_workload(
@@ -196,13 +201,25 @@ async fn heads_of_cluster(client: &Client) -> Result<BTreeMap<String, Head>, Str
     list_all(client, |row: AICompliance| {
         let owner = row.owner_references().first().map(|owner| owner.uid.clone()).unwrap_or_default();
         let chain = of_namespace(&row.name_any(), &owner);
-        if let Some(history) = row.status.and_then(|status| status.history) {
+        let status = row.status.unwrap_or_default();
+        gone.extend(status.ended.into_iter().map(|ended| (ended.chain.clone(), head_of(ended))));
+        if let Some(history) = status.history {
             heads.insert(chain, Head::of(&history));
         }
     })
     .await
     .map_err(failed)?;
-    Ok(heads)
+    Ok(among(gone, heads))
+}
+
+fn head_of(ended: EndedChain) -> Head {
+    Head { length: ended.length, hash: ended.head, oldest: None }
+}
+
+/// The ends of histories that are `gone` and of those that stand: a chain that stands again is what it is now.
+fn among(mut gone: BTreeMap<String, Head>, stand: BTreeMap<String, Head>) -> BTreeMap<String, Head> {
+    gone.extend(stand);
+    gone
 }
 
 #[cfg(test)]
@@ -333,5 +350,36 @@ mod tests {
         assert!(
             asked(&file, &lines, Some(&folder.path().join("none"))).unwrap_err().contains("cannot be read")
         );
+    }
+
+    #[test]
+    fn the_chain_of_a_namespace_that_is_gone_is_missed_where_the_row_of_the_cluster_keeps_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, _, history) = exported(folder.path());
+        let row = |ended: Value| json!({"kind": "AICompliance", "metadata": {"name": "cluster"}, "status": {"ended": ended}});
+        let file = folder.path().join("rows.json");
+        let heads = |ended: Value| {
+            std::fs::write(&file, serde_json::to_vec(&row(ended)).unwrap()).unwrap();
+            heads_of_file(&file)
+        };
+        let end = |chain: &str| json!({"chain": chain, "length": history.length, "head": history.head});
+        let lines: Vec<String> = {
+            let entries = history.entries.iter();
+            let line =
+                |entry| serde_json::to_string(&Line::new(&of_workload("a", "chat", "u"), entry)).unwrap();
+            entries.map(line).collect()
+        };
+        let faults = |heads: &BTreeMap<String, Head>, lines: &[String]| {
+            let mut checker = Checker::default();
+            lines.iter().for_each(|line| checker.line(line));
+            checker.finish(Some(heads)).faults
+        };
+        let known = heads(json!([end("AIWorkload/a/chat/u")])).unwrap();
+        assert_eq!(faults(&known, &lines), []);
+        let cut_out = faults(&known, &[]);
+        assert!(cut_out.len() == 1 && cut_out[0].1.contains("none of them is here"), "{cut_out:?}");
+        let shortened = faults(&known, &lines[..3]);
+        assert!(shortened.len() == 1 && shortened[0].1.contains("ends with entry 3"), "{shortened:?}");
+        assert!(heads(json!([])).is_err());
     }
 }

@@ -85,6 +85,15 @@ impl AuditedNamespace {
         }
         any
     }
+
+    /// The workloads whose running pods would be refused if they were new, with what their verdict comes from: all that
+    /// the audit found of them would be the largest thing in the memory of the controller.
+    #[must_use]
+    pub fn into_blocked(self) -> BTreeMap<String, AuditedWorkload> {
+        let blocked =
+            self.workloads.into_iter().filter(|(_, w)| w.blocked && (w.pods > 0 || w.held.is_some()));
+        blocked.map(|(name, w)| (name, AuditedWorkload { states: w.states.gravest(), ..w })).collect()
+    }
 }
 
 /// Audits one governed namespace.

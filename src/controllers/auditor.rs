@@ -25,9 +25,7 @@ use tokio::time::Instant;
 use self::life::{lineage, residue};
 use self::pulse::Pulse;
 use self::stored::{Kept, Stored, Written};
-use super::audit::{
-    AuditedNamespace, AuditedWorkload, Signatures, audit_namespace, images_by_workload, images_of,
-};
+use super::audit::{Signatures, audit_namespace, images_by_workload, images_of};
 use super::blocked::Book;
 use super::compliance::rows::{self, namespace_status};
 use super::compliance::workload::{Beside, Held, workload_status};
@@ -43,6 +41,7 @@ use super::retrieval::Retrieved;
 use super::status::said;
 use super::statuses::Statuses;
 use super::trail;
+use super::trouble::Trouble;
 use super::wake::{FRESH as FRESH_REFUSAL, Lookout};
 use super::webhooks::Drifts;
 use crate::api::compliance::AIComplianceStatus;
@@ -151,6 +150,7 @@ impl Auditor {
             self.lookout.look(FIRST_LOOK).await;
         }
         let mut profiles_shown = false;
+        let mut profiles = Trouble::default();
         let mut drifts = self.drifts.clone();
         let mut guards = self.guards.clone();
         self.dirty.add(Touched::everything());
@@ -199,14 +199,21 @@ impl Auditor {
             }
             if touched.all || !profiles_shown {
                 // Our own webhook judges them: right after an installation it has to come up first.
-                profiles_shown = self.show_profiles().await;
+                profiles_shown = self.show_profiles(&mut profiles).await;
             }
         }
     }
 
     fn failed(&self, error: &AuditError) {
+        self.failing(error, &mut Trouble::default());
+    }
+
+    /// Counts that something failed, and says it as often as `trouble` lets.
+    fn failing(&self, error: &AuditError, trouble: &mut Trouble) {
         self.metrics.reconcile_failed(error.label());
-        tracing::warn!(error = error as &dyn std::error::Error, "the audit met an error");
+        if trouble.is_to_be_said() {
+            tracing::warn!(error = error as &dyn std::error::Error, "the audit met an error");
+        }
     }
 
     async fn round(&self, touched: &Touched, drifted: bool, pulse: &Pulse, written: &mut Written) {
@@ -300,7 +307,8 @@ impl Auditor {
             .map_or_else(|| seconds(now), |c| c.last_transition_time.0);
         self.note_overdue(name, &former_row, now);
         let ended = ended::of(self.world().namespace(name), written, &former_row);
-        let (kept, mut row, statuses, uid) = {
+        let mut heard = BTreeMap::new();
+        let (kept, mut row, statuses, noted, uid) = {
             let world = self.world();
             let pods = lock(&self.pods);
             let mut audited =
@@ -328,6 +336,7 @@ impl Auditor {
                     let uid = workload.metadata.uid.as_deref().unwrap_or_default();
                     let chain = chains::of_workload(name, workload_name, uid);
                     let standing = self.trail.standing(&chain);
+                    let noted = book.noted(name, Some(workload_name));
                     let look = trail::Look {
                         workload,
                         namespace,
@@ -336,10 +345,13 @@ impl Auditor {
                         verdict: result.states.verdict(),
                         former: stored.and_then(|stored| stored.verdict),
                         reason: reason.as_deref(),
-                        noted: &book.noted(name, Some(workload_name)),
+                        noted: &noted,
                         standing,
                     };
                     let history = trail::of_workload(former, &chain, &look, now);
+                    if !noted.is_empty() {
+                        heard.insert(workload_name.clone(), noted.len());
+                    }
                     let lineage = lineage(stored, workload, namespace, &world, &composition, now);
                     let known_good = trail::known_good(
                         stored.and_then(|stored| stored.known_good.as_ref()),
@@ -398,6 +410,7 @@ impl Auditor {
                 Kept {
                     texts,
                     open: trail::open_assets(&world, namespace, now),
+                    uid: namespace.uid.clone(),
                     summed,
                     row: former.row,
                     told: former.told,
@@ -405,15 +418,20 @@ impl Auditor {
                 },
                 row,
                 statuses,
+                noted.len(),
                 namespace.uid.clone(),
             )
         };
-        self.write_statuses(name, statuses, pulse, written).await;
+        self.write_statuses(name, statuses, heard, pulse, written).await;
         row.chains = ended::chains(name, written, ended.get(trail::NOTES..).unwrap_or_default());
         if !ended.is_empty() {
             written.ended.insert(name.to_owned(), ended);
         }
-        self.write_row(name, kept, (row, former_row), uid, written).await
+        let differs = self.write_row(name, kept, (row, former_row), noted, uid, written).await;
+        if !written.unwritten.contains_key(name) && written.troubles.remove(name).is_some() {
+            tracing::info!(namespace = name, "what was found can be written again");
+        }
+        differs
     }
 }
 
@@ -421,14 +439,4 @@ impl Auditor {
 fn governed(since: Timestamp) -> Condition {
     let message = format!("governed since {since}");
     Said::new(GOVERNED, true, "Labelled", message).condition(&[], None, since)
-}
-
-impl AuditedNamespace {
-    /// The workloads whose running pods would be refused if they were new, with what their verdict comes from: all that
-    /// the audit found of them would be the largest thing in the memory of the controller.
-    fn into_blocked(self) -> BTreeMap<String, AuditedWorkload> {
-        let blocked =
-            self.workloads.into_iter().filter(|(_, w)| w.blocked && (w.pods > 0 || w.held.is_some()));
-        blocked.map(|(name, w)| (name, AuditedWorkload { states: w.states.gravest(), ..w })).collect()
-    }
 }

@@ -1,10 +1,13 @@
 //! Refused attempts, collected from the replicas: grouped, by the hour, bounded.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod waiting;
+
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::{Timestamp, ToSpan};
 
-use super::trail::{NOTES, Noted};
+use self::waiting::Waiting;
+use super::trail::{NOTES, Noted, Source};
 use crate::api::compliance::Tombstone;
 use crate::api::outcome::UnusualChange;
 use crate::api::outcome::{Attempt as Group, Blocked, HourlyCount};
@@ -22,7 +25,7 @@ pub type Whose = (String, Option<String>);
 pub struct Book {
     seen: HashMap<String, u64>,
     of: BTreeMap<Whose, Blocked>,
-    noted: BTreeMap<Whose, VecDeque<Noted>>,
+    noted: BTreeMap<Whose, Waiting>,
     unusual: Unusual,
 }
 
@@ -31,9 +34,6 @@ pub type Unusual = BTreeMap<(String, String), UnusualChange>;
 
 /// Assets whose last unusual change is remembered beside their statuses.
 const UNUSUAL: usize = 1024;
-
-/// What was noted of one and waits to stand in its history.
-const NOTED: usize = 64;
 
 impl Book {
     /// Starts from what the status of an object says.
@@ -55,17 +55,15 @@ impl Book {
             let whose = (attempt.namespace.clone(), attempt.workload.clone());
             self.mark(attempt);
             if let Some(kind) = attempt.noted {
-                let noted = self.noted.entry(whose).or_default();
-                if noted.len() < NOTED {
-                    let change = attempt.message.clone();
-                    noted.push_back(Noted {
-                        at: attempt.at,
-                        kind,
-                        change,
-                        digest: attempt.digest.clone(),
-                        tombstone: attempt.tombstone.clone(),
-                    });
-                }
+                let note = Noted {
+                    source: Source::new(&report.replica, attempt.sequence),
+                    at: attempt.at,
+                    kind,
+                    change: attempt.message.clone(),
+                    digest: attempt.digest.clone(),
+                    tombstone: attempt.tombstone.clone(),
+                };
+                self.noted.entry(whose).or_default().push(note);
                 namespaces.push(attempt.namespace.clone());
                 continue;
             }
@@ -130,15 +128,15 @@ impl Book {
     #[must_use]
     pub fn noted(&self, namespace: &str, workload: Option<&str>) -> Vec<Noted> {
         let whose = (namespace.to_owned(), workload.map(str::to_owned));
-        self.noted.get(&whose).into_iter().flatten().take(NOTES).cloned().collect()
+        self.noted.get(&whose).map_or_else(Vec::new, |waiting| waiting.first(NOTES))
     }
 
-    /// Forgets the oldest `count` things that were noted of one: they stand in its history now. Returns whether more wait.
+    /// Forgets the oldest `count` things that were noted of one: its history tells of them now. Returns whether more wait.
     pub fn told(&mut self, namespace: &str, workload: Option<&str>, count: usize) -> bool {
         let whose = (namespace.to_owned(), workload.map(str::to_owned));
-        let Some(noted) = self.noted.get_mut(&whose) else { return false };
-        noted.drain(..count.min(noted.len()));
-        let more = !noted.is_empty();
+        let Some(waiting) = self.noted.get_mut(&whose) else { return false };
+        waiting.drop_first(count);
+        let more = !waiting.is_empty();
         if !more {
             self.noted.remove(&whose);
         }
@@ -169,7 +167,7 @@ impl Book {
     /// Forgets what was noted of namespaces that nobody audits any more. Returns what is left of assets that went with them.
     pub fn note_only(&mut self, audited: impl Fn(&str) -> bool) -> Vec<Tombstone> {
         let gone = self.noted.extract_if(.., |(namespace, _), _| !audited(namespace));
-        gone.flat_map(|(_, noted)| noted).filter_map(|note| note.tombstone).collect()
+        gone.flat_map(|(_, waiting)| waiting.into_notes()).filter_map(|note| note.tombstone).collect()
     }
 
     /// Forgets a namespace.

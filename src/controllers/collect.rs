@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 
 use super::blocked::Book;
 use super::dirty::Dirty;
+use super::trouble::Trouble;
 use crate::gather::world::Touched;
 use crate::webhook::attempts::Attempts;
 
@@ -71,16 +72,22 @@ pub async fn collect(
         ListParams::default().labels(&format!("kubernetes.io/service-name={}", replicas.service)).limit(50);
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut trouble = Trouble::default();
     loop {
         every.tick().await;
         let Some(config) = tls.borrow().clone() else { continue };
         let found = match slices.list(&selector).await {
             Ok(found) => found,
             Err(error) => {
-                tracing::warn!(%error, "the replicas of the webhook could not be found");
+                if trouble.is_to_be_said() {
+                    tracing::warn!(%error, "the replicas of the webhook could not be found");
+                }
                 continue;
             }
         };
+        if trouble.is_over() {
+            tracing::info!("the replicas of the webhook can be found again");
+        }
         let addresses = found.items.iter().flat_map(|slice| {
             let port = slice.ports.iter().flatten().find_map(|p| p.port).and_then(|p| u16::try_from(p).ok());
             slice

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 pub use crate::api::common::{
-    FRESH, KNOWN_GOOD_HELD, LOG_SINK_OBSERVED, MONITORING_OBSERVED, RECORDS_OBSERVED,
+    FRESH, KNOWN_GOOD_HELD, LOG_SINK_OBSERVED, MONITORING_OBSERVED, RECORDS_OBSERVED, TRAIL_EXPORTED,
 };
 use crate::render::words;
 

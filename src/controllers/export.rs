@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
+use super::trouble::Trouble;
 use crate::api::outcome::HistoryEntry;
 use crate::policy::trail::{Line, ROOM, dropped};
 
@@ -74,6 +75,7 @@ struct Waiting {
     /// What was lost and when, for people.
     losses: VecDeque<(Timestamp, String)>,
     fault: Option<String>,
+    trouble: Trouble,
 }
 
 /// Lines to be written together.
@@ -236,7 +238,9 @@ impl Export {
         let (bytes, result) = sink::write(self.target.clone(), bytes, again).await;
         let mut waiting = self.waiting();
         if let Err(error) = result {
-            tracing::warn!(%error, "entries of the audit trail could not be exported");
+            if waiting.trouble.is_to_be_said() {
+                tracing::warn!(%error, "entries of the audit trail could not be exported");
+            }
             let later = std::mem::replace(&mut waiting.batch, Batch { bytes, lines, first });
             waiting.batch.bytes.extend(later.bytes);
             waiting.batch.lines += later.lines;
@@ -248,6 +252,9 @@ impl Export {
         }
         waiting.alone.clear();
         waiting.fault = None;
+        if waiting.trouble.is_over() {
+            tracing::info!("entries of the audit trail are exported again");
+        }
         again
     }
 

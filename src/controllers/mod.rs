@@ -22,6 +22,7 @@ pub mod retrieval;
 pub mod status;
 pub mod statuses;
 pub mod trail;
+mod trouble;
 pub mod wake;
 pub mod watch_pods;
 pub mod webhooks;

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use self::ledger::Ledger;
 use super::blocked::Unusual;
+use super::trouble::Trouble;
 use crate::api;
 use crate::gather::world::{Touched, World};
 use crate::policy::facts::{EvidenceFacts, ExemptionFacts, Namespace, Subject};
@@ -68,6 +69,7 @@ pub struct Statuses {
     recorder: Recorder,
     metrics: Arc<Metrics>,
     read_at: Option<Instant>,
+    trouble: Trouble,
     exemptions: Ledger<api::AIExemption>,
     trust_policies: Ledger<api::AITrustPolicy>,
     profiles: Ledger<api::AIProfile>,
@@ -108,6 +110,7 @@ impl Statuses {
             recorder: recorder.clone(),
             metrics: Arc::clone(metrics),
             read_at: None,
+            trouble: Trouble::default(),
             exemptions: Ledger::default(),
             trust_policies: Ledger::default(),
             profiles: Ledger::default(),
@@ -129,8 +132,13 @@ impl Statuses {
         if self.read_at.is_none_or(|at| at.elapsed() > READ_AGAIN) {
             if let Err(error) = self.read().await {
                 self.metrics.reconcile_failed("StatusList");
-                tracing::warn!(%error, "what was written of exemptions, policies and assets could not be read");
+                if self.trouble.is_to_be_said() {
+                    tracing::warn!(%error, "what was written of exemptions, policies and assets could not be read");
+                }
                 return BTreeSet::new();
+            }
+            if self.trouble.is_over() {
+                tracing::info!("what was written of exemptions, policies and assets can be read again");
             }
             self.read_at = Some(Instant::now());
             all = true;

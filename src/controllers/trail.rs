@@ -1,12 +1,14 @@
 //! The audit trail at work: what an audit adds to the histories in statuses.
 
+mod heard;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::api::AIWorkload;
 use crate::api::common::OverallVerdict;
-use crate::api::compliance::{Tombstone, WorkloadChain};
+use crate::api::compliance::{EndedChain, Tombstone, WorkloadChain};
 use crate::api::outcome::{History, HistoryEntry, HistoryKind};
 use crate::api::workload::{KnownGood, Lineage};
 use crate::controllers::export::Standing;
@@ -17,7 +19,10 @@ use crate::policy::decide::exemption_holds;
 use crate::policy::evidence::fails;
 use crate::policy::facts::{Asset, Cluster, Namespace, Subject};
 use crate::policy::preview;
-use crate::policy::trail::{KEPT, ROOM, append, beginning, deleted, dropped, tells};
+use crate::policy::trail::{KEPT, ROOM, append, beginning, deleted, dropped, short_digest, tells};
+
+use self::heard::Heard;
+pub use self::heard::Source;
 
 /// Entries that one look adds for what the webhook has noted; the others wait for the next look.
 pub const NOTES: usize = 4;
@@ -25,6 +30,8 @@ pub const NOTES: usize = 4;
 /// Something that the webhook let in and that belongs into a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Noted {
+    /// Which replica remembers it, and where.
+    pub source: Source,
     /// When.
     pub at: Timestamp,
     /// What kind of thing.
@@ -81,6 +88,18 @@ pub fn tombstones(former: &[Tombstone], more: impl Iterator<Item = Tombstone>) -
         }
     }
     all.drain(..all.len().saturating_sub(TOMBSTONES));
+    all
+}
+
+/// Histories of namespaces that are gone, of which the row of the cluster keeps the ends.
+const ENDED: usize = 256;
+
+/// The ends of histories after `more` have ended: the newest ones, each chain once.
+#[must_use]
+pub fn ended(former: &[EndedChain], more: &[EndedChain]) -> Vec<EndedChain> {
+    let again = |known: &&EndedChain| !more.iter().any(|one| one.chain == known.chain);
+    let mut all: Vec<EndedChain> = former.iter().filter(again).chain(more).cloned().collect();
+    all.drain(..all.len().saturating_sub(ENDED));
     all
 }
 
@@ -211,18 +230,20 @@ pub fn of_namespace(
 }
 
 fn mark(name: &str) -> String {
-    use sha2::{Digest as _, Sha256};
-    hex::encode(&Sha256::digest(name.as_bytes())[..4])
+    short_digest(name)
 }
 
+/// Tells the first [`NOTES`] of what was noted, apart from what is told already.
 fn take_notes(history: &mut History, chain: &str, noted: &[Noted]) {
+    let mut heard = Heard::read(history.heard.as_deref());
     for note in noted.iter().take(NOTES) {
         // A new leader hears once more what its predecessor wrote down.
-        if tells(history, note.at, note.kind, &note.change) {
-            continue;
+        if !heard.knows(&note.source) && !tells(history, note.at, note.kind, &note.change) {
+            append(history, chain, note.at, note.kind, note.change.clone(), note.digest.clone());
         }
-        append(history, chain, note.at, note.kind, note.change.clone(), note.digest.clone());
+        heard.note(&note.source);
     }
+    history.heard = heard.written();
 }
 
 /// Tells of entries that no status keeps and that may not stand in the export.

@@ -73,6 +73,7 @@ fn what_the_webhook_noted_enters_in_order_and_a_few_at_a_time() {
     let bench = bench(&json!({"models": [{"name": "m"}]}));
     let noted: Vec<Noted> = (0..9)
         .map(|n| Noted {
+            source: Source::new("replica", u64::try_from(n).unwrap() + 1),
             at: at(n),
             kind: HistoryKind::BreakGlass,
             change: format!("somebody entered {n} {}", "x".repeat(300)),
@@ -90,6 +91,19 @@ fn what_the_webhook_noted_enters_in_order_and_a_few_at_a_time() {
     let again =
         looked(&bench, Some((&second, OverallVerdict::Pass)), OverallVerdict::Pass, &noted[..NOTES], 40);
     assert_eq!((again.length, &again.head), (second.length, &second.head));
+    // Nor is that told again which no status keeps any more.
+    let forgotten = History { entries: Vec::new(), ..second.clone() };
+    let pass = OverallVerdict::Pass;
+    let again = looked(&bench, Some((&forgotten, pass)), pass, &noted[..NOTES], 50);
+    assert_eq!((again.length, &again.head, &again.heard), (second.length, &second.head, &second.heard));
+    let later = looked(&bench, Some((&forgotten, pass)), pass, &noted[NOTES - 1..NOTES + 1], 60);
+    assert_eq!(later.length, second.length + 1);
+    let other: Vec<Noted> = noted
+        .iter()
+        .map(|one| Noted { source: Source::new("other", one.source.sequence), ..one.clone() })
+        .collect();
+    let of_another = looked(&bench, Some((&forgotten, pass)), pass, &other[..1], 70);
+    assert_eq!(of_another.length, second.length + 1, "another replica counts for itself");
 }
 
 #[test]

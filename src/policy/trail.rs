@@ -67,6 +67,12 @@ pub fn hash(chain: &str, entry: &HistoryEntry) -> String {
     hex::encode(Sha256::digest(serde_json::to_vec(&all).unwrap_or_default()))
 }
 
+/// The first digits of a digest of a name, by which a history remembers it in little room.
+#[must_use]
+pub fn short_digest(name: &str) -> String {
+    hex::encode(&Sha256::digest(name.as_bytes())[..4])
+}
+
 /// Appends an entry to the chain.
 pub fn append(
     history: &mut History,

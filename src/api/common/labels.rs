@@ -33,5 +33,7 @@ pub const LOG_SINK_OBSERVED: &str = "LogSinkObserved";
 pub const KNOWN_GOOD_HELD: &str = "KnownGoodHeld";
 /// The condition that says whether the audit runs, and its rows could be written.
 pub const FRESH: &str = "Fresh";
+/// The condition that says whether the entries of histories reach their export.
+pub const TRAIL_EXPORTED: &str = "TrailExported";
 /// The condition that says whether records of inputs and outputs are written while requests come.
 pub const RECORDS_OBSERVED: &str = "RecordsObserved";

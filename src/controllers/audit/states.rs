@@ -57,12 +57,13 @@ impl States {
         }
     }
 
-    /// What is left when everything goes that is less grave than its verdict.
+    /// What is left when everything goes that is less grave than its verdict, and all ways out.
     #[must_use]
     pub fn gravest(mut self) -> Self {
         let gravest = self.by_control.values().map(|state| gravity(*state)).max();
         self.by_control.retain(|_, state| Some(gravity(*state)) == gravest);
         self.worst.retain(|id, _| self.by_control.contains_key(id));
+        self.worst.values_mut().for_each(|(_, finding)| finding.fix = None);
         self
     }
 

@@ -9,7 +9,8 @@ use super::{AuditError, Auditor, PoisonError, Pulse, Written, lock};
 use crate::api::compliance::Tombstone;
 use crate::controllers::audit::states::States;
 use crate::controllers::compliance::rows::cluster_status;
-use crate::controllers::conditions::{FRESH, Said, seconds};
+use crate::controllers::conditions::{FRESH, Said, TRAIL_EXPORTED, seconds};
+use crate::controllers::export::Export;
 use crate::controllers::trail;
 use crate::controllers::webhooks::Drift;
 use crate::gather::world::World;
@@ -28,8 +29,10 @@ impl Auditor {
             written.cluster.conditions.clear();
         }
         let namespaces = written.namespaces.values().map(|kept| (&kept.summed, &kept.told));
-        let mut status = cluster_status(namespaces, &own, fresh(written), &written.cluster, now);
+        let said = [fresh(written)].into_iter().chain(exported(&self.trail));
+        let mut status = cluster_status(namespaces, &own, said, &written.cluster, now);
         status.tombstones = tombstones;
+        status.ended = trail::ended(&written.cluster.ended, &written.chains_left);
         let same = {
             let mut former = written.cluster.clone();
             former.last_audit_time.clone_from(&status.last_audit_time);
@@ -42,6 +45,7 @@ impl Auditor {
             Ok(()) => {
                 written.cluster = status;
                 written.left.clear();
+                written.chains_left.clear();
                 written.cluster_at = Some(Instant::now());
             }
             Err(error) => self.failed(&AuditError::Row("cluster".to_owned(), error)),
@@ -157,6 +161,24 @@ fn fresh(written: &Written) -> Said {
     )
 }
 
+/// Whether what histories tell reaches the export; nothing where there is none.
+fn exported(trail: &Export) -> Option<Said> {
+    if !trail.is_on() {
+        return None;
+    }
+    Some(match trail.fault() {
+        None => Said::new(
+            TRAIL_EXPORTED,
+            true,
+            "Exported",
+            "no entry of a history waits for an export that fails",
+        ),
+        Some(why) => {
+            Said::new(TRAIL_EXPORTED, false, "Waits", format!("the export of histories fails: {why}"))
+        }
+    })
+}
+
 fn recent(drift: &Drift, now: Timestamp) -> bool {
     now.duration_since(drift.at).as_hours() < 24
 }
@@ -190,5 +212,30 @@ mod tests {
         assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "NotWritten"));
         let wanted = "what was found of \"a\" and of 2 more namespaces could not be written: forbidden";
         assert_eq!(condition.message, wanted);
+    }
+
+    #[tokio::test]
+    async fn a_condition_says_that_the_trail_waits() {
+        use crate::api::outcome::{HistoryEntry, HistoryKind};
+        use crate::controllers::export::Target;
+        assert_eq!(exported(&Export::new(Target::Nowhere)), None);
+        let folder = tempfile::tempdir().unwrap();
+        let trail = Export::new(Target::File(folder.path().join("later").join("trail.jsonl")));
+        let entry = HistoryEntry {
+            sequence: 1,
+            at: "2026-01-01T00:00:00Z".to_owned(),
+            kind: HistoryKind::Asset,
+            change: "m".to_owned(),
+            digest: None,
+            previous: "0".repeat(64),
+        };
+        trail.add("c", [&entry]);
+        trail.flush().await;
+        let said = exported(&trail).unwrap().condition(&[], None, Timestamp::UNIX_EPOCH);
+        assert_eq!((said.status.as_str(), said.reason.as_str()), ("False", "Waits"));
+        assert!(said.message.contains("1 entries wait: No such file"), "{}", said.message);
+        std::fs::create_dir(folder.path().join("later")).unwrap();
+        trail.flush().await;
+        assert_eq!(exported(&trail).unwrap().condition(&[], None, Timestamp::UNIX_EPOCH).status, "True");
     }
 }

@@ -13,6 +13,7 @@ use crate::api::{AICompliance, AIProfile, AIWorkload};
 use crate::controllers::compliance::CATALOGUE;
 use crate::controllers::compliance::rows::Told;
 use crate::controllers::status::list_all;
+use crate::controllers::trouble::Trouble;
 use crate::policy::decide::BUILT_IN;
 
 /// Between two tries to read what was written.
@@ -21,13 +22,17 @@ const PAUSE: Duration = Duration::from_secs(2);
 impl Auditor {
     /// What earlier terms have written, however long it takes to be read.
     pub(super) async fn restored(&self, pulse: &Pulse) -> Written {
+        let mut trouble = Trouble::default();
         loop {
             match self.restore().await {
                 Ok(written) => {
+                    if trouble.is_over() {
+                        tracing::info!("the rows of the audit can be read again");
+                    }
                     self.repeat(&written, pulse).await;
                     return written;
                 }
-                Err(error) => self.failed(&error),
+                Err(error) => self.failing(&error, &mut trouble),
             }
             pulse.beat();
             tokio::time::sleep(PAUSE).await;
@@ -39,6 +44,7 @@ impl Auditor {
         let mut written = Written::default();
         let each = |row: AICompliance| {
             let name = row.name_any();
+            let uid = row.owner_references().first().map(|owner| owner.uid.clone());
             let row = row.status.unwrap_or_default();
             if name == "cluster" {
                 written.cluster = row;
@@ -48,7 +54,7 @@ impl Auditor {
                 lock(&self.book).restore((name.clone(), None), blocked.clone());
             }
             let (told, row) = (Told::of(&row), Packed::of(&row));
-            written.namespaces.insert(name, Kept { row, told, ..Kept::default() });
+            written.namespaces.insert(name, Kept { row, told, uid, ..Kept::default() });
         };
         list_all(&self.client, each).await.map_err(AuditError::List)?;
         let each = |workload: AIWorkload| {
@@ -66,8 +72,8 @@ impl Auditor {
 
     /// Shows the built-in profiles as objects, so that people can read them and name them as a base.
     /// Returns whether all are shown.
-    pub(super) async fn show_profiles(&self) -> bool {
-        let mut shown = true;
+    pub(super) async fn show_profiles(&self, trouble: &mut Trouble) -> bool {
+        let mut failed = Vec::new();
         let api: Api<AIProfile> = Api::all(self.client.clone());
         for name in BUILT_IN {
             let object = json!({
@@ -78,10 +84,16 @@ impl Auditor {
             if let Err(error) =
                 api.patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object)).await
             {
-                tracing::warn!(profile = name, %error, "a built-in profile cannot be shown yet");
-                shown = false;
+                failed.push(format!("{name}: {error}"));
             }
         }
-        shown
+        if failed.is_empty() {
+            if trouble.is_over() {
+                tracing::info!("the built-in profiles are shown");
+            }
+        } else if trouble.is_to_be_said() {
+            tracing::warn!(profiles = failed.join("; "), "built-in profiles cannot be shown yet");
+        }
+        failed.is_empty()
     }
 }

@@ -13,13 +13,15 @@ use tokio::time::Instant;
 
 use super::texts;
 use crate::api::OverallVerdict;
-use crate::api::compliance::{AIComplianceStatus, Tombstone, WorkloadChain};
+use crate::api::compliance::{AIComplianceStatus, EndedChain, Tombstone, WorkloadChain};
 use crate::api::outcome::History;
 use crate::api::workload::{AIWorkloadStatus, KnownGood, Lineage};
 use crate::controllers::audit::AuditedWorkload;
 use crate::controllers::compliance::Summed;
 use crate::controllers::compliance::rows::Told;
 use crate::controllers::generate::Resource;
+use crate::controllers::trouble::Trouble;
+use crate::policy::trail as chains;
 
 /// What is kept of one governed namespace between two looks.
 #[derive(Default)]
@@ -32,6 +34,8 @@ pub(super) struct Kept {
     pub(super) texts: texts::Read,
     /// What would be left of its assets if it ended now.
     pub(super) open: Vec<Tombstone>,
+    /// UID of the namespace, by which its history is called.
+    pub(super) uid: Option<String>,
     /// Workloads whose new pods would be refused as far as the running ones tell.
     pub(super) blocked: BTreeMap<String, AuditedWorkload>,
 }
@@ -104,6 +108,10 @@ pub(super) struct Written {
     pub(super) unwritten: BTreeMap<String, String>,
     /// What is left of assets that went with their namespaces and does not yet stand on the row of the cluster.
     pub(super) left: Vec<Tombstone>,
+    /// Where the histories of such namespaces ended, until that stands on the row of the cluster.
+    pub(super) chains_left: Vec<EndedChain>,
+    /// What goes on failing to be written, by namespace.
+    pub(super) troubles: HashMap<String, Trouble>,
     /// Rows that somebody deleted, to be written again as they were.
     pub(super) missing: BTreeSet<String>,
     /// Workloads that are gone and whose end the history of their namespace does not tell yet.
@@ -113,6 +121,32 @@ pub(super) struct Written {
 }
 
 impl Written {
+    /// Notes where the histories of a namespace end whose row goes, and those of its workloads as far as its row knows.
+    pub(super) fn left_behind(&mut self, name: &str, uid: Option<&str>) {
+        let Some(kept) = self.namespaces.get_mut(name) else { return };
+        let row = kept.row.row();
+        let of_workloads = row.chains.into_iter().map(|chain| EndedChain {
+            chain: chains::of_workload(name, &chain.name, &chain.uid),
+            length: chain.length,
+            head: chain.head,
+        });
+        let uid = uid.or(kept.uid.as_deref()).unwrap_or_default();
+        let own = row.history.map(|history| EndedChain {
+            chain: chains::of_namespace(name, uid),
+            length: history.length,
+            head: history.head,
+        });
+        // Of too many the namespace's own, which tells of the ends of others, stays longest.
+        let more: Vec<EndedChain> = of_workloads.chain(own).collect();
+        self.chains_left = crate::controllers::trail::ended(&self.chains_left, &more);
+    }
+
+    /// Forgets a namespace whose row is gone.
+    pub(super) fn gone(&mut self, name: &str) {
+        self.namespaces.remove(name);
+        self.troubles.remove(name);
+    }
+
     /// Notes what is no longer there, so that it is written again.
     pub(super) fn compare(&mut self, seen: &Self) {
         let missing = self.namespaces.keys().filter(|name| !seen.namespaces.contains_key(*name));
@@ -153,5 +187,29 @@ mod tests {
         assert_eq!(packed.row(), row);
         assert!(packed.0.len() * 5 < serde_json::to_vec(&row).unwrap().len(), "{} bytes", packed.0.len());
         assert_eq!(Packed::default().row(), AIComplianceStatus::default());
+    }
+
+    #[test]
+    fn the_ends_of_a_namespace_that_goes_are_kept_once() {
+        let head = "a".repeat(64);
+        let workload =
+            WorkloadChain { name: "chat".to_owned(), uid: "w".to_owned(), length: 7, head: head.clone() };
+        let history = History { length: 3, head, ..History::default() };
+        let row = AIComplianceStatus {
+            chains: vec![workload],
+            history: Some(history),
+            ..AIComplianceStatus::default()
+        };
+        let mut written = Written::default();
+        let kept = Kept { row: Packed::of(&row), uid: Some("n".to_owned()), ..Kept::default() };
+        written.namespaces.insert("gone".to_owned(), kept);
+        // A row that could not be deleted is left behind once more.
+        for _ in 0..2 {
+            written.left_behind("gone", None);
+        }
+        written.left_behind("other", Some("x"));
+        let said: Vec<(&str, u64)> =
+            written.chains_left.iter().map(|ended| (ended.chain.as_str(), ended.length)).collect();
+        assert_eq!(said, [("AIWorkload/gone/chat/w", 7), ("AICompliance/gone/n", 3)]);
     }
 }

@@ -1,6 +1,6 @@
 //! What the audit writes: generated objects, statuses, rows and Events, each only where it differs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
@@ -41,6 +41,7 @@ impl Auditor {
         written.held.remove(name);
         written.ended.remove(name);
         written.unwritten.remove(name);
+        written.left_behind(name, self.world().namespace(name).uid.as_deref());
         lock(&self.book).forget(name);
         // What is left of its assets outlives its row.
         if let Some(kept) = written.namespaces.get_mut(name) {
@@ -59,10 +60,10 @@ impl Auditor {
         let rows: Api<AICompliance> = Api::all(self.client.clone());
         match rows.delete(name, &DeleteParams::default()).await {
             Ok(_) => {
-                written.namespaces.remove(name);
+                written.gone(name);
             }
             Err(kube::Error::Api(status)) if status.code == 404 => {
-                written.namespaces.remove(name);
+                written.gone(name);
             }
             Err(error) => self.not_written(name, &AuditError::Row(name.to_owned(), error), written),
         }
@@ -70,15 +71,17 @@ impl Auditor {
 
     /// Remembers that something of a namespace could not be written: it is tried again, and the cluster's row says so.
     fn not_written(&self, namespace: &str, error: &AuditError, written: &mut Written) {
-        self.failed(error);
+        self.failing(error, written.troubles.entry(namespace.to_owned()).or_default());
         written.unwritten.insert(namespace.to_owned(), words::cut(error.words(), 300));
     }
 
-    /// Writes the statuses of a namespace's workloads that differ from what was written last.
+    /// Writes the statuses of a namespace's workloads that differ from what was written last. `heard` says how many things
+    /// that were noted of each workload its status tells now.
     pub(super) async fn write_statuses(
         &self,
         namespace: &str,
         statuses: Vec<(Arc<AIWorkload>, AIWorkloadStatus)>,
+        mut heard: BTreeMap<String, usize>,
         pulse: &Pulse,
         written: &mut Written,
     ) {
@@ -115,32 +118,38 @@ impl Auditor {
                     if status.history.as_ref().is_some_and(|history| history.unexported.is_some()) {
                         self.trail.alone(&chain);
                     }
-                    self.export(&chain, &fresh, namespace, Some(&key.1));
+                    self.export(&chain, &fresh);
                     written.workloads.insert(key, Stored::of(uid, status));
                 }
                 Ok(false) => {}
                 Err(error) => {
+                    heard.remove(&name);
                     let error = AuditError::Status(format!("{namespace}/{name}"), error);
                     self.not_written(namespace, &error, written);
                 }
             }
         }
+        for (name, count) in heard {
+            self.told(namespace, Some(&name), count);
+        }
     }
 
-    /// Exports entries that stand in a status now. What was noted and waited for them is forgotten.
-    fn export(&self, chain: &str, fresh: &[HistoryEntry], namespace: &str, workload: Option<&str>) {
+    /// Forgets what was noted of one and is told by the history that is stored, whether this look told of it or an earlier
+    /// one: what stayed would stand before all that is noted later.
+    fn told(&self, namespace: &str, workload: Option<&str>, count: usize) {
+        if lock(&self.book).told(namespace, workload, count) {
+            self.dirty.add(Touched::namespace(namespace));
+        }
+    }
+
+    /// Exports entries that stand in a status now.
+    fn export(&self, chain: &str, fresh: &[HistoryEntry]) {
         if fresh.is_empty() {
             return;
         }
         self.trail.add(chain, fresh);
         if fresh.iter().any(|entry| entry.kind == HistoryKind::Trail) {
             self.trail.told(chain);
-        }
-        let noted =
-            |entry: &&HistoryEntry| matches!(entry.kind, HistoryKind::BreakGlass | HistoryKind::Asset);
-        let told = fresh.iter().filter(noted).count();
-        if lock(&self.book).told(namespace, workload, told) {
-            self.dirty.add(Touched::namespace(namespace));
         }
     }
 
@@ -199,18 +208,21 @@ impl Auditor {
         }
     }
 
-    /// Writes the row of a namespace where it differs from `former`. Returns whether it does.
+    /// Writes the row of a namespace where it differs from `former`. Returns whether it does. The row tells of the first
+    /// `noted` things that were noted of the namespace.
     pub(super) async fn write_row(
         &self,
         name: &str,
         mut kept: Kept,
         (mut row, former): (AIComplianceStatus, AIComplianceStatus),
+        noted: usize,
         uid: Option<String>,
         written: &mut Written,
     ) -> bool {
         // The time alone is no news: unchanged rows are not written.
         let at = std::mem::replace(&mut row.last_audit_time, former.last_audit_time.clone());
         let differs = row != former || written.missing.contains(name);
+        let mut stands = true;
         if differs {
             row.last_audit_time = at;
             let chain = chains::of_namespace(name, uid.as_deref().unwrap_or_default());
@@ -220,6 +232,7 @@ impl Auditor {
                 self.not_written(name, &AuditError::Row(name.to_owned(), error), written);
                 // What was found counts for the row of the cluster; what is compared with next is what is stored.
                 row = former;
+                stands = false;
             } else {
                 written.missing.remove(name);
                 if row.history.as_ref().is_some_and(|history| history.unexported.is_some()) {
@@ -227,8 +240,11 @@ impl Auditor {
                 }
                 self.ends_told(name, written);
                 let fresh = trail::fresh(row.history.as_ref(), former.history.as_ref());
-                self.export(&chain, &fresh, name, None);
+                self.export(&chain, &fresh);
             }
+        }
+        if stands {
+            self.told(name, None, noted);
         }
         if differs {
             (kept.told, kept.row) = (Told::of(&row), Packed::of(&row));

@@ -115,7 +115,7 @@ impl Told {
 pub fn cluster_status<'a>(
     namespaces: impl Iterator<Item = (&'a Summed, &'a Told)>,
     own: &States,
-    fresh: Said,
+    said: impl IntoIterator<Item = Said>,
     former: &AIComplianceStatus,
     now: Timestamp,
 ) -> AIComplianceStatus {
@@ -166,7 +166,7 @@ pub fn cluster_status<'a>(
     rows.truncate(FINDINGS);
     keep_first_seen(&mut rows, former);
     status.findings = rows;
-    status.conditions = conditions([fresh], &former.conditions, None, now);
+    status.conditions = conditions(said, &former.conditions, None, now);
     status
 }
 
