@@ -140,23 +140,18 @@ const SHAPES: [(&str, usize, &str); 23] = [
 pub fn named(name: &str) -> bool {
     let words = words_of(name);
     let Some((last, before)) = words.split_last() else { return false };
-    if ABOUT.contains(&last.as_str()) {
-        return false;
-    }
-    if words.iter().any(|word| SECRETS.contains(&word.as_str()) && word != "PWD")
+    let says = words.iter().any(|word| SECRETS.contains(&word.as_str()) && word != "PWD")
         || words.iter().any(|word| word.ends_with("PASSWORD") || word.ends_with("APIKEY"))
-    {
-        return true;
-    }
-    match last.as_str() {
-        // PWD and OLDPWD of a shell name a folder.
-        "PWD" => !before.is_empty(),
-        "TOKEN" => before.last().is_none_or(|word| !HARMLESS.contains(&word.as_str())),
-        // A bare key may be that of any table.
-        "KEY" => before.last().is_some_and(|word| !HARMLESS.contains(&word.as_str())),
-        "AUTHORIZATION" => true,
-        _ => false,
-    }
+        || match last.as_str() {
+            // PWD and OLDPWD of a shell name a folder.
+            "PWD" => !before.is_empty(),
+            "TOKEN" => before.last().is_none_or(|word| !HARMLESS.contains(&word.as_str())),
+            // A bare key may be that of any table.
+            "KEY" => before.last().is_some_and(|word| !HARMLESS.contains(&word.as_str())),
+            "AUTHORIZATION" => true,
+            _ => false,
+        };
+    says && !ABOUT.contains(&last.as_str())
 }
 
 /// Whether `value`, found under a name for which [`named`] holds, is the credential itself and no reference, path,

@@ -125,13 +125,14 @@ fn env(
     workload: Option<&api::AIWorkload>,
     report: &mut Report<'_>,
 ) {
-    let at = container.path(&format!("env[{index}]"));
+    let at = || container.path(&format!("env[{index}]"));
     let name = &variable.name;
     let credential = credentials::named(name);
     if let Some(value) = variable.value.as_deref() {
         let by_name = credential && credentials::literal(name, value);
         let what = credentials::shaped(value).or(by_name.then_some("a credential by its name"));
         if let Some(what) = what {
+            let at = at();
             report
                 .violated(
                     pod.at(format!("{at}.value")),
@@ -142,6 +143,7 @@ fn env(
     }
     let from_map = variable.value_from.as_ref().and_then(|source| source.config_map_key_ref.as_ref());
     if let Some(map) = from_map.filter(|_| credential) {
+        let at = at();
         report
             .violated(
                 pod.at(format!("{at}.valueFrom.configMapKeyRef")).value(&map.name),
@@ -228,26 +230,25 @@ fn line(
     parts: &[(&str, &[String])],
     report: &mut Report<'_>,
 ) {
-    let elements: Vec<(String, &str)> = parts
+    let elements: Vec<(&str, usize, &str)> = parts
         .iter()
-        .flat_map(|(field, list)| {
-            list.iter().enumerate().map(move |(i, e)| (format!("{field}[{i}]"), e.as_str()))
-        })
+        .flat_map(|(field, list)| list.iter().enumerate().map(move |(i, e)| (*field, i, e.as_str())))
         .collect();
-    for (index, (field, element)) in elements.iter().enumerate() {
+    for (index, &(field, place, element)) in elements.iter().enumerate() {
         let shaped = credentials::shaped(element).map(|what| format!("holds {what} in plain text"));
         let handed_over = || {
             let own: Vec<&str> = credentials::words(element).collect();
             // The next element counts as one word, as the program gets it.
-            let next = elements.get(index + 1).map(|(_, next)| *next);
+            let next = elements.get(index + 1).map(|(.., next)| *next);
             let all: Vec<&str> = own.iter().copied().chain(next.filter(|n| !n.contains('='))).collect();
             credentials::handed_over(&all)
                 .map(|name| format!("hands over a credential as {name:?} in plain text"))
         };
         if let Some(what) = shaped.or_else(handed_over) {
+            let field = format!("{field}[{place}]");
             report
-                .violated(pod.at(container.path(field)), what)
-                .fix(by_variable(pod, container, field, element));
+                .violated(pod.at(container.path(&field)), what)
+                .fix(by_variable(pod, container, &field, element));
         }
     }
 }
