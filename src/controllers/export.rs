@@ -105,7 +105,10 @@ impl Export {
     pub fn fault(&self) -> Option<String> {
         let waiting = self.waiting();
         let why = waiting.fault.as_ref()?;
-        let mut said = format!("{} entries wait", waiting.batch.lines);
+        let mut said = match waiting.batch.lines {
+            1 => "1 entry waits".to_owned(),
+            lines => format!("{lines} entries wait"),
+        };
         if !waiting.alone.is_empty() {
             let _ = write!(
                 said,

@@ -233,7 +233,7 @@ mod tests {
         trail.flush().await;
         let said = exported(&trail).unwrap().condition(&[], None, Timestamp::UNIX_EPOCH);
         assert_eq!((said.status.as_str(), said.reason.as_str()), ("False", "Waits"));
-        assert!(said.message.contains("1 entries wait: No such file"), "{}", said.message);
+        assert!(said.message.contains("1 entry waits: No such file"), "{}", said.message);
         std::fs::create_dir(folder.path().join("later")).unwrap();
         trail.flush().await;
         assert_eq!(exported(&trail).unwrap().condition(&[], None, Timestamp::UNIX_EPOCH).status, "True");

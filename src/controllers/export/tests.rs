@@ -36,7 +36,7 @@ async fn lines_that_cannot_be_written_wait_and_the_fault_is_told() {
     export.add("c", &history.entries);
     assert!(!export.flush().await);
     let fault = export.fault().unwrap();
-    assert!(fault.starts_with("1 entries wait: No such file"), "{fault}");
+    assert!(fault.starts_with("1 entry waits: No such file"), "{fault}");
     assert_eq!(export.standing("c").waits, Some(1));
     std::fs::create_dir(folder.path().join("later")).unwrap();
     assert!(export.flush().await, "it went well after it had failed");
