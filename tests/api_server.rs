@@ -21,7 +21,7 @@ use kube::{
 use portcullis::api::{
     self, Environment, OverallVerdict, State,
     common::{AssetStatus, Verification, VerificationState},
-    compliance::{AIComplianceStatus, Summary, WorkloadChain},
+    compliance::{AIComplianceStatus, EndedChain, Summary, WorkloadChain},
     outcome::{Attempt, Blocked, Counters, History, HistoryEntry, HistoryKind, HourlyCount},
     workload::{AIWorkloadStatus, KnownGood, PodCounts, Row},
 };
@@ -130,21 +130,7 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
             last_seen: at.clone(),
         }],
     };
-    let history = History {
-        length: 1,
-        head: "1".repeat(64),
-        parts: Some("model/chat-7b=11111111".to_owned()),
-        unexported: Some(1),
-        heard: Some("11111111:7".to_owned()),
-        entries: vec![HistoryEntry {
-            sequence: 1,
-            at: at.clone(),
-            kind: HistoryKind::Verdict,
-            change: "pass became fail".to_owned(),
-            digest: Some(digest.clone()),
-            previous: "0".repeat(64),
-        }],
-    };
+    let history = full_history(&at, &digest);
     let workload = AIWorkloadStatus {
         observed_generation: Some(1),
         verdict: Some(OverallVerdict::Fail),
@@ -200,6 +186,11 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
             length: 1,
             head: "1".repeat(64),
         }],
+        ended: vec![EndedChain {
+            chain: "AICompliance/chat-old/0f5f1b52-8a2b-4e4e-9c3f-1d0c5a4f9e00".to_owned(),
+            length: 2,
+            head: "2".repeat(64),
+        }],
         by_principle: BTreeMap::from([("draft-5".to_owned(), Counters { fail: 1, ..Counters::default() })]),
         conditions: vec![condition],
         ..AIComplianceStatus::default()
@@ -207,6 +198,25 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
     store(client, full, "AIWorkload/support-chat", workload, |object: api::AIWorkload| object.status).await?;
     store(client, full, "AIModel/chat-7b", model, |object: api::AIModel| object.status).await?;
     store(client, full, "AICompliance/full", compliance, |object: api::AICompliance| object.status).await
+}
+
+/// A history in which every field says something.
+fn full_history(at: &str, digest: &str) -> History {
+    History {
+        length: 1,
+        head: "1".repeat(64),
+        parts: Some("model/chat-7b=11111111".to_owned()),
+        unexported: Some(1),
+        heard: Some("11111111:7".to_owned()),
+        entries: vec![HistoryEntry {
+            sequence: 1,
+            at: at.to_owned(),
+            kind: HistoryKind::Verdict,
+            change: "pass became fail".to_owned(),
+            digest: Some(digest.to_owned()),
+            previous: "0".repeat(64),
+        }],
+    }
 }
 
 /// Creates an object, writes its status and reads it back.

@@ -371,7 +371,9 @@ mod tests {
         };
         let faults = |heads: &BTreeMap<String, Head>, lines: &[String]| {
             let mut checker = Checker::default();
-            lines.iter().for_each(|line| checker.line(line));
+            for line in lines {
+                checker.line(line);
+            }
             checker.finish(Some(heads)).faults
         };
         let known = heads(json!([end("AIWorkload/a/chat/u")])).unwrap();

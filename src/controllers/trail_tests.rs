@@ -96,7 +96,7 @@ fn what_the_webhook_noted_enters_in_order_and_a_few_at_a_time() {
     let pass = OverallVerdict::Pass;
     let again = looked(&bench, Some((&forgotten, pass)), pass, &noted[..NOTES], 50);
     assert_eq!((again.length, &again.head, &again.heard), (second.length, &second.head, &second.heard));
-    let later = looked(&bench, Some((&forgotten, pass)), pass, &noted[NOTES - 1..NOTES + 1], 60);
+    let later = looked(&bench, Some((&forgotten, pass)), pass, &noted[NOTES - 1..=NOTES], 60);
     assert_eq!(later.length, second.length + 1);
     let other: Vec<Noted> = noted
         .iter()

@@ -63,7 +63,9 @@ impl States {
         let gravest = self.by_control.values().map(|state| gravity(*state)).max();
         self.by_control.retain(|_, state| Some(gravity(*state)) == gravest);
         self.worst.retain(|id, _| self.by_control.contains_key(id));
-        self.worst.values_mut().for_each(|(_, finding)| finding.fix = None);
+        for (_, finding) in self.worst.values_mut() {
+            finding.fix = None;
+        }
         self
     }
 
