@@ -70,8 +70,8 @@ choices! {
 
 /// CEL rule of the life of a workload: each state is followed by those that may come next.
 const STATES_IN_ORDER: (&str, &str) = (
-    "{'Planned': ['Planned', 'Active', 'Retiring'], 'Active': ['Active', 'Quarantined', 'Retiring'], 'Quarantined': ['Quarantined', 'Active', 'Retiring'], 'Retiring': ['Retiring', 'Disposed'], 'Disposed': ['Disposed']}[has(oldSelf.lifecycle) && has(oldSelf.lifecycle.state) ? oldSelf.lifecycle.state : 'Active'].exists(s, s == (has(self.lifecycle) && has(self.lifecycle.state) ? self.lifecycle.state : 'Active'))",
-    "lifecycle.state goes from Planned to Active, from there to Quarantined and back or to Retiring, and from Retiring to Disposed",
+    "{'Planned': ['Planned', 'Active', 'Retiring'], 'Active': ['Active', 'Quarantined', 'Retiring'], 'Quarantined': ['Quarantined', 'Active', 'Retiring', 'Disposed'], 'Retiring': ['Retiring', 'Disposed'], 'Disposed': ['Disposed']}[has(oldSelf.lifecycle) && has(oldSelf.lifecycle.state) ? oldSelf.lifecycle.state : 'Active'].exists(s, s == (has(self.lifecycle) && has(self.lifecycle.state) ? self.lifecycle.state : 'Active'))",
+    "lifecycle.state goes from Planned to Active, from there to Quarantined and back or to Retiring, and from Quarantined or Retiring to Disposed",
 );
 
 /// The declaration of an AI workload: which pods it is, what they depend on, and who answers for it.

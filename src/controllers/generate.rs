@@ -237,7 +237,7 @@ pub fn build(workload: &AIWorkload, home: &Namespace, kinds: Kinds) -> Vec<Desir
             }),
         );
     }
-    add(Resource::NetworkPolicy, json!({"spec": network::policy(workload)}));
+    add(Resource::NetworkPolicy, json!({"spec": network::policy(workload, home)}));
     if kinds.traffic_policies
         && let Some(limits) = limits::build(workload, home)
     {

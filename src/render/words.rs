@@ -221,6 +221,10 @@ pub fn shared(subject: &str, others: &[String]) -> String {
     listed(head, others.iter().map(|name| format!("AIWorkload {name}")))
 }
 
+/// What a refusal to end a quarantine says besides.
+pub const STAYS_QUARANTINED: &str = "\nit stays Quarantined, without a network, until all of this is mended; if it is not to run \
+     again, erase or hand over what is left of it and set spec.lifecycle.state to Disposed, which opens no network";
+
 /// `head: a, b and 3 more`, as many items as fit into a warning, at least one.
 #[must_use]
 pub fn listed(head: String, items: impl Iterator<Item = String>) -> String {

@@ -280,6 +280,9 @@ impl Judge {
         }
         let owner = owner(request);
         let mut answer = concluded(&owner, "AIWorkload", &decision);
+        if let Some(denial) = answer.denial.as_mut().filter(|_| releases(request, raw)) {
+            denial.push_str(words::STAYS_QUARANTINED);
+        }
         let shared = others(|overlap| overlap == Overlap::Some);
         if creating && answer.allowed() && !shared.is_empty() {
             answer.warnings.push(words::shared(&owner, &shared));
@@ -382,6 +385,13 @@ impl Judge {
         // What a declaration refers to may be applied a moment later: it is warned of, and the pods decide.
         decide(evaluate(&facts), &enforcement, workload, true)
     }
+}
+
+/// Whether an update gives a workload in quarantine its network back.
+fn releases(request: &Request<'_>, raw: &RawValue) -> bool {
+    let Some(old) = request.old_object else { return false };
+    let (Ok(old), Ok(new)) = (read::<Value>(old), read::<Value>(raw)) else { return false };
+    ratchet::released(&old, &new)
 }
 
 /// The object of a request, as messages name it.

@@ -166,6 +166,7 @@ impl Judge {
             kind: "Pod",
             name: &meta.name,
             stage: Stage::Entering,
+            former: None,
             signatures: &signatures,
         };
         decide_pod(&world, namespace, &settings, now, &asked).0.refused

@@ -63,8 +63,11 @@ impl Judge {
         let both = std::iter::once(&object).chain(&before);
         let signatures = self.look_up(&request.namespace, both, deadline).await;
         self.until_governed(request, deadline).await;
+        let former =
+            request.old_object.and_then(|raw| labels_of(raw).ok()).filter(|_| stage == Stage::Changing);
         let judge = |object: &PodObject| {
-            self.judge_pods(request, "Pod", &meta, std::slice::from_ref(object), &signatures, stage)
+            let of = (std::slice::from_ref(object), former.as_ref());
+            self.judge_pods(request, "Pod", &meta, of, &signatures, stage)
         };
         let mut judged = judge(&object);
         if let Some(before) = before.filter(|_| !judged.decision.allowed()) {
@@ -115,7 +118,7 @@ impl Judge {
         self.until_governed(request, deadline).await;
         let meta = objects::meta_of(&value);
         let mut judged =
-            self.judge_pods(request, carrier.kind, &meta, &templates, &signatures, Stage::Carried);
+            self.judge_pods(request, carrier.kind, &meta, (&templates, None), &signatures, Stage::Carried);
         if !serving.is_empty() {
             let world = self.world();
             let namespace = world.namespace(&request.namespace);
@@ -155,7 +158,7 @@ impl Judge {
         request: &Request<'_>,
         kind: &str,
         meta: &Meta,
-        pods: &[PodObject],
+        (pods, former): (&[PodObject], Option<&Labels>),
         signatures: &BTreeMap<String, Signature>,
         stage: Stage,
     ) -> Judged {
@@ -171,6 +174,7 @@ impl Judge {
                 kind,
                 name: if request.name.is_empty() { &meta.generate_name } else { &request.name },
                 stage,
+                former,
                 signatures,
             };
             let (of_pod, declared) = decide_pod(&world, namespace, &settings, now, &asked);
@@ -211,9 +215,7 @@ impl Judge {
         if !same_spec(new, old) {
             return false;
         }
-        let labels =
-            |raw: &RawValue| serde_json::from_str::<Skeleton<'_>>(raw.get()).map(|s| s.metadata.labels);
-        let (Ok(new), Ok(old)) = (labels(new), labels(old)) else { return false };
+        let (Ok(new), Ok(old)) = (labels_of(new), labels_of(old)) else { return false };
         if new == old {
             return true;
         }
@@ -233,6 +235,8 @@ pub(super) struct Asked<'a> {
     pub(super) kind: &'a str,
     pub(super) name: &'a str,
     pub(super) stage: Stage,
+    /// The labels before an update.
+    pub(super) former: Option<&'a Labels>,
     pub(super) signatures: &'a BTreeMap<String, Signature>,
 }
 
@@ -248,6 +252,9 @@ pub(super) fn decide_pod<'a>(
     pod.kind = asked.kind;
     pod.name = asked.name;
     pod.signatures = asked.signatures.iter().map(|(image, known)| (image.as_str(), known.clone())).collect();
+    if let Some(former) = asked.former {
+        pod.leaves_quarantine = world::leaves_quarantine(namespace, former, &asked.object.labels);
+    }
     let declared = match &pod.matched {
         Matched::One(workload) => Some(*workload),
         _ => None,
@@ -279,7 +286,7 @@ fn decide_served(
     let workload = workload.and_then(|workload| workload.metadata.name.as_deref());
     let mut decision = decide(evaluate(&facts), &enforcement, workload, true);
     for part in &serving.parts {
-        let asked = Asked { object: &part.pod, kind, name, stage: Stage::Carried, signatures };
+        let asked = Asked { object: &part.pod, kind, name, stage: Stage::Carried, former: None, signatures };
         decision.merge(part.told(decide_pod(world, namespace, &settings, now, &asked).0));
     }
     Judged { decision, workload: workload.map(str::to_owned) }
@@ -321,6 +328,10 @@ fn same_templates(before: &[PodObject], after: &[PodObject]) -> bool {
                 && a.annotations == b.annotations
                 && a.unknown_fields == b.unknown_fields
         })
+}
+
+fn labels_of(raw: &RawValue) -> Result<Labels, serde_json::Error> {
+    serde_json::from_str::<Skeleton<'_>>(raw.get()).map(|skeleton| skeleton.metadata.labels)
 }
 
 /// Whether both objects have a `spec` of the same text: then it says the same. What cannot be read is not the same.

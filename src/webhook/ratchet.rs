@@ -9,6 +9,8 @@ use crate::policy::{Decision, Finding};
 
 /// The states that stop a workload.
 const STOPS: [&str; 2] = ["Quarantined", "Retiring"];
+/// The states in which a workload has no network.
+const CUT_OFF: [&str; 2] = ["Quarantined", "Disposed"];
 
 /// The state whose faults an update from `old` to `new` does not answer for; `None` where it answers for all of them.
 #[derive(Debug, PartialEq)]
@@ -21,11 +23,12 @@ pub(super) struct Baseline {
 
 /// What `new` is compared with.
 ///
-/// A workload that goes live answers for everything. One that is stopped, and in nothing else changed, answers for its new
-/// labels and annotations alone, and so does one whose specification stays.
+/// A workload that goes live answers for everything, and so does one that leaves quarantine, because its network is given
+/// back; only the way to its end gives it none. One that is stopped, and in nothing else changed, answers for its new labels
+/// and annotations alone, and so does one whose specification stays.
 pub(super) fn baseline(old: &Value, new: &Value) -> Option<Baseline> {
     let (before, after) = (state(old), state(new));
-    if after == "Active" && before != after {
+    if (after == "Active" && before != after) || released(old, new) {
         return None;
     }
     let stopped = STOPS.contains(&after) && before != "Quarantined" && rest(old) == rest(new);
@@ -35,6 +38,11 @@ pub(super) fn baseline(old: &Value, new: &Value) -> Option<Baseline> {
     let mut object = new.clone();
     object["metadata"] = old["metadata"].clone();
     Some(Baseline { object, asked: true })
+}
+
+/// Whether an update from `old` to `new` gives a workload in quarantine its network back.
+pub(super) fn released(old: &Value, new: &Value) -> bool {
+    state(old) == "Quarantined" && !CUT_OFF.contains(&state(new))
 }
 
 fn state(object: &Value) -> &str {
@@ -143,9 +151,13 @@ mod tests {
             assert_eq!(of(&quarantined, &active), None);
             assert_eq!(of(&declared(Some("Planned"), "a", 1), &active), None);
         }
-        // The end of a quarantine is somebody's to bring about, whatever comes after it.
-        let retiring = declared(Some("Retiring"), "a", 1);
-        assert_eq!(of(&quarantined, &retiring), Some((quarantined["spec"].clone(), meta, false)));
+        // Whatever gives it its network back is judged in full; no state that the schema may know later is left out.
+        for after in ["Planned", "Retiring", "Resumed"] {
+            assert_eq!(of(&quarantined, &declared(Some(after), "a", 1)), None, "{after}");
+        }
+        // Its end does not, and is somebody's to bring about.
+        let disposed = declared(Some("Disposed"), "a", 1);
+        assert_eq!(of(&quarantined, &disposed), Some((quarantined["spec"].clone(), meta, false)));
     }
 
     #[test]

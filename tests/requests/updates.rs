@@ -62,6 +62,92 @@ async fn who_goes_live_again_answers_for_everything() {
     assert!(controls.contains(&"exposure-declared") && controls.contains(&"io-guardrails"), "{controls:?}");
 }
 
+/// Old faults are no excuse for who gets the network back, whatever the state is called that gives it back.
+#[tokio::test]
+async fn a_quarantine_ends_with_a_judgement_of_everything() {
+    let mut documented = base();
+    let (judge, old) = later(&mut documented);
+    let stopped = patched(&old, &json!({"spec": {"lifecycle": {"state": "Quarantined"}}}));
+    let by_responder = async |state: Value| {
+        let mut request = declaring("UPDATE", &patched(&stopped, &state), &stopped);
+        request["name"] = "chat".into();
+        request["userInfo"]["groups"] = json!(["chat-ops"]);
+        ask(&judge, request).await
+    };
+    for lifecycle in
+        [json!({"state": "Retiring"}), json!({"state": "Planned"}), json!({"state": null}), Value::Null]
+    {
+        let answer = by_responder(json!({"spec": {"lifecycle": lifecycle}})).await;
+        for control in ["exposure-declared", "io-guardrails", "behaviour-monitored"] {
+            assert!(answer.controls.contains(&control), "{lifecycle}: {answer:?}");
+        }
+        let denial = answer.denial.unwrap();
+        assert!(
+            denial.contains("\nit stays Quarantined, without a network, until all of this is mended"),
+            "{denial}"
+        );
+    }
+    // The end opens no network, and answers for what it claims: that nothing is left.
+    let answer = by_responder(json!({"spec": {"lifecycle": {"state": "Disposed"}}})).await;
+    assert_eq!(answer.controls, ["disposal-evidenced"], "{answer:?}");
+    let denial = answer.denial.unwrap();
+    assert!(!denial.contains("it stays Quarantined"), "nothing would be opened: {denial}");
+    assert!(
+        denial.contains("until then: set spec.lifecycle.state of AIWorkload chat-prod/chat: \"Quarantined\""),
+        "{denial}"
+    );
+    let emptied = json!({"spec": {"models": null, "datasets": null, "prompts": null, "secrets": null, "externalApis": null}});
+    let (before, end) = (patched(&stopped, &emptied), json!({"spec": {"lifecycle": {"state": "Disposed"}}}));
+    let mut request = declaring("UPDATE", &patched(&before, &end), &before);
+    request["userInfo"]["groups"] = json!(["chat-ops"]);
+    let answer = ask(&judge, request.clone()).await;
+    assert_eq!(answer.denial, None, "{answer:?}");
+    // It is brought about by who acts in incidents.
+    request["userInfo"]["groups"] = json!([]);
+    assert_eq!(ask(&judge, request).await.controls, ["incident-plan-ready"]);
+}
+
+/// The labels by which a quarantine finds its pods stay on them.
+#[tokio::test]
+async fn a_pod_is_not_labelled_out_of_its_quarantine() {
+    let documented = base();
+    let mut world = documented.manifests().world;
+    let mut other = workload("other", &json!({"app": "other"}));
+    other["spec"]["type"] = "supporting".into();
+    let apply = |world: &mut World, object: &Value| {
+        world.apply(Object::Workload(Box::new(serde_json::from_value(object.clone()).unwrap())));
+    };
+    apply(&mut world, &other);
+    let judge = judge(&documented, world, &Arc::new(Cluster::default()));
+    let quarantined = |state: &str| {
+        let mut chat = workload("chat", &json!({"app": "chat"}));
+        chat["spec"]["lifecycle"] = json!({"state": state});
+        apply(&mut judge.world.write().unwrap(), &chat);
+    };
+    let pod = running(&documented, "chat-0", &json!({}));
+    let relabel =
+        async |labels: Value| {
+            let after = patched(&pod, &json!({"metadata": {"labels": labels}}));
+            let answer = ask(&judge, json!({
+            "uid": "u", "operation": "UPDATE", "name": "chat-0", "namespace": "chat-prod", "dryRun": true,
+            "kind": {"group": "", "kind": "Pod"}, "resource": {"group": "", "resource": "pods"},
+            "userInfo": {"username": "j.doe"}, "object": after, "oldObject": pod,
+        }))
+        .await;
+            answer.denial.unwrap_or_default()
+        };
+    let kept = "are not those of AIWorkload \"chat\" any more, whose quarantine holds for this pod";
+    quarantined("Quarantined");
+    for labels in [json!({"app": "other"}), json!({"app": null})] {
+        let denial = relabel(labels.clone()).await;
+        assert!(denial.contains(kept), "{labels}: {denial}");
+    }
+    assert_eq!(relabel(json!({"note": "seized"})).await, "", "what does not select it may change");
+    quarantined("Active");
+    let denial = relabel(json!({"app": "other"})).await;
+    assert!(!denial.contains(kept), "{denial}");
+}
+
 #[tokio::test]
 async fn a_new_fault_does_not_hide_behind_an_old_one() {
     let mut documented = base();

@@ -39,6 +39,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             belongs(facts, pod, report);
             mounts(facts, pod, report);
             claims(facts, pod, report);
+            kept_apart(pod, report);
             active(facts, pod, report);
             prompted(facts, report);
             learns(facts, report);
@@ -105,7 +106,9 @@ fn active(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
     }
     let way = match state {
         LifecycleState::Planned => "set it to Active when the workload is to run",
-        LifecycleState::Quarantined => "find out what happened, then set it to Active again or to Retiring",
+        LifecycleState::Quarantined => {
+            "find out what happened and mend it, then set it to Active again, or to Disposed if it is not to run again"
+        }
         _ => "declare a new AIWorkload if this is to run again",
     };
     report
@@ -116,6 +119,22 @@ fn active(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
         .under(&["CfV-SCOPE"])
         .fix(Fix::Text(way.to_owned()))
         .may_arrive();
+}
+
+/// What is cut off stays so under whichever labels: those by which the quarantine finds it stay on it.
+fn kept_apart(pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    for name in &pod.leaves_quarantine {
+        report
+            .violated(
+                pod.at("metadata.labels"),
+                format!("are not those of AIWorkload {name:?} any more, whose quarantine holds for this pod"),
+            )
+            .under(&["CfV-SCOPE"])
+            .fix(Fix::Text(format!(
+                "leave the labels that spec.selector of AIWorkload {name:?} names on the pod; once it is known what happened, \
+                 delete the pod"
+            )));
+    }
 }
 
 /// A quarantine does not end with its declaration: what runs is evidence, and whoever declares it anew would let pods in.
@@ -134,9 +153,12 @@ fn kept(workload: &api::AIWorkload, report: &mut Report<'_>) {
             Fix::set_at(
                 &Place::field(Facts::name_of(workload), "spec.lifecycle.state"),
                 "",
-                LifecycleState::Retiring.as_str(),
+                LifecycleState::Disposed.as_str(),
             )
-            .after("once it is known what happened, let who acts in incidents end the quarantine"),
+            .after(
+                "once it is known what happened and nothing of it is left, let who acts in incidents end the quarantine, which \
+                 gives it no network back",
+            ),
         );
 }
 

@@ -272,6 +272,10 @@ fn left_behind(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Repor
     if left.is_empty() {
         return;
     }
+    // A quarantine that is not over goes on: what retires has its network.
+    let cut_off =
+        facts.requester.and_then(|asking| asking.former).is_some_and(api::AIWorkload::is_quarantined);
+    let before = if cut_off { LifecycleState::Quarantined } else { LifecycleState::Retiring };
     report
         .violated(
             Place::field(Facts::name_of(workload), "spec.lifecycle.state").value("Disposed"),
@@ -279,7 +283,7 @@ fn left_behind(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Repor
         )
         .under(&["ETSI-5", "CfV-SCOPE"])
         .fix(
-            Fix::set_at(&Place::field(Facts::name_of(workload), "spec.lifecycle.state"), "", "Retiring").after(
+            Fix::set_at(&Place::field(Facts::name_of(workload), "spec.lifecycle.state"), "", before.as_str()).after(
                 "erase or hand over each, record it as AIEvidence of type DisposalRecord or TransferRecord, and delete what \
                  is no asset; Secrets, cloud identities and keys for outside programs stand in facts.copies of a record about \
                  the workload; until then",
