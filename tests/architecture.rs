@@ -194,3 +194,33 @@ fn the_readme_shows_the_sample_and_counts_what_is_there() -> io::Result<()> {
     assert!(readme.contains(&said), "README.md does not say: {said}");
     Ok(())
 }
+
+/// `kubectl apply` takes documents in their order: what a declaration names comes before it, and its pods come last.
+#[test]
+fn samples_name_only_what_stands_before_them() {
+    let rank = |kind: &str| match kind {
+        "AIModel" | "AIDataset" | "AIPrompt" => Some(0),
+        "AIWorkload" => Some(1),
+        "Deployment" | "Job" | "Pod" => Some(2),
+        _ => None,
+    };
+    let mut folders: Vec<Vec<PathBuf>> = vec![vec![PathBuf::from("e2e/demo/workload.yaml")]];
+    for folder in fs::read_dir("manifests/samples").unwrap().map(|entry| entry.unwrap().path()) {
+        if folder.is_dir() {
+            let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+            let mut files: Vec<PathBuf> =
+                files.filter(|file| file.extension().is_some_and(|e| e == "yaml")).collect();
+            files.sort();
+            folders.push(files);
+        }
+    }
+    let mut seen = 0;
+    for files in folders {
+        let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+        let kinds: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
+        let ranks: Vec<i32> = kinds.iter().filter_map(|kind| rank(kind.trim())).collect();
+        assert!(ranks.is_sorted(), "{files:?}: {kinds:?}");
+        seen += ranks.len();
+    }
+    assert!(seen > 15, "only {seen} objects were looked at");
+}

@@ -47,6 +47,8 @@ const PERSON: &[(&str, &str)] = &[
         "prompt-integrity/deny-inline",
         "the text has to become an object of its own, with an author and a reviewer",
     ),
+    ("prompt-integrity/deny-brought-under-a-prefix", "somebody has to register the text"),
+    ("prompt-integrity/deny-other-key-brought", "which of the texts is meant is known to their author"),
     ("prompt-integrity/deny-other-key", "which of the texts is meant is known to their author"),
     ("dataset-boundary/deny-too-sensitive", "the data has to move to another namespace"),
     ("dataset-boundary/deny-training-data", "the data has to move to another namespace"),

@@ -381,8 +381,15 @@ async fn deleted_rows_come_back(
     until("the row of the namespace is there", async || Ok(row().await?.is_some())).await?;
     // Since when the namespace is governed is known from the row alone.
     let since = |row: Option<AICompliance>| row.and_then(|row| row.status).map(|status| status.conditions);
-    sleep(Duration::from_millis(1_100)).await;
     let before = row().await?;
+    // Times are written in whole seconds: only in a later one than all of these could one that was made up be told.
+    let latest =
+        since(before.clone()).into_iter().flatten().map(|c| c.last_transition_time.0.as_second()).max();
+    until("the second of the row is over", async || {
+        Ok(Some(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs().cast_signed())
+            > latest)
+    })
+    .await?;
     let uid = before.as_ref().and_then(|row| row.metadata.uid.clone());
     rows.delete(name, &DeleteParams::default()).await?;
     let deleted = Instant::now();
@@ -517,9 +524,13 @@ async fn the_gate_comes_up_stays_quiet_and_comes_back() -> Result<()> {
     );
 
     // Nothing is written when nothing differs.
+    // That nothing happens has no end that could be awaited; what does happen is seen at once.
     let before = gate.versions().await?;
-    sleep(Duration::from_secs(3)).await;
-    ensure!(gate.versions().await? == before, "something was written although nothing differed");
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(3) {
+        ensure!(gate.versions().await? == before, "something was written although nothing differed");
+        sleep(Duration::from_millis(100)).await;
+    }
     ensure!(gate.drifts.borrow().is_empty(), "{:?}", gate.drifts.borrow());
 
     repairs(&gate).await?;

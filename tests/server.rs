@@ -19,6 +19,9 @@ mod cluster;
 #[expect(dead_code, unreachable_pub, reason = "several tests share it, and each uses a part")]
 mod fixtures;
 #[expect(unreachable_pub, reason = "a part of this test")]
+#[path = "server/updates.rs"]
+mod updates;
+#[expect(unreachable_pub, reason = "a part of this test")]
 #[path = "server/webhook.rs"]
 mod webhook;
 
@@ -454,6 +457,11 @@ async fn a_real_api_server_answers_what_the_command_line_says() {
             }
         }
     }
+    let base = worlds.iter().find(|world| world.name == "base").unwrap();
+    for tally in side_by_side(&cluster, &webhook, &[base]).await {
+        sum.wrong.extend(tally.wrong);
+    }
+    updates::answer_for_what_they_bring(&cluster, &in_lane(&base.documents, HOME)).await;
     let Tally { wrong, compared, refused } = sum;
     println!("{} worlds, {compared} objects, {refused} of them refused", worlds.len());
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));

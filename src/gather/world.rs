@@ -436,17 +436,6 @@ pub fn matched<'a>(namespace: &'a Namespace, labels: &Labels) -> Matched<'a> {
     Matched::Many(std::iter::once(name_of(&first.metadata).to_owned()).chain(names).collect())
 }
 
-/// The declarations in quarantine that select `former` and do not select `labels`, by name.
-#[must_use]
-pub fn leaves_quarantine<'a>(namespace: &'a Namespace, former: &Labels, labels: &Labels) -> Vec<&'a str> {
-    let quarantined = namespace.workloads.iter().filter(|(_, workload)| workload.is_quarantined());
-    let left = quarantined.filter(|(_, workload)| {
-        let wanted = &workload.spec.selector.match_labels;
-        selector::contains(wanted, former) && !selector::contains(wanted, labels)
-    });
-    left.map(|(name, _)| name.as_str()).collect()
-}
-
 fn put_cluster<T: PartialEq>(map: &mut BTreeMap<String, Arc<T>>, name: String, value: T) -> Touched {
     if map.get(&name).is_some_and(|known| **known == value) {
         return Touched::nothing();

@@ -77,13 +77,31 @@ pub fn mounted(index: usize, volume: &Volume) -> Vec<(String, &str, Option<&[Key
     out
 }
 
-/// The keys of a map that are handed over: those that are named, else all.
-#[must_use]
-pub fn keys<'f>(namespace: &'f Namespace, map: &str, items: Option<&'f [KeyToPath]>) -> Vec<&'f str> {
-    let all = || namespace.config_maps.get(map).into_iter().flat_map(|map| map.digests.keys());
-    match items {
-        Some(items) => items.iter().map(|item| item.key.as_str()).collect(),
-        None => all().map(String::as_str).collect(),
+/// Which values of a `ConfigMap` are handed over.
+#[derive(Clone, Copy, Debug)]
+pub enum Keys<'r> {
+    /// One, by a variable.
+    One(&'r str),
+    /// Those that a volume names; all of them where it names none.
+    Mounted(Option<&'r [KeyToPath]>),
+    /// All, as variables.
+    Brought,
+}
+
+impl<'r> Keys<'r> {
+    /// Each of `map`, with the field beside its name that says so, where there is one.
+    #[must_use]
+    pub fn of(self, map: Option<&'r ConfigMap>) -> Vec<(Option<String>, &'r str)> {
+        match self {
+            Self::One(key) => vec![(Some("key".to_owned()), key)],
+            Self::Mounted(Some(items)) if !items.is_empty() => {
+                let items = items.iter().enumerate();
+                items.map(|(index, item)| (Some(format!("items[{index}].key")), item.key.as_str())).collect()
+            }
+            Self::Mounted(_) | Self::Brought => {
+                map.into_iter().flat_map(|map| map.digests.keys()).map(|key| (None, key.as_str())).collect()
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod blanks;
+mod brought;
 pub mod code;
 pub mod composition;
 pub mod containers;

@@ -3,10 +3,11 @@
 use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 
 use super::containers::ContainerView;
-use super::control::Report;
-use super::facts::{Place, PodFacts};
+use super::control::{Finding, Report};
+use super::facts::{Facts, Place, PodFacts};
 use super::fix::Fix;
 use super::maps;
+use crate::api::AIWorkload;
 
 /// Flags by which servers take a prompt or template as text or as a file.
 const FLAGS: &[&str] = &[
@@ -180,6 +181,32 @@ fn is_sentence(word: &str) -> bool {
     }
     let parts: Vec<&String> = parts.iter().filter(|part| !part.is_empty()).collect();
     parts.len() > 2 && parts.iter().any(|part| SPOKEN.contains(&part.as_str()))
+}
+
+/// What is done with a variable once its text is registered.
+pub(super) const INSTEAD: &str =
+    "let the variable take it from there by valueFrom.configMapKeyRef in place of what it takes now";
+/// What is done with a path once its text is registered.
+pub(super) const MOUNTED: &str = "pass the path at which that ConfigMap is mounted";
+
+/// Text that stands where no AIPrompt can fix it is moved into one, and taken from there: `then` says how.
+pub(super) fn move_out<'f>(finding: &'f mut Finding, workload: &AIWorkload, then: &str) -> &'f mut Finding {
+    finding.under(&["CoP-2.2"]).fix(Fix::Text(format!(
+        "put the text into an immutable ConfigMap with the label portcullis.dev/prompt, apply an AIPrompt with it as spec.source and \
+         its digest, name that in spec.prompts of {}, and {then}",
+        Facts::name_of(workload)
+    )))
+}
+
+/// Whether a key of a ConfigMap may end the name of a variable that holds a prompt, or names the file of one, once a prefix
+/// stands before it.
+pub(super) fn may_end(key: &str) -> bool {
+    VARIABLES.iter().any(|name| {
+        ["", "_FILE", "_PATH"].iter().any(|end| {
+            let whole = format!("{name}{end}");
+            whole.ends_with(key) || key.ends_with(&whole)
+        })
+    })
 }
 
 /// What a projected volume may show at the path of a prompt besides its ConfigMaps.

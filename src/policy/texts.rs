@@ -4,9 +4,12 @@ use k8s_openapi::api::core::v1::{ConfigMap, PodSpec};
 
 use super::containers::ContainerView;
 use super::credentials::{literal, named, shaped};
+use super::prompts::may_end;
 
 /// Keys of one map that are told: more change nothing.
 const KEYS: usize = 8;
+/// Keys of one map that may bring a prompt and are kept.
+const ENDINGS: usize = 1_000;
 /// Lines of one text that are read.
 const LINES: usize = 20_000;
 
@@ -54,6 +57,12 @@ pub fn credentials(map: &ConfigMap) -> Vec<Found> {
     let bytes = map.binary_data.iter().flatten();
     let bytes = bytes.filter_map(|(key, bytes)| Some((key, std::str::from_utf8(&bytes.0).ok()?)));
     text.chain(bytes).filter_map(|(key, text)| Some((key.clone(), in_text(key, text)?))).take(KEYS).collect()
+}
+
+/// The keys of a map by which `envFrom` may bring a prompt.
+#[must_use]
+pub fn prompts(map: &ConfigMap) -> Vec<String> {
+    map.data.iter().flatten().map(|(key, _)| key).filter(|key| may_end(key)).take(ENDINGS).cloned().collect()
 }
 
 /// What kind of credential stands in a text under `key`.
@@ -113,6 +122,14 @@ mod tests {
             found(&json!({"id": "-----BEGIN RSA PRIVATE KEY-----\nx"})),
             [("id".to_owned(), "a private key")]
         );
+    }
+
+    #[test]
+    fn keys_that_a_prefix_may_make_the_name_of_a_prompt_are_kept() {
+        let data =
+            json!({"PROMPT": "a", "MPT": "b", "SYSTEM_PROMPT_FILE": "c", "PORT": "d", "LOG_LEVEL": "e"});
+        let map = serde_json::from_value(json!({"metadata": {"name": "m"}, "data": data})).unwrap();
+        assert_eq!(prompts(&map), ["MPT", "PROMPT", "SYSTEM_PROMPT_FILE"]);
     }
 
     #[test]

@@ -252,9 +252,7 @@ pub(super) fn decide_pod<'a>(
     pod.kind = asked.kind;
     pod.name = asked.name;
     pod.signatures = asked.signatures.iter().map(|(image, known)| (image.as_str(), known.clone())).collect();
-    if let Some(former) = asked.former {
-        pod.leaves_quarantine = world::leaves_quarantine(namespace, former, &asked.object.labels);
-    }
+    pod.former_labels = asked.former;
     let declared = match &pod.matched {
         Matched::One(workload) => Some(*workload),
         _ => None,

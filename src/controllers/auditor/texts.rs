@@ -1,5 +1,5 @@
 //! What the pods of a namespace read from ConfigMaps: read now and then by name, never watched, and only what was found of
-//! credentials is kept.
+//! credentials, and keys that may name a prompt, are kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{Auditor, FULL, lock};
 use crate::policy::containers::containers;
 use crate::policy::facts::Text;
-use crate::policy::texts::{credentials, referred};
+use crate::policy::texts::{credentials, prompts, referred};
 
 /// Maps of one namespace that are read.
 const MAPS: usize = 64;
@@ -41,7 +41,10 @@ impl Auditor {
             .map(|map| async move {
                 let text = match api.get_opt(&map).await {
                     // Without it the pod does not start, or does without.
-                    Ok(found) => Text::Read(found.map_or_else(Vec::new, |found| credentials(&found))),
+                    Ok(found) => {
+                        let found = found.unwrap_or_default();
+                        Text::Read { credentials: credentials(&found), prompts: prompts(&found) }
+                    }
                     Err(error) => Text::Unread(error.to_string()),
                 };
                 (map, text)

@@ -39,7 +39,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             belongs(facts, pod, report);
             mounts(facts, pod, report);
             claims(facts, pod, report);
-            kept_apart(pod, report);
+            kept_apart(facts, pod, report);
             active(facts, pod, report);
             prompted(facts, report);
             learns(facts, report);
@@ -122,8 +122,14 @@ fn active(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
 }
 
 /// What is cut off stays so under whichever labels: those by which the quarantine finds it stay on it.
-fn kept_apart(pod: &PodFacts<'_>, report: &mut Report<'_>) {
-    for name in &pod.leaves_quarantine {
+fn kept_apart(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
+    let Some(former) = pod.former_labels else { return };
+    let quarantined = facts.namespace.workloads.iter().filter(|(_, workload)| workload.is_quarantined());
+    let left = quarantined.filter(|(_, workload)| {
+        let wanted = &workload.spec.selector.match_labels;
+        selector::contains(wanted, former) && !selector::contains(wanted, pod.labels)
+    });
+    for (name, _) in left {
         report
             .violated(
                 pod.at("metadata.labels"),

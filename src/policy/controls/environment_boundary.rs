@@ -196,7 +196,10 @@ fn models(facts: &Facts<'_>, workload: &api::AIWorkload, environment: Environmen
                     format!("no AIModel of namespace {namespace:?} has this name"),
                 )
                 .fix(Fix::Record(
-                    format!("apply an AIModel {:?} in namespace {namespace:?}", used.name),
+                    format!(
+                        "apply an AIModel {:?} in namespace {namespace:?}; in one file with the AIWorkload it stands before it",
+                        used.name
+                    ),
                     skeleton::model(namespace, &used.name, None),
                 ))
                 .may_arrive();

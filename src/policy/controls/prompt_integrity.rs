@@ -2,16 +2,20 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::api::core::v1::ConfigMapEnvSource;
 use serde_json::json;
 
 use crate::api;
 use crate::api::prompt::{PromptSource, PromptSourceKind};
+use crate::policy::brought;
 use crate::policy::containers::ContainerView;
-use crate::policy::control::{Check, Control, Finding, Mode, Modes, Report, Room};
+use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
-use crate::policy::maps;
-use crate::policy::prompts::{self, Elsewhere, is_flag, is_relative, is_text, is_variable, names_file};
+use crate::policy::maps::{self, Keys};
+use crate::policy::prompts::{
+    self, Elsewhere, INSTEAD, MOUNTED, is_flag, is_relative, is_text, is_variable, move_out, names_file,
+};
 use crate::policy::skeleton;
 
 /// Prompts are immutable, of the declared digest, and nowhere else.
@@ -27,6 +31,7 @@ pub(super) const CONTROL: Control = Control {
     gaps: &[],
     limits: &[
         "a prompt is known by its label, its name, and the flag or variable that hands it over; what a program reads by its own code, or a shell puts together, is not seen",
+        "which variables envFrom brings from a ConfigMap without a label of portcullis.dev is found by the audit of running pods; at admission only a prefix that begins the name of a prompt tells, and of a Secret never more",
         "a single word counts as the name of a prompt, and so do joined ones that are no sentence by their words; encoded text of 100 characters or less looks the same",
         "the text of a prompt in a registry is bound by the digest of the artifact, and is not hashed by itself",
     ],
@@ -59,8 +64,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             for (index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
                 for (path, map, items) in maps::mounted(index, volume) {
                     if facts.namespace.config_maps.contains_key(map) || map.contains("prompt") {
-                        let handed = (map, &*maps::keys(facts.namespace, map, items));
-                        declared(facts, pod, &format!("{path}.name"), handed, workload, report);
+                        declared(facts, pod, &path, (map, Keys::Mounted(items)), workload, report);
                     }
                 }
             }
@@ -178,8 +182,8 @@ fn in_map(facts: &Facts<'_>, object: &str, digest: &str, source: &PromptSource, 
 fn declared(
     facts: &Facts<'_>,
     pod: &PodFacts<'_>,
-    path: &str,
-    (map, keys): (&str, &[&str]),
+    at: &str,
+    (map, keys): (&str, Keys<'_>),
     workload: &api::AIWorkload,
     report: &mut Report<'_>,
 ) {
@@ -193,14 +197,32 @@ fn declared(
         let is = |key: &str| {
             held.iter().any(|p| p.spec.source.as_ref().and_then(|source| source.key.as_deref()) == Some(key))
         };
-        for key in keys.iter().filter(|key| !is(key)) {
-            let what = format!(
-                "is a text in ConfigMap {map:?} that is handed over, and {} declares no AIPrompt with it as its source",
-                Facts::name_of(workload)
-            );
-            report.violated(pod.at(path).value(*key), what).under(&["CoP-2.2"]).fix(Fix::Text(
-                "name the declared keys alone in items, or register this one as an AIPrompt too".to_owned(),
-            ));
+        let sources = held.iter().filter_map(|prompt| prompt.spec.source.as_ref()?.key.as_deref());
+        let known = sources.map(|key| format!("{key:?}")).collect::<Vec<_>>().join(", ");
+        let way = match keys {
+            Keys::One(_) => format!("name a declared key ({known})"),
+            Keys::Mounted(_) => format!("name the declared keys ({known}) alone in items"),
+            Keys::Brought => format!(
+                "take the declared keys ({known}) one by one into env by valueFrom.configMapKeyRef, and take this source out of envFrom"
+            ),
+        };
+        let others = keys.of(facts.namespace.config_maps.get(map)).into_iter().filter(|(_, key)| !is(key));
+        for (field, key) in others {
+            let none = format!("{} declares no AIPrompt with it as its source", Facts::name_of(workload));
+            let (place, what) = match field {
+                Some(field) => (
+                    pod.at(format!("{at}.{field}")).value(key),
+                    format!("is a text in ConfigMap {map:?} that is handed over, and {none}"),
+                ),
+                None => (
+                    pod.at(format!("{at}.name")).value(map),
+                    format!("hands over its text {key:?} too, and {none}"),
+                ),
+            };
+            report
+                .violated(place, what)
+                .under(&["CoP-2.2"])
+                .fix(Fix::Text(format!("{way}, or register {key:?} as an AIPrompt too")));
         }
         return;
     }
@@ -225,15 +247,7 @@ fn declared(
             skeleton::prompt(&facts.namespace.name, "PROMPT", map, text),
         )
     };
-    report.violated(pod.at(path).value(map), what).under(&["CoP-2.2"]).fix(fix).may_arrive();
-}
-
-/// Text that stands where no AIPrompt can fix it is moved into one.
-fn move_out<'f>(finding: &'f mut Finding, workload: &api::AIWorkload) -> &'f mut Finding {
-    finding.under(&["CoP-2.2"]).fix(Fix::Text(format!(
-        "apply an AIPrompt with the immutable ConfigMap as spec.source and its digest, and name it in spec.prompts of {}",
-        Facts::name_of(workload)
-    )))
+    report.violated(pod.at(format!("{at}.name")).value(map), what).under(&["CoP-2.2"]).fix(fix).may_arrive();
 }
 
 /// A container of a pod that is judged by its declaration.
@@ -282,12 +296,12 @@ fn of_container(
     }
     let told = from.clone();
     for (index, source) in container.env_from.iter().enumerate() {
-        if let Some(map) =
-            source.config_map_ref.as_ref().filter(|m| facts.namespace.config_maps.contains_key(&m.name))
-        {
-            let path = container.path(&format!("envFrom[{index}].configMapRef.name"));
-            let handed = (map.name.as_str(), &*maps::keys(facts.namespace, &map.name, None));
-            declared(facts, pod, &path, handed, workload, report);
+        let known = |map: &&ConfigMapEnvSource| facts.namespace.config_maps.contains_key(&map.name);
+        if let Some(map) = source.config_map_ref.as_ref().filter(known) {
+            let at = container.path(&format!("envFrom[{index}].configMapRef"));
+            declared(facts, pod, &at, (&map.name, Keys::Brought), workload, report);
+        } else {
+            brought::source(facts.namespace, pod, container, (index, source), workload, report);
         }
     }
     for (field, words) in [("command", container.command), ("args", container.args)] {
@@ -347,52 +361,31 @@ impl Of<'_, '_> {
         let (pod, container) = (self.pod, self.container);
         let index = match from {
             Elsewhere::Variable(index) => *index,
-            Elsewhere::Sources(name) => return self.sources(name, report),
+            Elsewhere::Sources(name) => {
+                return brought::under(name, self.facts.namespace, pod, container, self.workload, report);
+            }
         };
         let path = |field: &str| container.path(&format!("env[{index}].valueFrom.{field}"));
         let Some(source) = container.env.get(index).and_then(|variable| variable.value_from.as_ref()) else {
             return;
         };
         if let Some(map) = &source.config_map_key_ref {
-            let path = path("configMapKeyRef.name");
-            declared(self.facts, pod, &path, (&map.name, &[&map.key]), self.workload, report);
+            let at = path("configMapKeyRef");
+            declared(self.facts, pod, &at, (&map.name, Keys::One(&map.key)), self.workload, report);
         } else if let Some(secret) = &source.secret_key_ref {
             let what = "is a Secret that hands over a prompt, and what is in it nobody can compare";
             let place = pod.at(path("secretKeyRef.name")).value(&secret.name);
-            move_out(report.violated(place, what), self.workload);
+            move_out(report.violated(place, what), self.workload, INSTEAD);
         } else if let Some(field) = &source.field_ref {
             let written = ["metadata.annotations", "metadata.labels"];
             if written.iter().any(|written| field.field_path.starts_with(written)) {
                 let what = "is a field of the pod that hands over a prompt, which nobody registered";
                 let place = pod.at(path("fieldRef.fieldPath")).value(&field.field_path);
-                move_out(report.violated(place, what), self.workload);
+                move_out(report.violated(place, what), self.workload, INSTEAD);
             }
         } else if source.resource_field_ref.is_none() {
             let what = "hands over a prompt from where nobody registered it";
-            move_out(report.violated(pod.at(path("").trim_end_matches('.')), what), self.workload);
-        }
-    }
-
-    /// A prompt under `name` in one of the sources of variables: those with the label of prompts are judged as a whole.
-    fn sources(&self, name: &str, report: &mut Report<'_>) {
-        let known = &self.facts.namespace.config_maps;
-        let mut others = Vec::new();
-        for (index, source) in self.container.env_from.iter().enumerate() {
-            let Some(key) = name.strip_prefix(source.prefix.as_deref().unwrap_or_default()) else { continue };
-            let path = |field: &str| self.container.path(&format!("envFrom[{index}].{field}.name"));
-            if let Some(map) = &source.config_map_ref {
-                match known.get(&map.name) {
-                    Some(map) if map.digests.contains_key(key) => return,
-                    Some(_) => {}
-                    None => others.push((path("configMapRef"), &map.name)),
-                }
-            } else if let Some(secret) = &source.secret_ref {
-                others.push((path("secretRef"), &secret.name));
-            }
-        }
-        for (path, object) in others {
-            let what = format!("brings variable {name:?}, which hands over a prompt that nobody registered");
-            move_out(report.violated(self.pod.at(path).value(object), what), self.workload);
+            move_out(report.violated(pod.at(path("").trim_end_matches('.')), what), self.workload, INSTEAD);
         }
     }
 }
@@ -416,7 +409,7 @@ fn file(
     let mount = mounts.max_by_key(|mount| mount.mount_path.len());
     let Some(mount) = mount else {
         let what = "hands over a prompt that lies in the image, where nobody registered it";
-        move_out(report.violated(pod.at(place).value(path), what), workload);
+        move_out(report.violated(pod.at(place).value(path), what), workload, MOUNTED);
         return;
     };
     let volumes = pod.spec.volumes.iter().flatten();
@@ -434,13 +427,12 @@ fn file(
     if maps.is_empty() {
         let what =
             format!("hands over a prompt from volume {:?}, in which nobody registered it", volume.name);
-        move_out(report.violated(pod.at(place).value(path), what), workload);
+        move_out(report.violated(pod.at(place).value(path), what), workload, MOUNTED);
     }
     for (at, map, items) in maps {
         // Of those with the label or the name the volumes are spoken of already.
         if !facts.namespace.config_maps.contains_key(map) && !map.contains("prompt") {
-            let handed = (map, &*maps::keys(facts.namespace, map, items));
-            declared(facts, pod, &format!("{at}.name"), handed, workload, report);
+            declared(facts, pod, &at, (map, Keys::Mounted(items)), workload, report);
         }
     }
 }

@@ -77,7 +77,7 @@ fn texts(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
     }
     for (path, name) in referred_texts(&pod.containers, pod.spec) {
         match facts.namespace.texts.get(name) {
-            Some(Text::Read(found)) => {
+            Some(Text::Read { credentials: found, .. }) => {
                 for (key, what) in found {
                     report
                         .violated(pod.at(&path).value(name), format!("is a ConfigMap that holds {what} under {key:?}"))

@@ -253,8 +253,13 @@ pub struct ConfigMap {
 /// What came of reading a `ConfigMap` that pods refer to. Its text is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Text {
-    /// The keys that hold credentials.
-    Read(Vec<Found>),
+    /// It was read.
+    Read {
+        /// The keys that hold credentials.
+        credentials: Vec<Found>,
+        /// The keys that may end the name of a variable that holds a prompt.
+        prompts: Vec<String>,
+    },
     /// It could not be read; why.
     Unread(String),
 }

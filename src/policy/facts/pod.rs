@@ -33,8 +33,8 @@ pub struct PodFacts<'a> {
     pub containers: Vec<ContainerView<'a>>,
     /// The declarations whose selector matches the pod.
     pub matched: Matched<'a>,
-    /// The declarations in quarantine that selected the pod before an update, and do not any more.
-    pub leaves_quarantine: Vec<&'a str>,
+    /// The labels that the pod had before an update.
+    pub former_labels: Option<&'a Labels>,
     /// What the pod may do in the cluster.
     pub identity: Identity<'a>,
     /// What is known of the signature of each image that the pod names, by the reference as written.
@@ -58,7 +58,7 @@ impl<'a> PodFacts<'a> {
             around: Around::default(),
             containers: containers(spec),
             matched: Matched::None,
-            leaves_quarantine: Vec::new(),
+            former_labels: None,
             identity: Identity::default(),
             signatures: BTreeMap::new(),
             stage: Stage::Entering,

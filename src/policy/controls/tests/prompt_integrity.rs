@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::CONTROL;
-use crate::policy::facts::{ConfigMap, Subject};
+use crate::policy::facts::{ConfigMap, Subject, Text};
 use crate::policy::testing::{Bench, DIGEST, assert_lines, lines, merged, read};
 
 fn bench(prompt: &Value, map: Option<ConfigMap>) -> Bench {
@@ -117,24 +117,85 @@ fn another_text_beside_the_declared_one_is_not_handed_over_in_its_place() {
         "env": [{"name": "SYSTEM_PROMPT", "valueFrom": {"configMapKeyRef": {"name": "texts", "key": key}}}]}]})
     };
     let all = json!({"containers": [{"name": "c", "envFrom": [{"configMapRef": {"name": "texts"}}]}]});
-    let said = "\"evil.txt\": is a text in ConfigMap \"texts\" that is handed over, and AIWorkload chat-prod/chat declares \
-        no AIPrompt with it as its source";
-    for (pod, place) in [
-        (volume(json!({"name": "texts", "items": items("a.txt")})), None),
-        (volume(json!({"name": "texts", "items": items("evil.txt")})), Some("volumes[0].configMap.name")),
-        (volume(json!({"name": "texts"})), Some("volumes[0].configMap.name")),
-        (projected(json!({"name": "texts", "items": items("a.txt")})), None),
+    let none = "AIWorkload chat-prod/chat declares no AIPrompt with it as its source";
+    let one = format!("\"evil.txt\": is a text in ConfigMap \"texts\" that is handed over, and {none}");
+    let whole = format!("\"texts\": hands over its text \"evil.txt\" too, and {none}");
+    for (pod, place, said) in [
+        (volume(json!({"name": "texts", "items": items("a.txt")})), None, &one),
+        (
+            volume(json!({"name": "texts", "items": items("evil.txt")})),
+            Some("volumes[0].configMap.items[0].key"),
+            &one,
+        ),
+        (volume(json!({"name": "texts"})), Some("volumes[0].configMap.name"), &whole),
+        // An empty list names nothing, and so everything is mounted.
+        (volume(json!({"name": "texts", "items": []})), Some("volumes[0].configMap.name"), &whole),
+        (projected(json!({"name": "texts", "items": items("a.txt")})), None, &one),
         (
             projected(json!({"name": "texts", "items": items("evil.txt")})),
-            Some("volumes[0].projected.sources[0].configMap.name"),
+            Some("volumes[0].projected.sources[0].configMap.items[0].key"),
+            &one,
         ),
-        (variable("a.txt"), None),
-        (variable("evil.txt"), Some("containers[0].env[0].valueFrom.configMapKeyRef.name")),
-        (all, Some("containers[0].envFrom[0].configMapRef.name")),
+        (variable("a.txt"), None, &one),
+        (variable("evil.txt"), Some("containers[0].env[0].valueFrom.configMapKeyRef.key"), &one),
+        (all.clone(), Some("containers[0].envFrom[0].configMapRef.name"), &whole),
     ] {
         let expected: Vec<_> = place.into_iter().map(|place| format!("spec.{place} {said}")).collect();
         assert_eq!(lines(&bench.of_pod(&CONTROL, &pod)), expected, "{pod}");
     }
+    // What is printed can be done where it is printed: envFrom has no items.
+    let fix = bench.of_pod(&CONTROL, &all)[0].fix.as_ref().map(ToString::to_string).unwrap();
+    assert!(
+        fix.contains("(\"a.txt\") one by one into env by valueFrom.configMapKeyRef")
+            && !fix.contains("items"),
+        "{fix}"
+    );
+}
+
+/// What envFrom brings is known where somebody read the map; elsewhere a prefix that begins the name of a prompt tells.
+#[test]
+fn a_prompt_that_env_from_brings_is_found() {
+    let of = |text: Option<Text>, container: &Value| {
+        let mut bench = Bench::new("production", "internal").workload(&json!({}));
+        bench.namespace.texts.extend(text.map(|text| ("via".to_owned(), text)));
+        lines(&bench.of_pod(&CONTROL, &json!({"containers": [merged(json!({"name": "c"}), container)]})))
+    };
+    let read = |keys: &[&str]| {
+        let prompts = keys.iter().map(|key| (*key).to_owned()).collect();
+        Some(Text::Read { credentials: Vec::new(), prompts })
+    };
+    let plain = json!({"envFrom": [{"configMapRef": {"name": "via"}}]});
+    let under = json!({"envFrom": [{"prefix": "SYSTEM_", "configMapRef": {"name": "via"}}]});
+    let place = "spec.containers[0].envFrom[0].configMapRef.name \"via\": brings";
+    let brings =
+        |name: &str| format!("{place} variable {name:?}, which hands over a prompt that nobody registered");
+    assert_eq!(of(read(&["PROMPT", "SYSTEM_PROMPT"]), &plain), [brings("PROMPT"), brings("SYSTEM_PROMPT")]);
+    assert_eq!(of(read(&["PROMPT"]), &under), [brings("SYSTEM_PROMPT")]);
+    assert_eq!(of(read(&["MPT"]), &plain), [""; 0]);
+    assert_eq!(
+        of(
+            read(&["MPT"]),
+            &merged(plain.clone(), &json!({"envFrom": [{"prefix": "PRO", "configMapRef": {"name": "via"}}]}))
+        ),
+        [brings("PROMPT")]
+    );
+    let set = json!({"env": [{"name": "PROMPT", "value": "chatml"}]});
+    assert_eq!(of(read(&["PROMPT"]), &merged(plain.clone(), &set)), [""; 0], "env goes before it");
+    let named = json!({"args": ["--system-prompt=$(PROMPT)"]});
+    assert_eq!(of(read(&["PROMPT"]), &merged(plain.clone(), &named)), [brings("PROMPT")], "it is told once");
+    assert_eq!(of(None, &plain), [""; 0]);
+    for text in [None, Some(Text::Unread("forbidden".to_owned()))] {
+        let unseen = of(text, &under);
+        assert!(
+            unseen.len() == 1 && unseen[0].contains("under \"SYSTEM_\", which begins the name of a prompt"),
+            "{unseen:?}"
+        );
+    }
+    assert_eq!(
+        of(None, &json!({"envFrom": [{"prefix": "CHAT_", "configMapRef": {"name": "via"}}]})),
+        [""; 0]
+    );
+    assert_eq!(of(None, &json!({"envFrom": [{"prefix": "PROMPT_", "secretRef": {"name": "s"}}]})).len(), 1);
 }
 
 #[test]

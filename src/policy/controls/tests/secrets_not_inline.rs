@@ -165,7 +165,10 @@ fn what_the_audit_read_of_maps_is_told_of_the_pods_that_refer_to_them() {
     let pod = json!({"containers": [{"name": "a", "envFrom": [{"configMapRef": {"name": "settings"}}]}]});
     assert_lines(&bench.of_pod(&CONTROL, &pod), &[]);
     let found = vec![("app.yaml".to_owned(), "a private key")];
-    bench.namespace.texts.insert("settings".to_owned(), Text::Read(found));
+    bench
+        .namespace
+        .texts
+        .insert("settings".to_owned(), Text::Read { credentials: found, prompts: Vec::new() });
     assert_lines(
         &bench.of_pod(&CONTROL, &pod),
         &[
