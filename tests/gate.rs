@@ -59,6 +59,19 @@ where
     Ok(())
 }
 
+/// Asks all along; fails at the first error within `time`. That nothing happens has no end that could be awaited.
+async fn throughout<F>(time: Duration, mut ask: impl FnMut() -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    let start = Instant::now();
+    while start.elapsed() < time {
+        ask().await?;
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
 async fn cluster(namespace: &str) -> Result<Client> {
     install_provider();
     let client = Client::try_default().await.context("KUBECONFIG of a cluster")?;
@@ -104,12 +117,12 @@ async fn one_candidate_leads_and_another_follows() -> Result<()> {
         Ok::<_, anyhow::Error>(leases.get("election").await?.spec.and_then(|spec| spec.holder_identity))
     };
     let first = holder().await?;
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(4) {
+    throughout(Duration::from_secs(4), async || {
         ensure!(leaders(&candidates) == 1, "{} lead at once", leaders(&candidates));
         ensure!(holder().await? == first, "the leader changed without a reason");
-        sleep(Duration::from_millis(100)).await;
-    }
+        Ok(())
+    })
+    .await?;
 
     // One that ends releases the Lease: the next leads before it could have run out.
     let (leading, mut others): (Vec<_>, Vec<_>) =
@@ -450,11 +463,11 @@ async fn recreates(gate: &Gate) -> Result<()> {
     let namespace = gate.namespace.as_str();
     // Deleted while we are being uninstalled: it stays away.
     gate.configurations.delete(CONFIGURATION, &DeleteParams::default()).await?;
-    let deleted = Instant::now();
-    while deleted.elapsed() < Duration::from_secs(13) {
+    throughout(Duration::from_secs(13), async || {
         ensure!(gate.live().await?.is_none(), "it was recreated although our Deployment is gone");
-        sleep(Duration::from_millis(500)).await;
-    }
+        Ok(())
+    })
+    .await?;
 
     // Deleted while we are installed: it comes back, owned so that an uninstall takes it along.
     let roles: Api<ClusterRole> = Api::all(gate.client.clone());
@@ -524,13 +537,12 @@ async fn the_gate_comes_up_stays_quiet_and_comes_back() -> Result<()> {
     );
 
     // Nothing is written when nothing differs.
-    // That nothing happens has no end that could be awaited; what does happen is seen at once.
     let before = gate.versions().await?;
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(3) {
+    throughout(Duration::from_secs(3), async || {
         ensure!(gate.versions().await? == before, "something was written although nothing differed");
-        sleep(Duration::from_millis(100)).await;
-    }
+        Ok(())
+    })
+    .await?;
     ensure!(gate.drifts.borrow().is_empty(), "{:?}", gate.drifts.borrow());
 
     repairs(&gate).await?;

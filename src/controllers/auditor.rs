@@ -308,7 +308,7 @@ impl Auditor {
         self.note_overdue(name, &former_row, now);
         let ended = ended::of(self.world().namespace(name), written, &former_row);
         let mut heard = BTreeMap::new();
-        let (kept, mut row, statuses, noted, uid) = {
+        let (kept, mut row, statuses, noted) = {
             let world = self.world();
             let pods = lock(&self.pods);
             let mut audited =
@@ -419,7 +419,6 @@ impl Auditor {
                 row,
                 statuses,
                 noted.len(),
-                namespace.uid.clone(),
             )
         };
         self.write_statuses(name, statuses, heard, pulse, written).await;
@@ -427,7 +426,7 @@ impl Auditor {
         if !ended.is_empty() {
             written.ended.insert(name.to_owned(), ended);
         }
-        let differs = self.write_row(name, kept, (row, former_row), noted, uid, written).await;
+        let differs = self.write_row(name, kept, (row, former_row), noted, written).await;
         if !written.unwritten.contains_key(name) && written.troubles.remove(name).is_some() {
             tracing::info!(namespace = name, "what was found can be written again");
         }

@@ -189,7 +189,7 @@ pub fn of_namespace(
     let mut counting = BTreeSet::new();
     let mut told = 0;
     for (name, exemption) in &namespace.exemptions {
-        let mark = mark(name);
+        let mark = short_digest(name);
         let (knew, counts) = (known.contains(mark.as_str()), exemption_holds(exemption, now).is_ok());
         let turned = knew != counts;
         // What finds no room at this look is told at the next.
@@ -211,7 +211,7 @@ pub fn of_namespace(
             counting.insert(mark);
         }
     }
-    let existing: BTreeSet<String> = namespace.exemptions.keys().map(|name| mark(name)).collect();
+    let existing: BTreeSet<String> = namespace.exemptions.keys().map(|name| short_digest(name)).collect();
     let gone = known.iter().filter(|mark| !existing.contains(**mark)).count();
     if gone > 0 {
         let change = format!("{gone} exemptions that counted were deleted");
@@ -227,10 +227,6 @@ pub fn of_namespace(
     let marks: Vec<String> = counting.into_iter().take(28).collect();
     history.parts = (!marks.is_empty()).then(|| marks.join(" "));
     (history.length > 0).then(|| trimmed(history, former, look.standing))
-}
-
-fn mark(name: &str) -> String {
-    short_digest(name)
 }
 
 /// Tells the first [`NOTES`] of what was noted, apart from what is told already.

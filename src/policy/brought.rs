@@ -6,19 +6,10 @@ use super::containers::ContainerView;
 use super::control::Report;
 use super::facts::{Namespace, PodFacts, Text};
 use super::fix::Fix;
-use super::prompts::{is_variable, move_out, names_file};
+use super::prompts::{VARIABLES, is_variable, move_out, names_file};
 use crate::api;
 
-/// Names that programs take prompts by.
-const NAMES: [&str; 6] = [
-    "SYSTEM_PROMPT",
-    "SYSTEM_MESSAGE",
-    "PROMPT_TEMPLATE",
-    "CHAT_TEMPLATE",
-    "INSTRUCTIONS",
-    "GUARDRAIL_POLICY",
-];
-/// Letters of such a name that make a prefix its beginning: fewer begin too many other names.
+/// Letters of the name of such a variable that make a prefix its beginning: fewer begin too many other names.
 const BEGUN: usize = 7;
 
 /// What one source brings.
@@ -61,7 +52,9 @@ fn keys<'n>(namespace: &'n Namespace, map: &str) -> Option<Vec<&'n str>> {
 /// Whether a prefix begins the name of a variable that holds a prompt, or is one already.
 fn begins(prefix: &str) -> bool {
     let tails = std::iter::once(prefix).chain(prefix.match_indices('_').map(|(at, _)| &prefix[at + 1..]));
-    let begun = |tail: &str| tail.len() >= BEGUN && NAMES.iter().any(|name| name.starts_with(tail));
+    let begun = |tail: &str| {
+        tail.len() >= BEGUN && VARIABLES.iter().chain(&["SYSTEM_PROMPT"]).any(|name| name.starts_with(tail))
+    };
     is_variable(prefix) || tails.into_iter().any(begun)
 }
 

@@ -231,22 +231,6 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// The same without its way out.
-    #[must_use]
-    pub fn without_fix(&self) -> Self {
-        Self {
-            control: self.control,
-            provisions: self.provisions,
-            verdict: self.verdict,
-            scope: self.scope,
-            place: self.place.clone(),
-            detail: self.detail.clone(),
-            fix: None,
-            may_arrive: self.may_arrive,
-            at_most: self.at_most,
-        }
-    }
-
     /// Names the exact way out.
     pub fn fix(&mut self, fix: Fix) -> &mut Self {
         self.fix = Some(fix);

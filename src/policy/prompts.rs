@@ -22,7 +22,7 @@ const FLAGS: &[&str] = &[
     "preamble",
 ];
 /// Endings of the names of variables that hold one.
-const VARIABLES: &[&str] =
+pub(super) const VARIABLES: &[&str] =
     &["PROMPT", "PROMPT_TEMPLATE", "SYSTEM_MESSAGE", "CHAT_TEMPLATE", "INSTRUCTIONS", "GUARDRAIL_POLICY"];
 /// How deep variables inside variables are read.
 const DEPTH: usize = 4;

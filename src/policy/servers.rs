@@ -4,6 +4,7 @@
 
 mod code;
 mod declared;
+mod faults;
 mod flags;
 mod forms;
 mod heredoc;
@@ -25,7 +26,7 @@ use super::containers::ContainerView;
 use reader::Reader;
 use shell::Env;
 
-pub use declared::{Fault, Faults, Loaded, Wrong};
+pub use faults::{Fault, Faults, Loaded, Wrong};
 pub use mend::Mend;
 pub use served::served;
 pub use table::{Ability, HUBS, Server, Switch, What, is_hub};

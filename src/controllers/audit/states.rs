@@ -33,39 +33,37 @@ impl States {
         }
     }
 
-    /// Takes in one finding in the state that it leaves its control in.
-    pub fn note(&mut self, state: State, finding: Finding) {
+    /// Takes in one finding in the state that it leaves its control in, without its way out: no row shows that, and a manifest
+    /// to fill in is longer than all else that is kept.
+    pub fn note(&mut self, state: State, mut finding: Finding) {
         let id = finding.control.id;
         let worse = self.worst.get(id).is_none_or(|(known, _)| gravity(state) > gravity(*known));
         if worse {
+            finding.fix = None;
             self.by_control.insert(id, state);
             self.worst.insert(id, (state, finding));
         }
     }
 
-    /// Takes in the states of another subject: of each control the graver one counts. Ways out stay with the subject: a
-    /// manifest to fill in is longer than all else that is kept here.
+    /// Takes in the states of another subject: of each control the graver one counts.
     pub fn merge(&mut self, other: &Self) {
         for (id, state) in &other.by_control {
             let known = self.by_control.get(id).copied();
             if known.is_none_or(|known| gravity(*state) > gravity(known)) {
                 self.by_control.insert(id, *state);
-                if let Some((state, finding)) = other.worst.get(id) {
-                    self.worst.insert(id, (*state, finding.without_fix()));
+                if let Some(worst) = other.worst.get(id) {
+                    self.worst.insert(id, worst.clone());
                 }
             }
         }
     }
 
-    /// What is left when everything goes that is less grave than its verdict, and all ways out.
+    /// What is left when everything goes that is less grave than its verdict.
     #[must_use]
     pub fn gravest(mut self) -> Self {
         let gravest = self.by_control.values().map(|state| gravity(*state)).max();
         self.by_control.retain(|_, state| Some(gravity(*state)) == gravest);
         self.worst.retain(|id, _| self.by_control.contains_key(id));
-        for (_, finding) in self.worst.values_mut() {
-            finding.fix = None;
-        }
         self
     }
 

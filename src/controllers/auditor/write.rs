@@ -216,7 +216,6 @@ impl Auditor {
         mut kept: Kept,
         (mut row, former): (AIComplianceStatus, AIComplianceStatus),
         noted: usize,
-        uid: Option<String>,
         written: &mut Written,
     ) -> bool {
         // The time alone is no news: unchanged rows are not written.
@@ -225,9 +224,11 @@ impl Auditor {
         let mut stands = true;
         if differs {
             row.last_audit_time = at;
-            let chain = chains::of_namespace(name, uid.as_deref().unwrap_or_default());
-            let owner =
-                uid.map(|uid| json!([{"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": uid}]));
+            let chain = chains::of_namespace(name, kept.uid.as_deref().unwrap_or_default());
+            let owner = kept
+                .uid
+                .as_ref()
+                .map(|uid| json!([{"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": uid}]));
             if let Err(error) = self.put_row(name, "Namespace", owner, &row).await {
                 self.not_written(name, &AuditError::Row(name.to_owned(), error), written);
                 // What was found counts for the row of the cluster; what is compared with next is what is stored.
