@@ -78,6 +78,11 @@ impl Running {
     }
 
     pub(crate) fn stop(mut self) -> Result<()> {
+        self.end()
+    }
+
+    /// Asks it to end and waits until it has: what it writes at its end is there then.
+    fn end(&mut self) -> Result<()> {
         let status = Command::new("kill").arg(self.pid().to_string()).status()?;
         ensure!(status.success(), "kill");
         let end = Instant::now() + Duration::from_secs(15);
@@ -93,8 +98,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if matches!(self.child.try_wait(), Ok(None)) && self.end().is_err() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }
 

@@ -19,6 +19,13 @@ becomes Active
 expect "back to work" "successfully rolled out" within rollout status deployment/chat --timeout 60s
 within scale deployment chat --replicas 1 >/dev/null
 
+manages() { within patch aiworkload chat --type merge -p "{\"spec\": {\"manage\": \"$1\"}}" >/dev/null; }
+whose() { within get serviceaccount/chat networkpolicy/chat -o 'jsonpath={range .items[*]}of={.metadata.labels.portcullis\.dev/workload}.{end}'; }
+manages Observe
+expect "what was generated becomes the team's own" "of=.of=." eventually_says "of=.of=." whose
+manages Generate
+expect "and is taken back as it stands" "of=chat.of=chat." eventually_says "of=chat.of=chat." whose
+
 user=$(kubectl auth whoami -o 'jsonpath={.status.userInfo.username}')
 kubectl apply -f - >/dev/null <<YAML
 apiVersion: portcullis.dev/v1alpha1

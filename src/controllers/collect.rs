@@ -27,7 +27,7 @@ const EVERY: Duration = Duration::from_secs(5);
 /// For one replica.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Largest report of a replica.
-const LARGEST: usize = 1024 * 1024;
+const LARGEST: usize = 4 * 1024 * 1024;
 
 /// Where the replicas are found.
 #[derive(Clone, Debug)]

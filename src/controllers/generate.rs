@@ -2,6 +2,7 @@
 //!
 //! `build` is pure and cannot fail; `apply` writes only what differs, and never touches an object that is not ours.
 
+mod apply;
 mod limits;
 mod network;
 mod present;
@@ -10,15 +11,14 @@ mod surplus;
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{Patch, PatchParams};
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
-use kube::{Api, Client};
+use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
 use crate::api::common::{DEFAULT_DENY, LABEL_MANAGED_BY, LABEL_WORKLOAD, MANAGER};
 use crate::api::workload::{AIWorkload, LifecycleState, Manage, MetricsScheme, WorkloadType};
 use crate::policy::facts::{Cluster, Namespace};
 
+pub use apply::apply;
 pub use present::present;
 pub use surplus::{Surplus, settle, surplus};
 
@@ -354,27 +354,4 @@ fn object(
         }
     }
     out
-}
-
-/// Applies one object.
-///
-/// Errors: the name is taken by an object that is not ours, or the API server refused. Nothing is adopted.
-pub async fn apply(client: &Client, desired: &Desired) -> Result<(), GenerateError> {
-    let kind = desired.resource.kind();
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), &desired.namespace, &desired.resource.api_resource());
-    let failed = |source| GenerateError::Apply { kind, name: desired.name.clone(), source };
-    if let Some(existing) = api.get_metadata_opt(&desired.name).await.map_err(failed)? {
-        let labelled = crate::gather::world::generated(&existing.metadata);
-        let owned = match &desired.owner {
-            Some(uid) => existing.metadata.owner_references.iter().flatten().any(|o| &o.uid == uid),
-            None => true,
-        };
-        if !(labelled && owned) {
-            return Err(GenerateError::NameTaken { kind, name: desired.name.clone() });
-        }
-    }
-    let parameters = PatchParams::apply(MANAGER).force();
-    api.patch(&desired.name, &parameters, &Patch::Apply(&desired.object)).await.map_err(failed)?;
-    Ok(())
 }

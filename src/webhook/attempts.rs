@@ -1,7 +1,7 @@
 //! What becomes of a refusal after its answer: an Event where the user looks, and a line in the ring that the leader
 //! collects. Both bounded; nothing here can hold up or change an answer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use kube::{Api, Client};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use super::ring::Ring;
 use crate::api::compliance::Tombstone;
 use crate::api::outcome::HistoryKind;
 use crate::api::outcome::UnusualChange;
@@ -22,8 +23,6 @@ use crate::policy::ALL;
 use crate::render::words::cut;
 use crate::telemetry::events::Recorder;
 
-/// Attempts that one replica remembers.
-const RING: usize = 512;
 /// Refusals that wait for their Events; more are only counted.
 const QUEUE: usize = 256;
 /// The same Event is not repeated sooner.
@@ -138,7 +137,7 @@ pub struct Attempts {
 #[derive(Debug)]
 pub struct Sink {
     replica: String,
-    ring: Mutex<(u64, VecDeque<Attempt>)>,
+    ring: Mutex<Ring>,
     events: mpsc::Sender<Told>,
 }
 
@@ -150,22 +149,16 @@ impl Sink {
         (Arc::new(Self { replica, ring: Mutex::default(), events }), waiting)
     }
 
-    /// What is remembered, as JSON of [`Attempts`].
+    /// What is remembered, as JSON of [`Attempts`], for the leader: what it has been given counts as told.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let attempts = Attempts { replica: self.replica.clone(), attempts: ring.1.iter().cloned().collect() };
+        let attempts = self.ring.lock().unwrap_or_else(PoisonError::into_inner).ask();
+        let attempts = Attempts { replica: self.replica.clone(), attempts };
         serde_json::to_vec(&attempts).unwrap_or_else(|_| b"{}".to_vec())
     }
 
     fn remember(&self, attempt: Attempt) {
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.0 += 1;
-        if ring.1.len() == RING {
-            ring.1.pop_front();
-        }
-        let sequence = ring.0;
-        ring.1.push_back(Attempt { sequence, ..attempt });
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).push(attempt);
     }
 }
 
@@ -399,7 +392,7 @@ mod tests {
             sink.refused(refusal(n));
         }
         let kept: Attempts = serde_json::from_slice(&sink.to_json()).unwrap();
-        assert_eq!(kept.attempts.len(), RING);
+        assert_eq!(kept.attempts.len(), 512);
         assert_eq!(kept.attempts.last().unwrap().sequence, 2000);
         assert_eq!(waiting.len(), QUEUE);
         assert_eq!(one_per_control(&refusal(0)), [("pod-hardened", "a"), ("resource-bounds", "c")]);

@@ -16,6 +16,7 @@ mod permissions;
 mod pods;
 pub mod published;
 mod ratchet;
+mod ring;
 pub mod router;
 pub mod running;
 pub mod serve;

@@ -14,11 +14,13 @@ use crate::gather::world::World;
 pub fn present(world: &World, desired: &Desired) -> bool {
     let namespace = world.namespace(&desired.namespace);
     let name = desired.name.as_str();
+    let account = namespace.service_accounts.get(name);
+    // What the index knows of roles says nothing of whose they are; the identity that they are for does.
+    let ours = account.is_some_and(|account| account.generated_for.as_deref() == Some(name));
     match desired.resource {
-        Resource::ServiceAccount => namespace.service_accounts.get(name).is_some_and(|account| {
+        Resource::ServiceAccount => account.is_some_and(|account| {
             let wanted = &desired.object["metadata"]["annotations"];
-            account.generated_for.as_deref() == Some(name)
-                && account.automount == Some(false)
+            ours && account.automount == Some(false)
                 && wanted.as_object().map_or(0, serde_json::Map::len) == account.cloud.len()
                 && account.cloud.iter().all(|(key, value)| wanted[*key] == value.as_str())
         }),
@@ -31,13 +33,12 @@ pub fn present(world: &World, desired: &Desired) -> bool {
                 )
         }),
         Resource::Role => world.rbac.role(Some(&desired.namespace), name).is_some_and(|rules| {
-            serde_json::from_value::<Vec<k8s_openapi::api::rbac::v1::PolicyRule>>(
-                desired.object["rules"].clone(),
-            )
-            .is_ok_and(|wanted| wanted == rules)
+            let wanted: Result<Vec<k8s_openapi::api::rbac::v1::PolicyRule>, _> =
+                serde_json::from_value(desired.object["rules"].clone());
+            ours && wanted.is_ok_and(|wanted| wanted == rules)
         }),
         Resource::RoleBinding => world.rbac.grants(&desired.namespace, name).iter().any(|g| {
-            g.binding.namespace == Some(&desired.namespace)
+            ours && g.binding.namespace == Some(&desired.namespace)
                 && g.binding.name == name
                 && g.role == format!("Role/{name}")
         }),

@@ -151,23 +151,33 @@ fn parts(workload: &AIWorkload) -> Vec<&'static str> {
     kinds.into_iter().filter(|(_, none)| !none).map(|(kind, _)| kind).collect()
 }
 
-/// A quarantine is lifted by those who act in incidents, where the declaration names them.
+/// A quarantine is lifted by those who act in incidents, where the declaration names them; and while it lasts, nobody else
+/// says who they are.
 fn lifted(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
     let Some(requester) = facts.requester else { return };
-    let Some(former) = requester.former else { return };
+    let Some(former) = requester.former.filter(|former| former.is_quarantined()) else { return };
     // As they were named before: who lifts it does not name himself.
     let Some(incident) = former.spec.owners.incident.as_ref() else { return };
     let named = incident.user.is_some() || incident.group.is_some();
-    if former.is_quarantined() && !workload.is_quarantined() && named && !requester.is(incident) {
-        let who = incident.user.as_deref().or(incident.group.as_deref()).unwrap_or_default();
-        report
-            .violated(
-                Place::field(Facts::name_of(workload), "spec.lifecycle.state"),
-                format!("the quarantine is lifted by {:?}, and {who:?} acts in incidents", requester.user),
-            )
-            .under(&["CoP-6.4"])
-            .fix(Fix::Text(format!("let {who} lift it")));
+    if !named || requester.is(incident) {
+        return;
     }
+    let who = incident.user.as_deref().or(incident.group.as_deref()).unwrap_or_default();
+    let name = Facts::name_of(workload);
+    let (place, message, fix) = if !workload.is_quarantined() {
+        let message =
+            format!("the quarantine is lifted by {:?}, and {who:?} acts in incidents", requester.user);
+        (Place::field(name, "spec.lifecycle.state"), message, format!("let {who} lift it"))
+    } else if workload.spec.owners.incident.as_ref() != Some(incident) {
+        let message = format!(
+            "{:?} names another who acts in incidents, and {who:?} does while the quarantine lasts",
+            requester.user
+        );
+        (Place::field(name, "spec.owners.incident"), message, format!("let {who} name the other"))
+    } else {
+        return;
+    };
+    report.violated(place, message).under(&["CoP-6.4"]).fix(Fix::Text(fix));
 }
 
 #[cfg(test)]

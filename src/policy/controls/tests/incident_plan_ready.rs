@@ -7,7 +7,8 @@ use crate::api::AIWorkload;
 use crate::policy::facts::{Requester, Subject};
 use crate::policy::testing::{Bench, DIGEST, NAMESPACE, lines, merged, read};
 
-fn lifted(user: &'static str, groups: &[&str], incident: &Value) -> Vec<String> {
+/// What is said where a quarantined workload comes into `state` and its user names himself as the one who acts.
+fn turned(state: &str, user: &'static str, groups: &[&str], incident: &Value) -> Vec<String> {
     let declared = |state: &str| {
         json!({"selector": {"matchLabels": {"app": "chat"}}, "type": "inference", "lifecycle": {"state": state},
                "owners": {"accountable": {"user": "j.doe"}, "incident": incident}})
@@ -21,13 +22,14 @@ fn lifted(user: &'static str, groups: &[&str], incident: &Value) -> Vec<String> 
         groups: Vec::leak(groups.iter().map(|group| (*group).to_owned()).collect()),
         former: Some(Box::leak(Box::new(object(declared("Quarantined"))))),
     });
-    // Whoever lifts it names himself as the one who acts: that does not count.
-    let now = object(merged(
-        declared("Active"),
-        &json!({"owners": {"incident": {"user": user, "contact": "tel:1"}}}),
-    ));
-    let found = bench.judge(&CONTROL, Subject::Workload(&now));
+    let himself = json!({"owners": {"incident": {"user": user, "contact": "tel:1"}}});
+    let found = bench.judge(&CONTROL, Subject::Workload(&object(merged(declared(state), &himself))));
     lines(&found).into_iter().filter(|line| line.contains("quarantine")).collect()
+}
+
+/// Whoever lifts it names himself as the one who acts: that does not count.
+fn lifted(user: &'static str, groups: &[&str], incident: &Value) -> Vec<String> {
+    turned("Active", user, groups, incident)
 }
 
 #[test]
@@ -42,6 +44,21 @@ fn a_quarantine_is_lifted_by_those_who_act_in_incidents() {
     );
     assert!(lifted("k.lee", &[], &json!({"user": "k.lee", "contact": "tel:1"})).is_empty());
     assert!(lifted("dev", &[], &json!({"contact": "tel:1"})).is_empty(), "nobody is named");
+}
+
+#[test]
+fn while_it_lasts_nobody_else_says_who_acts() {
+    let group = json!({"group": "responders", "contact": "tel:1"});
+    assert_eq!(
+        turned("Quarantined", "dev", &["team"], &group),
+        [
+            "AIWorkload chat-prod/chat spec.owners.incident: \"dev\" names another who acts in incidents, and \"responders\" does while the quarantine lasts"
+        ]
+    );
+    assert!(turned("Quarantined", "k.lee", &["responders"], &group).is_empty());
+    let alone = json!({"user": "dev", "contact": "tel:1"});
+    assert!(turned("Quarantined", "dev", &["team"], &alone).is_empty(), "the same as before");
+    assert!(turned("Quarantined", "dev", &[], &json!({"contact": "tel:1"})).is_empty(), "nobody is named");
 }
 
 #[test]
