@@ -27,6 +27,10 @@ test: ## Everything, cheap steps first, up to a real cluster with a node (root o
 bench: ## Benchmarks against a real API server
 	@hack/bench.sh
 
+.PHONY: profile
+profile: ## Learn what the program does at work, so that release builds are faster and smaller (half an hour)
+	@hack/profile.sh
+
 .PHONY: generate
 generate: ## Write crds/, the generated documents and manifests again
 	@hack/generate.sh

@@ -15,10 +15,14 @@ heading() { printf '\n==> [%4ds] %s\n' "$SECONDS" "$*"; }
 need() {
   local missing=() name
   for name in "$@"; do command -v "$name" >/dev/null || missing+=("$name"); done
-  [ ${#missing[@]} -gt 0 ] || return 0
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then echo "not found on this machine: ${missing[*]}" >&2; return 1; fi
-  echo "installing Debian's packages ${missing[*]}"
-  apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
+  [ ${#missing[@]} -eq 0 ] || from_debian "${missing[@]}"
+}
+
+# from_debian PACKAGE...: from Debian's packages.
+from_debian() {
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then echo "not found on this machine: $*" >&2; return 1; fi
+  echo "installing Debian's packages $*"
+  apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null
 }
 
 # room_for GIGABYTES: warns where the cache's disk has less left, before something half written says it in other words.
@@ -29,21 +33,23 @@ room_for() {
   [ "$free" -ge "$1" ] || echo "warning: $free GB are left on the disk of $PORTCULLIS_CACHE; a first run takes up to $1 GB" >&2
 }
 
+# host: the machine's own triple, which names a folder, because build.target is it.
+host() { rustc -vV | sed -n 's/^host: //p'; }
+
+# learned: the file of what hack/profile.sh has learned for this compiler.
+learned() { echo "$PORTCULLIS_CACHE/profile/$(rustc -vV | sed -n 's/^commit-hash: //p').profdata"; }
+
 # build_program: builds it with the profile $PROFILE and prints where the portcullis program lies.
 build_program() {
-  local profile=${PROFILE:-dev} folder
+  local profile=${PROFILE:-dev} folder flags=()
   case $profile in dev) folder=debug ;; *) folder=$profile ;; esac
-  (cd "$repo" && cargo build --locked --bin portcullis --profile "$profile") >&2
-  # build.target is the machine's own triple, which then names a folder.
-  echo "$CARGO_TARGET_DIR/$(rustc -vV | sed -n 's/^host: //p')/$folder/portcullis"
-}
-
-# count_cargo COMMAND...: shows a test run as it is and adds what cargo says of each test binary to the tally.
-count_cargo() {
-  local log status=0
-  log=$(mktemp)
-  "$@" 2>&1 | tee "$log" || status=$?
-  sed -n 's/^test result: [A-Za-z]*\. \([0-9]*\) passed; \([0-9]*\) failed;.*/\1 \2/p' "$log" >>"$tally"
-  rm -f "$log"
-  return "$status"
+  if [ "$profile" = release ]; then
+    if [ -f "$(learned)" ]; then
+      flags=(--config "target.'cfg(all(target_os = \"linux\", target_env = \"gnu\"))'.rustflags = ['-Cprofile-use=$(learned)', '-Cllvm-args=--no-pgo-warn-mismatch']")
+    else
+      echo "note: built without knowing what it does at work, so it needs more time and memory; make profile finds out" >&2
+    fi
+  fi
+  (cd "$repo" && cargo build --locked --bin portcullis --profile "$profile" "${flags[@]}") >&2
+  echo "$CARGO_TARGET_DIR/$(host)/$folder/portcullis"
 }
