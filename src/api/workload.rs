@@ -74,6 +74,12 @@ const STATES_IN_ORDER: (&str, &str) = (
     "lifecycle.state goes from Planned to Active, from there to Quarantined and back or to Retiring, and from Quarantined or Retiring to Disposed",
 );
 
+/// CEL rule of a quarantine: whoever turned the generation off would be handed the policy that closes the network.
+const MANAGE_STAYS: (&str, &str) = (
+    "!([oldSelf, self].all(s, has(s.lifecycle) && has(s.lifecycle.state) && s.lifecycle.state == 'Quarantined')) || (has(oldSelf.manage) ? oldSelf.manage : 'Generate') == (has(self.manage) ? self.manage : 'Generate')",
+    "manage stays as it is while the quarantine lasts",
+);
+
 /// The declaration of an AI workload: which pods it is, what they depend on, and who answers for it.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -156,7 +162,8 @@ const STATES_IN_ORDER: (&str, &str) = (
     // On the spec, which every version of the object has: removing and adding the selector again is a change too.
     validation = ("self.selector == oldSelf.selector", "selector is immutable, declare another AIWorkload instead"),
     validation = ("self.type != 'supporting' || !has(self.models) || self.models.size() == 0", "a supporting workload has no models, choose another type"),
-    validation = (STATES_IN_ORDER.0, STATES_IN_ORDER.1)
+    validation = (STATES_IN_ORDER.0, STATES_IN_ORDER.1),
+    validation = (MANAGE_STAYS.0, MANAGE_STAYS.1)
 )]
 pub struct AIWorkloadSpec {
     /// The pods of this workload: those that carry all these labels. It cannot be changed later.

@@ -299,7 +299,7 @@ impl Auditor {
         let known = self.signatures_of(name).await;
         let mut former = written.namespaces.remove(name).unwrap_or_default();
         let texts = self.read_texts(name, std::mem::take(&mut former.texts)).await;
-        let former_row = former.row.row();
+        let former_row = former.row.whole();
         let since = former_row
             .conditions
             .iter()
@@ -330,7 +330,8 @@ impl Auditor {
                     let workload = namespace.workloads.get(workload_name)?;
                     let key = (name.to_owned(), workload_name.clone());
                     let stored = written.workloads.get(&key).filter(|s| s.uid == workload.metadata.uid);
-                    let former = stored.and_then(|stored| stored.history.as_ref());
+                    let rest = stored.map(Stored::rest).unwrap_or_default();
+                    let former = rest.history.as_ref();
                     let composition = crate::policy::composition::digest(workload, namespace, &world.cluster);
                     let reason = result.states.top_reason();
                     let uid = workload.metadata.uid.as_deref().unwrap_or_default();
@@ -352,9 +353,9 @@ impl Auditor {
                     if !noted.is_empty() {
                         heard.insert(workload_name.clone(), noted.len());
                     }
-                    let lineage = lineage(stored, workload, namespace, &world, &composition, now);
+                    let lineage = lineage(&rest, workload, namespace, &world, &composition, now);
                     let known_good = trail::known_good(
-                        stored.and_then(|stored| stored.known_good.as_ref()),
+                        rest.known_good.as_ref(),
                         workload,
                         namespace,
                         &composition,
@@ -389,7 +390,7 @@ impl Auditor {
                         known_good,
                         residue: residue(workload, namespace, &world, result.pods),
                         observed: self.observed(name, workload, &world),
-                        former: stored.map_or(&[], |stored| &stored.conditions),
+                        former: &rest.conditions,
                     };
                     Some((Arc::clone(workload), workload_status(result, beside, now)))
                 })

@@ -52,7 +52,8 @@ impl World {
             Object::Namespace(ns) => self.apply_namespace(*ns),
             Object::Workload(mut workload) => {
                 slim_workload(&mut workload.metadata, &mut workload.status);
-                self.put(workload.metadata.clone(), |ns| &mut ns.workloads, Arc::new(*workload))
+                let kept = compact(workload.as_ref());
+                self.put(workload.metadata, |ns| &mut ns.workloads, Arc::new(kept))
             }
             Object::Model(mut model) => {
                 slim_asset(&mut model.metadata, &mut model.status);
@@ -95,7 +96,7 @@ impl World {
             Object::NetworkPolicy(policy) => {
                 let known = facts::NetworkPolicy {
                     generated: generated(&policy.metadata),
-                    spec: Arc::new(policy.spec.unwrap_or_default()),
+                    spec: Arc::new(policy.spec.as_ref().map(compact).unwrap_or_default()),
                 };
                 self.put(policy.metadata, |ns| &mut ns.network_policies, known)
             }
@@ -294,6 +295,11 @@ impl World {
         let removed = self.cluster.namespaces.get_mut(namespace).is_some_and(remove);
         if removed { Touched::namespace(namespace) } else { Touched::nothing() }
     }
+}
+
+/// The same without room to spare: lists that were read have room for four, and most hold one.
+fn compact<T: Clone>(read: &T) -> T {
+    read.clone()
 }
 
 fn put_cluster<T: PartialEq>(map: &mut BTreeMap<String, Arc<T>>, name: String, value: T) -> Touched {

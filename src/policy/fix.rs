@@ -1,5 +1,7 @@
 //! The way out of a finding, as text for a person and, where a manifest is at fault, as a change a program can apply.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::facts::Place;
@@ -233,8 +235,31 @@ fn descend<'v>(at: &'v mut Value, step: &Step<'_>, create: bool) -> Option<&'v m
     }
 }
 
+/// Writes only what a terminal shows: what would move its cursor, colour it or turn the direction of writing is escaped.
+struct Shown<'a, 'b>(&'a mut std::fmt::Formatter<'b>);
+
+impl std::fmt::Write for Shown<'_, '_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let plain = |byte: u8| matches!(byte, b'\n' | b' '..=b'~');
+        if text.bytes().all(plain) {
+            return self.0.write_str(text);
+        }
+        for c in text.chars() {
+            let shown = c == '\n' || (!c.is_control() && !turns(c));
+            if shown { self.0.write_char(c)? } else { write!(self.0, "{}", c.escape_unicode())? }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a character is none itself but turns or hides others (UAX #9; zero width).
+fn turns(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 impl std::fmt::Display for Fix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let f = &mut Shown(f);
         match self {
             Self::Text(text) | Self::Command(text) => f.write_str(text),
             Self::Record(words, manifest) => write!(f, "{words}\n{}", manifest.trim_end()),
@@ -285,6 +310,14 @@ mod tests {
         assert_eq!(object["spec"]["volumes"], json!([{"name": "v"}]));
         assert!(!Fix::set("spec.containers[7].x", 1).apply(&mut object));
         assert!(!Fix::set_at(&Place::field("AIWorkload a/b", "spec.x"), "", 1).apply(&mut object));
+    }
+
+    #[test]
+    fn what_is_shown_leaves_a_terminal_as_it_is() {
+        let text = Fix::Text("let a\u{1b}[31m\u{202e}b\u{7f}ü\u{200b} lift it\nthen rest".to_owned());
+        assert_eq!(text.to_string(), "let a\\u{1b}[31m\\u{202e}b\\u{7f}ü\\u{200b} lift it\nthen rest");
+        let change = Fix::set("spec.a", json!("x\u{202e}y"));
+        assert_eq!(change.to_string(), "set spec.a: \"x\\u{202e}y\"");
     }
 
     #[test]

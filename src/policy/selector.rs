@@ -23,6 +23,23 @@ pub fn matches(selector: &LabelSelector, labels: &Labels) -> bool {
         })
 }
 
+/// Whether `selector` can match a pod that carries `labels` and any others. What cannot be told counts as "yes".
+#[must_use]
+pub fn may_match(selector: &LabelSelector, labels: &Labels) -> bool {
+    let by_labels = |(key, value): (&String, &String)| labels.get(key).is_none_or(|known| known == value);
+    selector.match_labels.iter().flatten().all(by_labels)
+        && selector.match_expressions.iter().flatten().all(|term| {
+            let Some(value) = labels.get(&term.key) else { return true };
+            let listed = term.values.iter().flatten().any(|listed| listed == value);
+            match term.operator.as_str() {
+                "In" => listed,
+                "NotIn" => !listed,
+                "DoesNotExist" => false,
+                _ => true,
+            }
+        })
+}
+
 /// Whether the plain label map `wanted`, which must not be empty, is contained in `labels`.
 #[must_use]
 pub fn contains(wanted: &Labels, labels: &Labels) -> bool {
@@ -87,6 +104,25 @@ mod tests {
         }
         assert!(!contains(&Labels::new(), &pod));
         assert!(contains(&labels(json!({"tier": "web"})), &pod));
+    }
+
+    #[test]
+    fn a_pod_of_which_some_labels_are_known_may_match_unless_they_say_no() {
+        let known = labels(json!({"app": "chat", "tier": "web"}));
+        for (selector, wanted) in [
+            (json!({}), true),
+            (json!({"matchLabels": {"app": "chat", "other": "x"}}), true),
+            (json!({"matchLabels": {"app": "db"}}), false),
+            (json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["db", "chat"]}]}), true),
+            (json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["db"]}]}), false),
+            (json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["chat"]}]}), false),
+            (json!({"matchExpressions": [{"key": "other", "operator": "NotIn", "values": ["x"]}]}), true),
+            (json!({"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}), false),
+            (json!({"matchExpressions": [{"key": "app", "operator": "Newer"}]}), true),
+        ] {
+            let parsed: LabelSelector = serde_json::from_value(selector.clone()).unwrap();
+            assert_eq!(may_match(&parsed, &known), wanted, "{selector}");
+        }
     }
 
     #[test]

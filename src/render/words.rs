@@ -223,7 +223,8 @@ pub fn shared(subject: &str, others: &[String]) -> String {
 
 /// What a refusal to end a quarantine says besides.
 pub const STAYS_QUARANTINED: &str = "\nit stays Quarantined, without a network, until all of this is mended; if it is not to run \
-     again, erase or hand over what is left of it and set spec.lifecycle.state to Disposed, which opens no network";
+     again, erase or hand over what is left of it and set spec.lifecycle.state to Disposed, which opens no network; either is \
+     for whom spec.owners.incident names, where it names somebody";
 
 /// `head: a, b and 3 more`, as many items as fit into a warning, at least one.
 #[must_use]

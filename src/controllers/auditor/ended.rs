@@ -40,21 +40,20 @@ pub(super) fn chains(namespace: &str, written: &Written, ended: &[WorkloadChain]
 }
 
 fn chain(name: &str, stored: &Stored) -> Option<WorkloadChain> {
-    let history = stored.history.as_ref()?;
-    let (uid, head) = (stored.uid.clone()?, history.head.clone());
-    Some(WorkloadChain { name: name.to_owned(), uid, length: history.length, head })
+    let (length, head) = stored.end.clone()?;
+    Some(WorkloadChain { name: name.to_owned(), uid: stored.uid.clone()?, length, head })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::outcome::History;
     use crate::policy::testing::Bench;
     use serde_json::json;
 
     fn stored(uid: &str, length: u64) -> Stored {
-        let history = History { length, head: format!("{length:064}"), ..History::default() };
-        Stored { uid: Some(uid.to_owned()), history: Some(history), ..Stored::default() }
+        let mut stored = Stored::default();
+        (stored.uid, stored.end) = (Some(uid.to_owned()), Some((length, format!("{length:064}"))));
+        stored
     }
 
     fn said(chains: &[WorkloadChain]) -> Vec<(&str, &str, u64)> {

@@ -63,12 +63,12 @@ impl Auditor {
     fn each_history(&self, written: &Written, mut each: impl FnMut(&str, &History)) {
         for ((namespace, name), stored) in &written.workloads {
             let chain = chains::of_workload(namespace, name, stored.uid.as_deref().unwrap_or_default());
-            stored.history.iter().for_each(|history| each(&chain, history));
+            stored.rest().history.iter().for_each(|history| each(&chain, history));
         }
         let world = self.world();
         for (name, kept) in &written.namespaces {
             let chain = chains::of_namespace(name, world.namespace(name).uid.as_deref().unwrap_or_default());
-            kept.row.row().history.iter().for_each(|history| each(&chain, history));
+            kept.row.whole().history.iter().for_each(|history| each(&chain, history));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::stored::Stored;
+use super::stored::Rest;
 use crate::api::Environment;
 use crate::api::workload::{AIWorkload, LifecycleState, Lineage};
 use crate::controllers::trail;
@@ -12,7 +12,7 @@ use crate::policy::{preview, selector};
 
 /// Since when a workload is what it is, and whether it could be tried before.
 pub(super) fn lineage(
-    stored: Option<&Stored>,
+    stored: &Rest,
     workload: &AIWorkload,
     namespace: &Namespace,
     world: &World,
@@ -24,9 +24,7 @@ pub(super) fn lineage(
             && preview::outside(workload).next().is_some()
             && preview::ran(workload, namespace, &world.cluster, &world.settings(namespace), now)
     };
-    let former = stored.and_then(|stored| stored.lineage.as_ref());
-    let history = stored.and_then(|stored| stored.history.as_ref());
-    trail::lineage(former, history, composition, previewed, now)
+    trail::lineage(stored.lineage.as_ref(), stored.history.as_ref(), composition, previewed, now)
 }
 
 /// Objects that a status tells of at most.

@@ -1,13 +1,16 @@
 //! What an audit remembers of what it has written, so that nothing is written twice.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::marker::PhantomData;
 
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
@@ -27,7 +30,7 @@ use crate::policy::trail as chains;
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) summed: Summed,
-    pub(super) row: Packed,
+    pub(super) row: Packed<AIComplianceStatus>,
     /// What of the row bears on the one of the cluster.
     pub(super) told: Told,
     /// The ConfigMaps that were looked into.
@@ -40,23 +43,36 @@ pub(super) struct Kept {
     pub(super) blocked: BTreeMap<String, AuditedWorkload>,
 }
 
-/// A row as it is stored. Between two looks nobody reads it, and there are as many as governed namespaces, so it is kept
-/// in a tenth of the room.
-#[derive(Default)]
-pub(super) struct Packed(Vec<u8>);
+/// Something as it is stored. Between two looks nobody reads it, and there are as many as governed namespaces or workloads,
+/// so it is kept in a fraction of the room.
+pub(super) struct Packed<T>(Vec<u8>, PhantomData<T>);
 
-impl Packed {
-    pub(super) fn of(row: &AIComplianceStatus) -> Self {
+impl<T> PartialEq for Packed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<T> Default for Packed<T> {
+    fn default() -> Self {
+        Self(Vec::new(), PhantomData)
+    }
+}
+
+impl<T: Default + Serialize + DeserializeOwned> Packed<T> {
+    pub(super) fn of(whole: &T) -> Self {
         let mut packed = DeflateEncoder::new(Vec::new(), Compression::fast());
-        let text = serde_json::to_vec(row).unwrap_or_default();
+        let text = serde_json::to_vec(whole).unwrap_or_default();
         let mut bytes = packed.write_all(&text).and_then(|()| packed.finish()).unwrap_or_default();
         bytes.shrink_to_fit();
-        Self(bytes)
+        Self(bytes, PhantomData)
     }
 
-    pub(super) fn row(&self) -> AIComplianceStatus {
-        serde_json::from_reader(std::io::BufReader::new(DeflateDecoder::new(self.0.as_slice())))
-            .unwrap_or_default()
+    /// The whole again.
+    pub(super) fn whole(&self) -> T {
+        let mut text = Vec::with_capacity(8 * self.0.len());
+        let read = DeflateDecoder::new(self.0.as_slice()).read_to_end(&mut text);
+        read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 }
 
@@ -65,11 +81,19 @@ impl Packed {
 #[derive(Default, PartialEq)]
 pub(super) struct Stored {
     pub(super) uid: Option<String>,
-    pub(super) digest: [u8; 32],
-    /// Without their words: only since when each holds.
-    pub(super) conditions: Vec<Condition>,
+    digest: [u8; 32],
     pub(super) verdict: Option<OverallVerdict>,
     pub(super) warned_days: Option<u8>,
+    /// How long its history is, and how it ends.
+    pub(super) end: Option<(u64, String)>,
+    rest: Packed<Rest>,
+}
+
+/// What of a status the next one is made from.
+#[derive(Default, Deserialize, Serialize)]
+pub(super) struct Rest {
+    /// Without their words: only since when each holds.
+    pub(super) conditions: Vec<Condition>,
     pub(super) history: Option<History>,
     pub(super) known_good: Option<KnownGood>,
     pub(super) lineage: Option<Lineage>,
@@ -81,11 +105,17 @@ impl Stored {
         let wordless = |condition: Condition| Condition { message: String::new(), ..condition };
         let conditions = status.conditions.into_iter().map(wordless).collect();
         let AIWorkloadStatus { verdict, warned_days, history, known_good, lineage, .. } = status;
-        Self { uid, digest, conditions, verdict, warned_days, history, known_good, lineage }
+        let end = history.as_ref().map(|history| (history.length, history.head.clone()));
+        let rest = Packed::of(&Rest { conditions, history, known_good, lineage });
+        Self { uid, digest, verdict, warned_days, end, rest }
     }
 
     pub(super) fn is(&self, uid: Option<&String>, status: &AIWorkloadStatus) -> bool {
         self.uid.as_ref() == uid && self.digest == digest(status)
+    }
+
+    pub(super) fn rest(&self) -> Rest {
+        self.rest.whole()
     }
 }
 
@@ -124,7 +154,7 @@ impl Written {
     /// Notes where the histories of a namespace end whose row goes, and those of its workloads as far as its row knows.
     pub(super) fn left_behind(&mut self, name: &str, uid: Option<&str>) {
         let Some(kept) = self.namespaces.get_mut(name) else { return };
-        let row = kept.row.row();
+        let row = kept.row.whole();
         let of_workloads = row.chains.into_iter().map(|chain| EndedChain {
             chain: chains::of_workload(name, &chain.name, &chain.uid),
             length: chain.length,
@@ -184,9 +214,9 @@ mod tests {
             ..AIComplianceStatus::default()
         };
         let packed = Packed::of(&row);
-        assert_eq!(packed.row(), row);
+        assert_eq!(packed.whole(), row);
         assert!(packed.0.len() * 5 < serde_json::to_vec(&row).unwrap().len(), "{} bytes", packed.0.len());
-        assert_eq!(Packed::default().row(), AIComplianceStatus::default());
+        assert_eq!(Packed::<AIComplianceStatus>::default().whole(), AIComplianceStatus::default());
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Auditor {
         lock(&self.book).forget(name);
         // What is left of its assets outlives its row.
         if let Some(kept) = written.namespaces.get_mut(name) {
-            let mut row = kept.row.row();
+            let mut row = kept.row.whole();
             written.left.append(&mut row.tombstones);
             kept.row = Packed::of(&row);
             let ended =
@@ -112,8 +112,8 @@ impl Auditor {
                     let former = written.workloads.get(&key).filter(|stored| stored.uid == uid);
                     self.tell(&workload, former, &status).await;
                     self.warn(&workload, former, &status).await;
-                    let known = former.and_then(|stored| stored.history.as_ref());
-                    let fresh = trail::fresh(status.history.as_ref(), known);
+                    let known = former.and_then(|stored| stored.rest().history);
+                    let fresh = trail::fresh(status.history.as_ref(), known.as_ref());
                     let chain = chains::of_workload(&key.0, &key.1, uid.as_deref().unwrap_or_default());
                     if status.history.as_ref().is_some_and(|history| history.unexported.is_some()) {
                         self.trail.alone(&chain);

@@ -24,6 +24,8 @@ pub(super) const CONTROL: Control = Control {
     limits: &[
         "that the network of this cluster really cuts off what is quarantined is shown by exercises, not by a rule",
         "how people act in an incident",
+        "who lifts a quarantine, or names another who acts in incidents while it lasts, is refused only where this control is \
+            enforced; elsewhere the history tells who it was",
     ],
     check: Check::Rule(check),
 };

@@ -3,6 +3,7 @@
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use serde_json::json;
 
 use super::environment_boundary::along_the_path;
 use crate::api;
@@ -46,10 +47,12 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             }
             for (name, policy) in facts.namespace.network_policies.iter().filter(|(_, p)| !p.generated) {
                 written(facts, name, &policy.spec, Some(facts.cluster), report);
+                into_quarantine(facts, name, &policy.spec, report);
             }
         }
         Subject::NetworkPolicy { name, spec, generated: false } => {
             written(facts, name, spec, Some(facts.cluster), report);
+            into_quarantine(facts, name, spec, report);
         }
         Subject::Pod(pod) => union(facts, pod, report),
         _ => {}
@@ -149,6 +152,37 @@ fn written(
         } else {
             finding.fix(delete(facts, name));
         }
+    }
+}
+
+/// Policies add up, so one that opens anything for pods in quarantine undoes the quarantine.
+fn into_quarantine(facts: &Facts<'_>, name: &str, spec: &NetworkPolicySpec, report: &mut Report<'_>) {
+    let quarantined = facts.namespace.workloads.iter().filter(|(_, workload)| workload.is_quarantined());
+    for (workload, declared) in quarantined {
+        let labels = &declared.spec.selector.match_labels;
+        if spec.pod_selector.as_ref().is_some_and(|selector| !selector::may_match(selector, labels)) {
+            continue;
+        }
+        let opened =
+            directions(spec).into_iter().filter(|direction| direction.on && !direction.rules.is_empty());
+        let opened: Vec<&str> = opened.map(|direction| direction.name).collect();
+        if opened.is_empty() {
+            continue;
+        }
+        let place =
+            Place::field(format!("NetworkPolicy {}/{name}", facts.namespace.name), "spec.podSelector");
+        let what = format!(
+            "opens {} for pods of AIWorkload {workload:?}, which is in quarantine",
+            opened.join(" and ")
+        );
+        let finding = report.violated(place, what);
+        finding.fix(match labels.first_key_value() {
+            Some((key, value)) if matches!(facts.subject, Subject::NetworkPolicy { .. }) => {
+                let apart = json!({"key": key, "operator": "NotIn", "values": [value]});
+                Fix::set("spec.podSelector.matchExpressions[+]", apart)
+            }
+            _ => delete(facts, name),
+        });
     }
 }
 

@@ -226,3 +226,46 @@ fn policies_that_nothing_keeps_are_told() {
         ]
     );
 }
+
+#[test]
+fn a_policy_that_opens_a_way_for_pods_in_quarantine_undoes_it() {
+    let quarantine = json!({"lifecycle": {"state": "Quarantined"}});
+    let narrow = |pods: Value| {
+        let peers = json!([{"podSelector": {"matchLabels": {"app": "db"}}}]);
+        json!({"podSelector": pods, "policyTypes": ["Egress", "Ingress"], "egress": [{"to": peers}]})
+    };
+    let chat = json!({"matchLabels": {"app": "chat"}});
+    let said = "opens egress for pods of AIWorkload \"chat\", which is in quarantine";
+    let quarantined = bench().workload(&quarantine);
+    for (pods, told) in [
+        (chat.clone(), true),
+        (json!({}), true),
+        (json!({"matchLabels": {"tier": "web"}}), true),
+        (json!({"matchLabels": {"app": "search"}}), false),
+    ] {
+        let spec = read(narrow(pods.clone()));
+        let found = quarantined
+            .judge(&CONTROL, Subject::NetworkPolicy { name: "mine", spec: &spec, generated: false });
+        assert_eq!(found.len(), usize::from(told), "{pods}: {:?}", lines(&found));
+        let Some(finding) = found.first() else { continue };
+        assert!(lines(&found)[0].contains("which is in quarantine"), "{:?}", lines(&found));
+        // The printed way out leaves the pods alone.
+        let mut policy = json!({"spec": narrow(pods)});
+        assert!(finding.fix.as_ref().unwrap().apply(&mut policy));
+        assert_eq!(of_policy(&quarantined, policy["spec"].clone()), [""; 0]);
+    }
+    assert_eq!(of_policy(&bench().workload(&json!({})), narrow(chat.clone())), [""; 0]);
+    let closed = json!({"podSelector": chat, "policyTypes": ["Egress", "Ingress"]});
+    assert_eq!(of_policy(&quarantined, closed), [""; 0]);
+    // What was there before the quarantine is told of by the audit.
+    let all = json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"]});
+    let audited = bench().workload(&quarantine).policy("portcullis-default-deny", true, all).policy(
+        "before",
+        false,
+        narrow(json!({})),
+    );
+    assert_lines(
+        &audited.judge(&CONTROL, Subject::Namespace),
+        &[&format!("NetworkPolicy chat-prod/before spec.podSelector: {said}")],
+    );
+}
