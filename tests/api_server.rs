@@ -19,12 +19,16 @@ use kube::{
     runtime::wait::{await_condition, conditions},
 };
 use portcullis::api::{
-    self, Environment, OverallVerdict, State,
+    self, AIWorkload, Environment, OverallVerdict, State,
     common::{AssetStatus, Verification, VerificationState},
     compliance::{AIComplianceStatus, EndedChain, Summary, WorkloadChain},
     outcome::{Attempt, Blocked, Counters, History, HistoryEntry, HistoryKind, HourlyCount},
     workload::{AIWorkloadStatus, KnownGood, PodCounts, Row},
 };
+use portcullis::controllers::generate::{
+    Desired, Fate, GenerateError, Kinds, Surplus, apply, build, build_namespace, settle,
+};
+use portcullis::policy::facts;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -312,5 +316,100 @@ async fn the_definitions_are_served_and_refuse_what_they_say() -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+/// A generated object as it is stored, and the way to it.
+async fn stored(client: &Client, desired: &Desired) -> Result<(Api<DynamicObject>, DynamicObject)> {
+    let kind = desired.resource.kind();
+    let version = desired.object["apiVersion"].as_str().context("version")?;
+    let (group, version) = version.split_once('/').unwrap_or(("", version));
+    let kind = ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk(group, version, kind));
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &desired.namespace, &kind);
+    let object = api.get(&desired.name).await?;
+    Ok((api, object))
+}
+
+async fn release(client: &Client, desired: &Desired) -> Result<()> {
+    let one = Surplus {
+        resource: desired.resource,
+        namespace: desired.namespace.clone(),
+        name: desired.name.clone(),
+        owner: desired.owner.clone().context("owner")?,
+        fate: Fate::Release,
+    };
+    ensure!(settle(client, &one).await?, "{one:?} is not ours");
+    Ok(())
+}
+
+/// Whether an object is generated for the owner of this UID, and no mark of a release is left.
+fn is_back(object: &DynamicObject, uid: &str) -> bool {
+    let meta = &object.metadata;
+    let owned = meta.owner_references.iter().flatten().any(|of| of.uid == uid && of.controller == Some(true));
+    let labelled = object.labels().get(api::common::LABEL_MANAGED_BY).is_some_and(|by| by == "portcullis");
+    owned && labelled && object.annotations().is_empty()
+}
+
+#[tokio::test]
+async fn what_was_released_comes_back_as_it_was_and_nothing_else_is_taken() -> Result<()> {
+    ensure!(std::env::var_os("KUBECONFIG").is_some(), "KUBECONFIG is not set: run e2e/integration.sh");
+    let client = Client::try_default().await?;
+    define(&client).await?;
+    let home = facts::Namespace { name: "taken-back".to_owned(), ..facts::Namespace::default() };
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home.name}});
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    namespaces.patch(&home.name, &writer(), &Patch::Apply(&namespace)).await?;
+    let workload: AIWorkload = serde_json::from_value(json!({
+        "apiVersion": "portcullis.dev/v1alpha1", "kind": "AIWorkload",
+        "metadata": {"name": "chat", "namespace": home.name},
+        "spec": {"type": "inference", "selector": {"matchLabels": {"app": "chat"}}, "roles": ["SystemOperator"],
+            "owners": {"accountable": {"user": "j"}},
+            "identity": {"permissions": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]}},
+    }))?;
+    let workloads: Api<AIWorkload> = Api::namespaced(client.clone(), &home.name);
+    // Who owns nothing that exists is collected.
+    let workload = workloads.create(&PostParams::default(), &workload).await?;
+    let uid = workload.uid().context("uid")?;
+    let wanted = build(&workload, &home, Kinds::default());
+    ensure!(wanted.len() == 4, "{wanted:?}");
+    for desired in &wanted {
+        apply(&client, desired).await?;
+        release(&client, desired).await?;
+        let (api, free) = stored(&client, desired).await?;
+        ensure!(free.labels().is_empty() && free.owner_references().is_empty(), "{free:?}");
+        ensure!(free.annotations().get(api::common::ANNOTATION_RELEASED) == Some(&uid), "{free:?}");
+        apply(&client, desired).await?;
+        ensure!(is_back(&stored(&client, desired).await?.1, &uid), "{desired:?}");
+
+        // What the team did to it since is the team's.
+        release(&client, desired).await?;
+        let held = json!({"metadata": {"finalizers": ["team.example/keep"]}});
+        api.patch(&desired.name, &PatchParams::default(), &Patch::Merge(held)).await?;
+        let taken = apply(&client, desired).await;
+        ensure!(matches!(taken, Err(GenerateError::NameTaken { .. })), "{taken:?}");
+        let free = json!({"metadata": {"finalizers": null}});
+        api.patch(&desired.name, &PatchParams::default(), &Patch::Merge(free)).await?;
+        apply(&client, desired).await?;
+        ensure!(is_back(&stored(&client, desired).await?.1, &uid), "{desired:?}");
+
+        // The same, written by the team.
+        api.delete(&desired.name, &DeleteParams::default()).await?;
+        let mut own = desired.object.clone();
+        own["metadata"] = json!({"name": desired.name, "namespace": desired.namespace});
+        api.create(&PostParams::default(), &serde_json::from_value(own)?).await?;
+        let taken = apply(&client, desired).await;
+        ensure!(matches!(taken, Err(GenerateError::NameTaken { .. })), "{taken:?}");
+        ensure!(stored(&client, desired).await?.1.owner_references().is_empty(), "{desired:?}");
+    }
+    let closed = build_namespace(&home);
+    let mut own = closed.object.clone();
+    own["metadata"] = json!({"name": closed.name, "namespace": closed.namespace});
+    apply(&client, &closed).await?;
+    let (api, _) = stored(&client, &closed).await?;
+    api.delete(&closed.name, &DeleteParams::default()).await?;
+    api.create(&PostParams::default(), &serde_json::from_value(own)?).await?;
+    let taken = apply(&client, &closed).await;
+    ensure!(matches!(taken, Err(GenerateError::NotClosed { .. })), "{taken:?}");
+    namespaces.delete(&home.name, &DeleteParams::default()).await?;
     Ok(())
 }

@@ -23,8 +23,11 @@ manages() { within patch aiworkload chat --type merge -p "{\"spec\": {\"manage\"
 whose() { within get serviceaccount/chat networkpolicy/chat -o 'jsonpath={range .items[*]}of={.metadata.labels.portcullis\.dev/workload}.{end}'; }
 manages Observe
 expect "what was generated becomes the team's own" "of=.of=." eventually_says "of=.of=." whose
+why_generated() { of_chat '{.status.conditions[?(@.type=="Generated")].reason}'; }
+expect "and the status does not call it generated" "Observed" eventually_says "Observed" why_generated
 manages Generate
 expect "and is taken back as it stands" "of=chat.of=chat." eventually_says "of=chat.of=chat." whose
+expect "all of it" "Applied" eventually_says "Applied" why_generated
 
 user=$(kubectl auth whoami -o 'jsonpath={.status.userInfo.username}')
 kubectl apply -f - >/dev/null <<YAML

@@ -53,7 +53,9 @@ choices! {
     pub enum Manage default Generate {
         /// The operator creates service account, roles, network policies and monitors from this declaration.
         Generate = "Generate",
-        /// The operator creates nothing and only judges what others made. What it made before stays, and is the owner's.
+        /// The operator creates nothing and only judges what others made. What it made before stays and is the owner's:
+        /// released NetworkPolicies are judged as the owner's own from then on, by what they let in and out. Generate takes back
+        /// what is unchanged since; what was changed stays, and the condition Generated names it.
         Observe = "Observe",
     }
 

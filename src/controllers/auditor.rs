@@ -4,6 +4,7 @@
 mod cluster;
 mod ended;
 mod exporting;
+mod faults;
 mod gone;
 mod life;
 mod pulse;
@@ -367,9 +368,9 @@ impl Auditor {
                         namespace: name,
                         generation: workload.metadata.generation,
                         composition,
-                        generated: written.faults.get(&key).map_or_else(
+                        generated: written.faults.of(name, workload_name).map_or_else(
                             || generate::complete(workload, namespace, generate::Kinds::of(&world.cluster)),
-                            |why| Err(why.clone()),
+                            Err,
                         ),
                         blocked: book.of(name, Some(workload_name), now),
                         held: {

@@ -20,7 +20,7 @@ use crate::policy::facts::{Cluster, Namespace};
 
 pub use apply::apply;
 pub use present::present;
-pub use surplus::{Surplus, settle, surplus};
+pub use surplus::{Fate, Surplus, settle, surplus};
 
 /// One object that should exist.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,13 +128,24 @@ impl Resource {
 pub enum GenerateError {
     /// An object of that name exists and is not ours.
     #[error(
-        "{kind} {name:?} exists and was not generated for this AIWorkload: delete it, or set spec.manage: Observe"
+        "{kind} {name:?} exists and is not what was generated for this AIWorkload: delete it, or set spec.manage: Observe"
     )]
     NameTaken {
         /// Its kind.
         kind: &'static str,
         /// Its name.
         name: String,
+    },
+    /// The policy that closes the namespace exists and is not ours.
+    #[error(
+        "NetworkPolicy {name:?} exists and is not the operator's, which closes the network by its own: \
+         `kubectl delete networkpolicy {name} -n {namespace}`"
+    )]
+    NotClosed {
+        /// Its name.
+        name: String,
+        /// Its namespace.
+        namespace: String,
     },
     /// The API server did not take it.
     #[error("{kind} {name:?} could not be applied")]
@@ -165,7 +176,7 @@ impl GenerateError {
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
-            Self::NameTaken { .. } => "NameTaken",
+            Self::NameTaken { .. } | Self::NotClosed { .. } => "NameTaken",
             Self::Apply { .. } => "Apply",
             Self::Remove { .. } => "Remove",
         }
@@ -268,13 +279,13 @@ pub fn build(workload: &AIWorkload, home: &Namespace, kinds: Kinds) -> Vec<Desir
     out
 }
 
-/// What the declaration asks for and cannot be made here, as a sentence.
+/// Who brings about what the declaration asks for.
 ///
-/// Errors: that sentence.
-pub fn complete(workload: &AIWorkload, home: &Namespace, kinds: Kinds) -> Result<(), String> {
+/// Errors: what of it cannot be made here, as a sentence.
+pub fn complete(workload: &AIWorkload, home: &Namespace, kinds: Kinds) -> Result<Manage, String> {
     match limits::missing(workload, home, kinds) {
         Some(why) if workload.spec.manage == Manage::Generate => Err(why),
-        _ => Ok(()),
+        _ => Ok(workload.spec.manage),
     }
 }
 

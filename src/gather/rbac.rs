@@ -56,6 +56,8 @@ struct Binding {
     /// As messages write it: `ClusterRole/view`.
     role_label: String,
     reaches: Vec<Reach>,
+    /// Whether its only subject is one ServiceAccount, named as such.
+    alone: bool,
     /// Users and groups that no ServiceAccount is, as lists of profiles name them.
     people: Box<[Box<str>]>,
 }
@@ -155,10 +157,9 @@ impl RbacIndex {
             touched.insert(reach.clone());
         }
         self.by_role.entry(role_key.clone()).or_default().insert(key.clone());
-        self.bindings.insert(
-            key,
-            Binding { role: role_key, role_label: format!("{}/{}", role.kind, role.name), reaches, people },
-        );
+        let alone = matches!(subjects, [only] if only.kind == "ServiceAccount");
+        let role_label = format!("{}/{}", role.kind, role.name);
+        self.bindings.insert(key, Binding { role: role_key, role_label, reaches, alone, people });
         touched
     }
 
@@ -287,10 +288,15 @@ impl RbacIndex {
             .filter_map(|key| self.bindings.get(key).map(|binding| (key, binding.reaches.as_slice())))
     }
 
-    /// Whether a namespace has a binding of this name.
+    /// Whether the binding `name` of a namespace hands out the Role of that name to the ServiceAccount of that name, and to
+    /// nobody else.
     #[must_use]
-    pub fn has_binding(&self, namespace: &str, name: &str) -> bool {
-        self.bindings.contains_key(&(Some(namespace.to_owned()), name.to_owned()))
+    pub fn binds_only(&self, namespace: &str, name: &str) -> bool {
+        let key: BindingKey = (Some(namespace.to_owned()), name.to_owned());
+        self.bindings.get(&key).is_some_and(|binding| {
+            let account = Reach::Account(namespace.to_owned(), name.to_owned());
+            binding.role == key && binding.alone && binding.reaches == [account]
+        })
     }
 
     /// How many bindings are kept.

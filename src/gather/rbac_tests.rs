@@ -119,3 +119,33 @@ fn a_changed_role_reaches_those_it_is_bound_to() {
     assert!(index.is_empty());
     assert!(index.set_role(None, "r", vec![]).is_empty());
 }
+
+#[test]
+fn a_binding_is_for_one_account_alone_where_it_names_no_other() {
+    let mut index = RbacIndex::default();
+    let chat = json!({"kind": "ServiceAccount", "name": "chat", "namespace": "a"});
+    let mut binds = |name: &str, role: &RoleRef, list: serde_json::Value| {
+        index.set_binding(Some("a"), name, role, &subjects(list));
+        index.binds_only("a", name)
+    };
+    let own = role("Role", "chat");
+    assert!(binds("chat", &own, json!([chat])));
+    assert!(
+        binds("chat", &own, json!([{"kind": "ServiceAccount", "name": "chat"}])),
+        "the namespace is implied"
+    );
+    for more in [
+        json!({"kind": "ServiceAccount", "name": "other", "namespace": "a"}),
+        json!({"kind": "User", "name": "ada"}),
+        json!({"kind": "User", "name": "system:serviceaccount:odd"}),
+        json!({"kind": "Group", "name": "system:nodes"}),
+    ] {
+        assert!(!binds("chat", &own, json!([chat, more])), "{more}");
+    }
+    assert!(!binds("chat", &own, json!([{"kind": "User", "name": "system:serviceaccount:a:chat"}])));
+    assert!(!binds("chat", &own, json!([{"kind": "ServiceAccount", "name": "chat", "namespace": "b"}])));
+    assert!(!binds("chat", &own, json!([])));
+    assert!(!binds("chat", &role("ClusterRole", "chat"), json!([chat])));
+    assert!(!binds("chat", &role("Role", "other"), json!([chat])));
+    assert!(!binds("other", &own, json!([chat])), "of another name");
+}

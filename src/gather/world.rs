@@ -4,10 +4,11 @@ mod across;
 mod asked;
 mod kinds;
 mod matter;
+mod ours;
 pub(crate) mod read;
 mod rights;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace as CoreNamespace};
@@ -36,6 +37,8 @@ pub struct World {
     pub verifier_image: String,
     /// ConfigMaps of the operator's namespace that hold trust roots.
     pub trust_roots: Arc<TrustRoots>,
+    /// What was generated, of some kinds: kind, namespace and name.
+    generated: HashSet<(Kind, String, String)>,
     nowhere: Namespace,
 }
 
@@ -126,7 +129,7 @@ impl World {
             }
             Object::TrafficPolicy(policy) => {
                 let known = read::traffic_policy(&policy);
-                self.put(policy.metadata, |ns| &mut ns.traffic_policies, known)
+                self.put_generated(Kind::TrafficPolicy, policy.metadata, |ns| &mut ns.traffic_policies, known)
             }
             Object::DeviceClaim(claim) => self.put_devices("ResourceClaim", &claim),
             Object::DeviceTemplate(template) => self.put_devices("ResourceClaimTemplate", &template),
@@ -170,7 +173,7 @@ impl World {
         match object {
             Object::PodMonitor(monitor) => {
                 let known = pod_monitor(&monitor);
-                self.put(monitor.metadata, |ns| &mut ns.pod_monitors, known)
+                self.put_generated(Kind::PodMonitor, monitor.metadata, |ns| &mut ns.pod_monitors, known)
             }
             Object::ServiceMonitor(monitor) => {
                 let known = read::service_monitor(&monitor);
@@ -178,7 +181,8 @@ impl World {
             }
             Object::AlertRule(rule) => {
                 let known = read::alerts(&rule);
-                self.put(rule.metadata, |ns| &mut ns.alert_rules, known).widened()
+                let whose = self.note_generated(Kind::AlertRule, &rule.metadata);
+                self.put(rule.metadata, |ns| &mut ns.alert_rules, known).widened().and(whose)
             }
             _ => Touched::nothing(),
         }
@@ -186,6 +190,7 @@ impl World {
 
     /// Forgets an object. Returns whose verdict may change.
     pub fn remove(&mut self, kind: Kind, namespace: Option<&str>, name: &str) -> Touched {
+        self.forget_generated(kind, namespace, name);
         match kind {
             Kind::Namespace => {
                 // What lived in it has left before: a namespace goes last.

@@ -16,6 +16,8 @@ pub const LABEL_PROMPT: &str = "portcullis.dev/prompt";
 pub const LABEL_SETTINGS: &str = "portcullis.dev/settings";
 /// The annotation of a pod that says why somebody breaks the glass to enter it.
 pub const ANNOTATION_BREAK_GLASS: &str = "portcullis.dev/break-glass";
+/// The annotation of an object that was generated and released: the UID of the `AIWorkload` that it was generated for.
+pub const ANNOTATION_RELEASED: &str = "portcullis.dev/released";
 /// The usual label that names the manager of an object.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The usual label that names the application an object belongs to.

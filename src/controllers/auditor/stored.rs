@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use super::faults::{Faults, Of};
 use super::texts;
 use crate::api::OverallVerdict;
 use crate::api::compliance::{AIComplianceStatus, EndedChain, Tombstone, WorkloadChain};
@@ -22,7 +23,6 @@ use crate::api::workload::{AIWorkloadStatus, KnownGood, Lineage};
 use crate::controllers::audit::AuditedWorkload;
 use crate::controllers::compliance::Summed;
 use crate::controllers::compliance::rows::Told;
-use crate::controllers::generate::Resource;
 use crate::controllers::trouble::Trouble;
 use crate::policy::trail as chains;
 
@@ -130,10 +130,10 @@ pub(super) struct Written {
     pub(super) workloads: HashMap<(String, String), Stored>,
     pub(super) cluster: AIComplianceStatus,
     pub(super) cluster_at: Option<Instant>,
-    /// What could not be generated, and why, by namespace and workload.
-    pub(super) faults: HashMap<(String, String), String>,
+    /// What could not be generated, and why.
+    pub(super) faults: Faults,
     /// What stands under the name of a workload that does not ask for it, and was not generated for it.
-    pub(super) strange: HashSet<(Resource, (String, String))>,
+    pub(super) strange: HashSet<Of>,
     /// What could not be written, and why, by namespace.
     pub(super) unwritten: BTreeMap<String, String>,
     /// What is left of assets that went with their namespaces and does not yet stand on the row of the cluster.

@@ -10,6 +10,7 @@ use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 
+use super::faults::Of;
 use super::pulse::Pulse;
 use super::stored::{Kept, Packed, Stored, Written};
 use super::{AuditError, Auditor, lock};
@@ -36,7 +37,7 @@ impl Auditor {
     /// Takes back what was written of a namespace that is governed no more.
     pub(super) async fn forget(&self, name: &str, written: &mut Written) {
         written.workloads.retain(|(namespace, _), _| namespace != name);
-        written.faults.retain(|(namespace, _), _| namespace != name);
+        written.faults.forget(name);
         written.strange.retain(|(_, (namespace, _))| namespace != name);
         written.held.remove(name);
         written.ended.remove(name);
@@ -87,7 +88,7 @@ impl Auditor {
     ) {
         let alive: BTreeSet<String> = statuses.iter().map(|(w, _)| w.name_any()).collect();
         written.workloads.retain(|(ns, name), _| ns != namespace || alive.contains(name));
-        written.faults.retain(|(ns, name), _| ns != namespace || name.is_empty() || alive.contains(name));
+        written.faults.keep_workloads(namespace, &alive);
         let changed: Vec<_> = statuses
             .into_iter()
             .filter(|(workload, status)| {
@@ -310,41 +311,56 @@ impl Auditor {
             wanted.into_iter().partition(|desired| desired.resource == generate::Resource::RoleBinding);
         let mut applied = self.apply_all(others).await;
         applied.extend(self.apply_all(bindings).await);
-        written.faults.retain(|(namespace, _), _| namespace != name);
+        let mut failed = BTreeSet::new();
         for (desired, result) in applied {
-            let key = (name.to_owned(), if desired.owner.is_some() { desired.name } else { String::new() });
+            let workload = if desired.owner.is_some() { desired.name } else { String::new() };
+            let of = (desired.resource, (name.to_owned(), workload));
             match result {
-                Err(error) => self.not_generated(key, &error, written),
+                Err(error) => {
+                    self.not_generated(&of, &error, written);
+                    failed.insert(of);
+                }
                 Ok(()) => {
-                    written.strange.remove(&(desired.resource, key));
+                    written.strange.remove(&of);
                 }
             }
         }
-        self.settle(surplus, written).await;
+        failed.extend(self.settle(surplus, written).await);
+        for (resource, (namespace, name)) in written.faults.keep(name, &failed) {
+            tracing::info!(namespace, name, "nothing stands in the way of its {} any more", resource.kind());
+        }
     }
 
-    /// Takes away what is asked for no more. What turns out to be somebody else's is not looked at again.
-    async fn settle(&self, surplus: Vec<Surplus>, written: &mut Written) {
+    /// Takes away what is asked for no more. What turns out to be somebody else's is not looked at again. Returns what could
+    /// not be taken away.
+    async fn settle(&self, surplus: Vec<Surplus>, written: &mut Written) -> Vec<Of> {
+        let mut failed = Vec::new();
         for one in surplus {
-            let key = (one.namespace.clone(), one.name.clone());
-            if written.strange.contains(&(one.resource, key.clone())) {
+            let of = (one.resource, (one.namespace.clone(), one.name.clone()));
+            if written.strange.contains(&of) {
                 continue;
             }
             match generate::settle(&self.client, &one).await {
                 Ok(true) => {}
                 Ok(false) => {
-                    written.strange.insert((one.resource, key));
+                    written.strange.insert(of);
                 }
-                Err(error) => self.not_generated(key, &error, written),
+                Err(error) => {
+                    self.not_generated(&of, &error, written);
+                    failed.push(of);
+                }
             }
         }
+        failed
     }
 
-    fn not_generated(&self, key: (String, String), error: &generate::GenerateError, written: &mut Written) {
+    fn not_generated(&self, of: &Of, error: &generate::GenerateError, written: &mut Written) {
         self.metrics.reconcile_failed(error.label());
         let source = std::error::Error::source(error).map(|s| format!(": {s}")).unwrap_or_default();
-        tracing::warn!(namespace = key.0, name = key.1, "{error}{source}");
-        written.faults.insert(key, words::cut(format!("{error}{source}"), 300));
+        let words = format!("{error}{source}");
+        if written.faults.note(of, &words) {
+            tracing::warn!(namespace = of.1.0, name = of.1.1, "{words}");
+        }
     }
 
     async fn apply_all(&self, wanted: Vec<Desired>) -> Vec<(Desired, Result<(), generate::GenerateError>)> {

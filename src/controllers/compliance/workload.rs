@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::common::State;
 use crate::api::outcome::{Blocked, History};
-use crate::api::workload::{AIWorkloadStatus, KnownGood, Lineage, PodCounts, Row};
+use crate::api::workload::{AIWorkloadStatus, KnownGood, Lineage, Manage, PodCounts, Row};
 use crate::controllers::audit::AuditedWorkload;
 use crate::controllers::audit::states::control;
 use crate::controllers::conditions::{COMPLIANT, GENERATED, PODS_SELECTED, Said, conditions};
@@ -19,8 +19,8 @@ pub struct Beside<'a> {
     pub generation: Option<i64>,
     /// Digest of its composition.
     pub composition: String,
-    /// Whether what it asks for was brought about; why not.
-    pub generated: Result<(), String>,
+    /// Who brings about what it asks for; why it is not there.
+    pub generated: Result<Manage, String>,
     /// Pods that were refused.
     pub blocked: Option<Blocked>,
     /// What became of it.
@@ -94,12 +94,6 @@ pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Times
             "the selector matches no pod that runs: check the labels of the pod template, or whether its pods are refused".to_owned()
         },
     );
-    let generated = match generated {
-        Ok(()) => {
-            Said::new(GENERATED, true, "Applied", "identity, network policies and monitors are in place")
-        }
-        Err(why) => Said::new(GENERATED, false, "NotApplied", why),
-    };
     let mut rows = states.rows();
     let all = rows.len();
     rows.truncate(ROWS);
@@ -118,7 +112,7 @@ pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Times
         warned_days,
         residue,
         conditions: conditions(
-            [compliant, generated, selects].into_iter().chain(observed),
+            [compliant, brought_about(generated), selects].into_iter().chain(observed),
             former,
             generation,
             now,
@@ -127,6 +121,22 @@ pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Times
     bound(&mut status, held);
     point_on(&mut status, all, namespace);
     status
+}
+
+/// Whether what is declared was brought about.
+fn brought_about(generated: Result<Manage, String>) -> Said {
+    match generated {
+        Ok(Manage::Generate) => {
+            Said::new(GENERATED, true, "Applied", "identity, network policies and monitors are in place")
+        }
+        Ok(Manage::Observe) => Said::new(
+            GENERATED,
+            false,
+            "Observed",
+            "nothing is generated, because spec.manage is Observe: what runs is judged by what the team wrote",
+        ),
+        Err(why) => Said::new(GENERATED, false, "NotApplied", why),
+    }
 }
 
 /// Says where the findings stand that the status has no room for.
@@ -205,6 +215,7 @@ fn waiting(status: &AIWorkloadStatus, held: Held) -> usize {
 mod tests {
     use super::*;
     use crate::api::outcome::Attempt;
+    use crate::controllers::conditions::Holds;
 
     #[test]
     fn a_status_stays_small_and_keeps_the_gravest() {
@@ -311,6 +322,22 @@ mod tests {
             rows.push(status.rows.len());
         }
         assert!(rows[0] <= rows[1], "{rows:?}");
+    }
+
+    #[test]
+    fn nothing_is_said_to_be_in_place_where_nothing_is_generated() {
+        let said = |generated| {
+            let said = brought_about(generated);
+            (said.holds, said.reason, said.message)
+        };
+        let (holds, reason, message) = said(Ok(Manage::Observe));
+        assert_eq!((holds, reason.as_str()), (Holds::No, "Observed"));
+        assert!(message.starts_with("nothing is generated, because spec.manage is Observe"), "{message}");
+        let (holds, reason, message) = said(Ok(Manage::Generate));
+        assert_eq!((holds, reason.as_str()), (Holds::Yes, "Applied"));
+        assert!(message.ends_with("are in place"), "{message}");
+        let why = "Role \"chat\" exists".to_owned();
+        assert_eq!(said(Err(why.clone())), (Holds::No, "NotApplied".to_owned(), why));
     }
 
     #[test]

@@ -5,8 +5,9 @@ use kube::core::{DynamicObject, ObjectMeta};
 use kube::{Api, Client};
 use serde_json::json;
 
+use super::present::ours;
 use super::{Desired, GenerateError, Resource};
-use crate::api::common::{LABEL_MANAGED_BY, LABEL_WORKLOAD};
+use crate::api::common::{ANNOTATION_RELEASED, LABEL_MANAGED_BY, LABEL_WORKLOAD};
 use crate::api::workload::{AIWorkload, Manage};
 use crate::gather::world::World;
 
@@ -34,8 +35,8 @@ pub struct Surplus {
     pub fate: Fate,
 }
 
-/// What the world shows under the name of `workload` and is not among `desired`. Whether it was generated is seen on the
-/// object itself, before anything happens to it.
+/// What the world shows to be generated under the name of `workload` and is not among `desired`. For whom is seen on the object
+/// itself, before anything happens to it.
 #[must_use]
 pub fn surplus(world: &World, workload: &AIWorkload, desired: &[Desired]) -> Vec<Surplus> {
     let meta = &workload.metadata;
@@ -60,7 +61,7 @@ pub fn surplus(world: &World, workload: &AIWorkload, desired: &[Desired]) -> Vec
     ]
     .into_iter()
     .filter(unasked)
-    .filter(|resource| shown(world, namespace, name, *resource))
+    .filter(|resource| ours(world, *resource, namespace, name))
     .map(|resource| Surplus {
         resource,
         namespace: namespace.clone(),
@@ -69,22 +70,6 @@ pub fn surplus(world: &World, workload: &AIWorkload, desired: &[Desired]) -> Vec
         fate,
     })
     .collect()
-}
-
-/// Whether the world shows an object that may have been generated.
-fn shown(world: &World, namespace: &str, name: &str, resource: Resource) -> bool {
-    let home = world.namespace(namespace);
-    match resource {
-        Resource::ServiceAccount => {
-            home.service_accounts.get(name).is_some_and(|known| known.generated_for.as_deref() == Some(name))
-        }
-        Resource::NetworkPolicy => home.network_policies.get(name).is_some_and(|known| known.generated),
-        Resource::Role => world.rbac.role(Some(namespace), name).is_some(),
-        Resource::RoleBinding => world.rbac.has_binding(namespace, name),
-        Resource::PodMonitor => home.pod_monitors.contains_key(name),
-        Resource::AlertRule => home.alert_rules.contains_key(name),
-        Resource::TrafficPolicy => home.traffic_policies.contains_key(name),
-    }
 }
 
 /// Whether an object was generated for the declaration of this name and UID, by its labels and by who owns it.
@@ -120,6 +105,8 @@ pub async fn settle(client: &Client, surplus: &Surplus) -> Result<bool, Generate
             let patch = json!({"metadata": {
                 "resourceVersion": meta.resource_version,
                 "labels": {LABEL_MANAGED_BY: null, LABEL_WORKLOAD: null},
+                // By this it is known again, if the declaration asks for it once more.
+                "annotations": {ANNOTATION_RELEASED: owner},
                 "ownerReferences": others,
             }});
             api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
@@ -133,4 +120,4 @@ pub async fn settle(client: &Client, surplus: &Surplus) -> Result<bool, Generate
 
 #[cfg(test)]
 #[path = "surplus_tests.rs"]
-mod tests;
+pub(super) mod tests;

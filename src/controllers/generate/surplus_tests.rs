@@ -11,11 +11,11 @@ use crate::api::common::MANAGER;
 use crate::controllers::generate::{Kinds, build};
 use crate::gather::world::Object;
 
-fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
+pub(in crate::controllers::generate) fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
-fn workload(spec: &Value) -> AIWorkload {
+pub(in crate::controllers::generate) fn workload(spec: &Value) -> AIWorkload {
     let mut whole = json!({"type": "inference", "selector": {"matchLabels": {"app": "chat"}},
         "roles": ["SystemOperator"], "owners": {"accountable": {"user": "j"}}});
     json_patch::merge(&mut whole, spec);
@@ -23,32 +23,38 @@ fn workload(spec: &Value) -> AIWorkload {
 }
 
 /// A world in which all that `before` asks for is there.
-fn world(before: &AIWorkload) -> World {
+pub(in crate::controllers::generate) fn world(before: &AIWorkload) -> World {
     let mut world = World::default();
-    let kinds = Kinds { pod_monitors: true, alert_rules: true, traffic_policies: true };
-    for desired in build(before, world.namespace("chat-prod"), kinds) {
-        let object = desired.object;
-        world.apply(match desired.resource {
-            Resource::ServiceAccount => Object::ServiceAccount(read(object)),
-            Resource::NetworkPolicy => Object::NetworkPolicy(read(object)),
-            Resource::Role => Object::Role(read(object)),
-            Resource::RoleBinding => Object::RoleBinding(read(object)),
-            Resource::PodMonitor => Object::PodMonitor(read(object)),
-            Resource::AlertRule => Object::AlertRule(read(object)),
-            Resource::TrafficPolicy => Object::TrafficPolicy(read(object)),
-        });
+    for desired in build(before, world.namespace("chat-prod"), ALL) {
+        world.apply(seen(desired.resource, desired.object));
     }
     world
 }
 
-fn whole() -> Value {
+/// Every kind that is generated.
+pub(in crate::controllers::generate) const ALL: Kinds =
+    Kinds { pod_monitors: true, alert_rules: true, traffic_policies: true };
+
+/// An object as a watch shows it.
+pub(in crate::controllers::generate) fn seen(resource: Resource, object: Value) -> Object {
+    match resource {
+        Resource::ServiceAccount => Object::ServiceAccount(read(object)),
+        Resource::NetworkPolicy => Object::NetworkPolicy(read(object)),
+        Resource::Role => Object::Role(read(object)),
+        Resource::RoleBinding => Object::RoleBinding(read(object)),
+        Resource::PodMonitor => Object::PodMonitor(read(object)),
+        Resource::AlertRule => Object::AlertRule(read(object)),
+        Resource::TrafficPolicy => Object::TrafficPolicy(read(object)),
+    }
+}
+
+pub(in crate::controllers::generate) fn whole() -> Value {
     json!({"identity": {"permissions": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]},
            "monitoring": {"metrics": {"port": "metrics"}}})
 }
 
 fn found(world: &World, now: &AIWorkload) -> Vec<(Resource, Fate)> {
-    let kinds = Kinds { pod_monitors: true, alert_rules: true, traffic_policies: true };
-    let desired = build(now, world.namespace("chat-prod"), kinds);
+    let desired = build(now, world.namespace("chat-prod"), ALL);
     surplus(world, now, &desired).into_iter().map(|one| (one.resource, one.fate)).collect()
 }
 
@@ -57,7 +63,7 @@ fn what_is_asked_for_no_more_is_found() {
     let mut world = world(&workload(&whole()));
     assert_eq!(found(&world, &workload(&whole())), []);
     let policy = json!({"apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "BackendTrafficPolicy",
-        "metadata": {"name": "chat", "namespace": "chat-prod"}, "spec": {}});
+        "metadata": {"name": "chat", "namespace": "chat-prod", "labels": {LABEL_MANAGED_BY: MANAGER}}, "spec": {}});
     world.apply(Object::TrafficPolicy(read(policy)));
     let less = json!({"monitoring": {"metrics": {"port": "metrics"}}});
     assert_eq!(
@@ -75,6 +81,20 @@ fn what_is_asked_for_no_more_is_found() {
     observed["manage"] = json!("Observe");
     let all = found(&world, &workload(&observed));
     assert!(all.len() == 7 && all.iter().all(|(_, fate)| *fate == Fate::Release), "{all:?}");
+}
+
+#[test]
+fn what_is_the_teams_own_is_not_looked_at() {
+    let before = workload(&whole());
+    let mut world = world(&before);
+    for desired in build(&before, world.namespace("chat-prod"), ALL) {
+        let mut object = desired.object;
+        object["metadata"]["labels"] = json!({});
+        world.apply(seen(desired.resource, object));
+    }
+    let mut observed = whole();
+    observed["manage"] = json!("Observe");
+    assert_eq!(found(&world, &workload(&observed)), []);
 }
 
 /// What the API server was asked while `one` was settled, where it holds an object with this metadata.
@@ -138,6 +158,7 @@ async fn what_is_only_observed_is_handed_over() {
     assert_eq!(seen[1].0, "PATCH");
     assert_eq!(
         seen[1].1["metadata"],
-        json!({"resourceVersion": "7", "labels": {LABEL_MANAGED_BY: null, LABEL_WORKLOAD: null}, "ownerReferences": []})
+        json!({"resourceVersion": "7", "labels": {LABEL_MANAGED_BY: null, LABEL_WORKLOAD: null},
+            "annotations": {"portcullis.dev/released": "u-1"}, "ownerReferences": []})
     );
 }

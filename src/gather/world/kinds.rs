@@ -226,6 +226,13 @@ impl Touched {
         out
     }
 
+    /// This and `other`.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.all |= other.all;
+        self.namespaces.extend(other.namespaces);
+        self
+    }
+
     /// Monitors, rules and Gateways of one namespace speak for pods of others.
     pub(super) fn widened(self) -> Self {
         if self.is_empty() { self } else { Self::everything() }

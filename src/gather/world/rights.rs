@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Object, Touched, World, name_of};
+use super::{Kind, Object, Touched, World, name_of};
 use crate::api;
 use crate::gather::rbac::Reach;
 use crate::policy::facts::Namespace;
@@ -13,22 +13,30 @@ impl World {
     /// Takes in what gives identities rights.
     pub(super) fn apply_rights(&mut self, object: Object) -> Touched {
         match object {
-            Object::Role(role) => Touched::reached(self.rbac.set_role(
-                role.metadata.namespace.as_deref(),
-                name_of(&role.metadata),
-                role.rules.unwrap_or_default(),
-            )),
+            Object::Role(role) => {
+                let whose = self.note_generated(Kind::Role, &role.metadata);
+                let reached = self.rbac.set_role(
+                    role.metadata.namespace.as_deref(),
+                    name_of(&role.metadata),
+                    role.rules.unwrap_or_default(),
+                );
+                Touched::reached(reached).and(whose)
+            }
             Object::ClusterRole(role) => Touched::reached(self.rbac.set_role(
                 None,
                 name_of(&role.metadata),
                 role.rules.unwrap_or_default(),
             )),
-            Object::RoleBinding(binding) => Touched::reached(self.rbac.set_binding(
-                binding.metadata.namespace.as_deref(),
-                name_of(&binding.metadata),
-                &binding.role_ref,
-                binding.subjects.as_deref().unwrap_or_default(),
-            )),
+            Object::RoleBinding(binding) => {
+                let whose = self.note_generated(Kind::RoleBinding, &binding.metadata);
+                let reached = self.rbac.set_binding(
+                    binding.metadata.namespace.as_deref(),
+                    name_of(&binding.metadata),
+                    &binding.role_ref,
+                    binding.subjects.as_deref().unwrap_or_default(),
+                );
+                Touched::reached(reached).and(whose)
+            }
             Object::ClusterRoleBinding(binding) => Touched::reached(self.rbac.set_binding(
                 None,
                 name_of(&binding.metadata),
