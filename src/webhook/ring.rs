@@ -143,7 +143,9 @@ mod tests {
             counts.map(|one| (one.sequence, one.namespace, one.message)).collect()
         };
         let words = |changes| {
-            format!("{changes} up to here not told one by one: more were made at once than the webhook remembers")
+            format!(
+                "{changes} up to here not told one by one: more were made at once than the webhook remembers"
+            )
         };
         let first = ring.ask();
         assert_eq!(first.len(), NOTED + 2);
