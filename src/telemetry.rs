@@ -10,6 +10,10 @@ use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+/// What the client of the API server says of each failed request by itself. Whoever asked says more, and as often as it
+/// helps; a level that names this target has it back.
+const QUIET: &str = "kube_client::client::builder=off";
+
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -35,9 +39,30 @@ pub enum TelemetryError {
 /// # Errors
 /// When `level` is no filter, or when a subscriber is already installed.
 pub fn install(format: LogFormat, level: &str) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(level).map_err(TelemetryError::Level)?;
+    let filter = filter(level)?;
     tracing::subscriber::set_global_default(subscriber(format, filter, std::io::stderr))
         .map_err(TelemetryError::Installed)
+}
+
+fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(format!("{QUIET},{level}")).map_err(TelemetryError::Level)
+}
+
+/// An error with all that lies behind it: lines of JSON would show the first alone.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut out = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let text = source.to_string();
+        // Some errors repeat their source in their own words.
+        if !out.ends_with(&text) {
+            out.push_str(": ");
+            out.push_str(&text);
+        }
+        next = source.source();
+    }
+    out
 }
 
 /// The subscriber that [`install`] installs, with a writer of the caller's choice.
@@ -107,6 +132,29 @@ mod tests {
         assert!(text.contains("review{uid=\"u-1\"}"), "{text}");
         assert!(text.contains("reviewed allowed=false"), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn each_failed_request_is_said_by_whoever_asked_and_not_by_the_client() {
+        let said = |level: &str| {
+            let sink = Sink::default();
+            let writer = sink.clone();
+            let subscriber = subscriber(LogFormat::Json, filter(level).unwrap(), move || writer.clone());
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::error!(target: "kube_client::client::builder", "failed with status 500");
+                tracing::warn!("ours");
+            });
+            let bytes = sink.0.lock().unwrap().clone();
+            String::from_utf8(bytes).unwrap().lines().count()
+        };
+        assert_eq!((said("info"), said("info,kube_client::client::builder=error")), (1, 2));
+    }
+
+    #[test]
+    fn an_error_is_said_with_what_lies_behind_it() {
+        let error = TelemetryError::Level("info,=,=".parse::<EnvFilter>().unwrap_err());
+        let said = chain(&error);
+        assert!(said.starts_with("the log level cannot be read: "), "{said}");
     }
 
     #[test]

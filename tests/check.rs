@@ -350,3 +350,53 @@ fn a_registry_that_does_not_answer_leaves_the_verdict_open() {
     assert_says(&got, 3, "cannot tell: ");
     assert!(!got.1.contains("was not looked up"), "{}", got.1);
 }
+
+#[test]
+fn an_input_without_any_object_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rendered.yaml");
+    for text in
+        ["", "# rendered by nobody\n", "---\n---\nnull\n", "{kind: List, apiVersion: v1, items: []}\n"]
+    {
+        assert_says(&check(&[], text), 2, "standard input: holds no object; did what renders it fail?");
+        std::fs::write(&file, text).unwrap();
+        for command in ["check", "plan"] {
+            let output = run(&[command, "-f", file.to_str().unwrap()], "");
+            let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert_says(&(output.status.code().unwrap(), said), 2, "rendered.yaml: holds no object; did");
+        }
+    }
+    assert_says(
+        &check(&["-f", folder.path().to_str().unwrap()], &base()),
+        2,
+        "holds no object in a manifest",
+    );
+    // What was read already is not missed.
+    std::fs::write(&file, base()).unwrap();
+    let (file, folder) = (file.to_str().unwrap(), folder.path().to_str().unwrap());
+    let output = run(&["check", "-f", file, folder, file], "");
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(!said.contains("holds no object") && said.contains(" judged: "), "{said}");
+}
+
+#[test]
+fn what_a_file_holds_steers_no_terminal() {
+    let name = "a\\u001b[2J\\u202eb";
+    let row = format!(
+        "{{\"apiVersion\": \"portcullis.dev/v1alpha1\", \"kind\": \"AICompliance\", \"metadata\": {{\"name\": \"{name}\"}},
+          \"spec\": {{\"scope\": \"Namespace\"}}, \"status\": {{\"message\": \"m\"}}}}"
+    );
+    let broken = row.replace("\"Namespace\"", &format!("\"{name}\""));
+    for (arguments, input, shown) in [
+        (&["report", "-f", "-"][..], &row, name),
+        (&["report", "-f", "-", "-o", "html"], &row, name),
+        (&["report", "-f", "-", "-o", "json"], &row, name),
+        (&["report", "-f", "-"], &broken, name),
+        (&["check", "-f", "-"], &broken, "a\\u{1b}[2J\\u{202e}b"),
+    ] {
+        let output = run(arguments, input);
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!said.contains(['\u{1b}', '\u{202e}']), "{arguments:?} {said:?}");
+        assert!(said.contains(shown), "{arguments:?} {said}");
+    }
+}

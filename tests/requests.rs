@@ -6,6 +6,8 @@
 mod deletions;
 #[expect(dead_code, unreachable_pub, reason = "several tests share it, and each uses a part")]
 mod fixtures;
+#[path = "requests/lives.rs"]
+mod lives;
 #[path = "requests/serving.rs"]
 mod serving;
 #[path = "requests/updates.rs"]

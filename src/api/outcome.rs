@@ -143,7 +143,7 @@ choices! {
         BreakGlass = "breakGlass",
         /// A model, dataset or prompt was written or deleted.
         Asset = "asset",
-        /// The state in the life of a workload changed, or it was deleted.
+        /// The state in the life of a workload changed, or who answers for it; or it was deleted.
         Lifecycle = "lifecycle",
         /// Entries of the history itself were lost.
         Trail = "trail",

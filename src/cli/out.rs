@@ -1,5 +1,6 @@
 //! Writing to the terminal: a reader that went away is no error.
 
+use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -48,10 +49,48 @@ pub(super) fn ask_cluster<T>(
 
 /// Writes `text` to standard output.
 pub(super) fn print(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let _ = std::io::stdout().lock().write_all(visible(text).as_bytes());
 }
 
 /// Writes `text` to standard error.
 pub(super) fn error(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    let _ = std::io::stderr().lock().write_all(visible(text).as_bytes());
+}
+
+/// `text` without what steers a terminal or turns the order of its letters: files and objects may hold it, and what is
+/// shown of them must not move what stands beside it. As JSON has it, so that JSON stays what it is.
+fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if steers(c) {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+        out
+    }))
+}
+
+fn steers(c: char) -> bool {
+    let turns = matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    );
+    turns || (c.is_control() && !matches!(c, '\n' | '\t'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_shown_steers_a_terminal() {
+        assert!(matches!(visible("a\n\tb \u{e9}"), Cow::Borrowed(_)));
+        assert_eq!(visible("a\u{1b}[2Jb\u{202e}c\r\u{9b}"), "a\\u001b[2Jb\\u202ec\\u000d\\u009b");
+        let json = serde_json::json!({"name": "a\u{202e}\u{7f}"});
+        let shown = visible(&json.to_string()).into_owned();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), json);
+    }
 }

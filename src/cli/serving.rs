@@ -78,7 +78,7 @@ where
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "portcullis cannot run");
+            tracing::error!(error = telemetry::chain(&error), "portcullis cannot run");
             if let StartError::Telemetry(_) = error {
                 // Without a subscriber the line above went nowhere.
                 let _ =

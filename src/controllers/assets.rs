@@ -99,7 +99,7 @@ impl Assets {
             for result in [in_registries, self.on_volumes().await] {
                 let Err(error) = result else { continue };
                 self.metrics.reconcile_failed(error.label());
-                tracing::warn!(error = &error as &dyn std::error::Error, "a model could not be verified");
+                tracing::warn!(error = crate::telemetry::chain(&error), "a model could not be verified");
             }
             self.agenda.rest(&self.signatures).await;
         }
@@ -144,7 +144,7 @@ impl Assets {
         let mut first_error = None;
         for step in steps {
             if let Err(error) = self.take(step, now).await {
-                tracing::debug!(error = &error as &dyn std::error::Error, "a step failed");
+                tracing::debug!(error = crate::telemetry::chain(&error), "a step failed");
                 first_error.get_or_insert(error);
             }
         }

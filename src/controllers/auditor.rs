@@ -205,18 +205,6 @@ impl Auditor {
         }
     }
 
-    fn failed(&self, error: &AuditError) {
-        self.failing(error, &mut Trouble::default());
-    }
-
-    /// Counts that something failed, and says it as often as `trouble` lets.
-    fn failing(&self, error: &AuditError, trouble: &mut Trouble) {
-        self.metrics.reconcile_failed(error.label());
-        if trouble.is_to_be_said() {
-            tracing::warn!(error = error as &dyn std::error::Error, "the audit met an error");
-        }
-    }
-
     async fn round(&self, touched: &Touched, drifted: bool, pulse: &Pulse, written: &mut Written) {
         let governed: BTreeSet<String> = {
             let world = self.world();
@@ -242,7 +230,12 @@ impl Auditor {
         changed |= !gone.is_empty() || touched.all || drifted;
         for name in &governed {
             if touched.all || touched.namespaces.contains(name) || !written.namespaces.contains_key(name) {
-                changed |= self.namespace(name, now, pulse, written).await;
+                if written.pauses(name) {
+                    // It stays among what is not written; what is declared does not wait for its words.
+                    self.generate(name, written).await;
+                } else {
+                    changed |= self.namespace(name, now, pulse, written).await;
+                }
                 pulse.beat();
                 // The keepers of the gate share this task.
                 tokio::task::yield_now().await;

@@ -334,7 +334,7 @@ impl Keeper for Certificates {
 
     fn failed(&self, error: &CertificateError) {
         self.metrics.certificate_failed(error.label());
-        tracing::warn!(error = error as &dyn std::error::Error, "the certificates could not be kept");
+        tracing::warn!(error = crate::telemetry::chain(error), "the certificates could not be kept");
     }
 
     async fn news(&mut self) {

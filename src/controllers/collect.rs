@@ -105,7 +105,7 @@ pub async fn collect(
                     }
                 }
                 Ok(Err(error)) => {
-                    tracing::debug!(%address, error = &error as &dyn std::error::Error, "no report of a replica");
+                    tracing::debug!(%address, error = crate::telemetry::chain(&error), "no report of a replica");
                 }
                 Err(_) => tracing::debug!(%address, "no report of a replica in time"),
             }

@@ -1,5 +1,5 @@
 //! Looks whether the guards, the policies that the API server holds by itself, are as they were installed, and whether our
-//! kinds are served: with a definition goes every object of its kind.
+//! kinds are served, with all the fields that this program knows: with a definition goes every object of its kind.
 //!
 //! They are told of and not repaired: an uninstall takes them away before it takes us, and whoever put one back in between
 //! would leave a cluster that nobody can change.
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::definitions::Definitions;
 use super::webhooks::LIST;
 use super::webhooks::diff::{Wrong, diff_guard};
 use crate::api::common::{GROUP, VERSION};
@@ -62,15 +63,16 @@ pub async fn watch_guards(
     metrics: Arc<Metrics>,
 ) {
     let mut before: Option<Vec<EnforcementFault>> = None;
+    let mut definitions = Definitions::default();
     loop {
-        match look(&client, &namespace).await {
+        match look(&client, &namespace, &mut definitions).await {
             Ok(found) => {
                 if found.is_empty() || before.as_ref() == Some(&found) {
                     faults.send_if_modified(|told| {
                         let news = **told != found;
                         if news {
-                            for EnforcementFault { object, detail, .. } in &found {
-                                tracing::warn!(%object, %detail, "a guard is not as installed");
+                            for EnforcementFault { object, detail, fix } in &found {
+                                tracing::warn!(%object, %detail, fix, "a guard or a definition is not as installed");
                             }
                             *told = Arc::new(found.clone());
                         }
@@ -88,8 +90,13 @@ pub async fn watch_guards(
     }
 }
 
-async fn look(client: &Client, namespace: &str) -> Result<Vec<EnforcementFault>, kube::Error> {
+async fn look(
+    client: &Client,
+    namespace: &str,
+    definitions: &mut Definitions,
+) -> Result<Vec<EnforcementFault>, kube::Error> {
     let mut faults = missing(&served(client).await?);
+    faults.extend(definitions.older(client).await);
     faults.extend(of_guards(client, namespace).await?);
     faults.truncate(TOLD);
     Ok(faults)

@@ -231,7 +231,7 @@ impl Election {
         // The work gets a moment to end; after that the Lease is released all the same, as the process ends.
         let _ = timeout(Duration::from_secs(5), busy.write()).await;
         if let Err(error) = self.release().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the Lease was not released");
+            tracing::warn!(error = crate::telemetry::chain(&error), "the Lease was not released");
         }
     }
 
@@ -261,10 +261,7 @@ impl Election {
                     LeaderError::Write(_) => "lease-write",
                     LeaderError::Late => "lease-late",
                 });
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the Lease was not renewed or taken"
-                );
+                tracing::warn!(error = crate::telemetry::chain(&error), "the Lease was not renewed or taken");
                 if self.renewed.elapsed() >= self.settings.renew_deadline {
                     self.set(false);
                 }

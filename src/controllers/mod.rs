@@ -8,6 +8,7 @@ pub mod certificates;
 pub mod collect;
 pub mod compliance;
 pub mod conditions;
+mod definitions;
 pub mod dirty;
 pub mod export;
 pub mod generate;

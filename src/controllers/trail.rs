@@ -126,6 +126,9 @@ pub struct Look<'a> {
 }
 
 /// The history of a workload after a look at it; equal to `former` where nothing changed.
+///
+/// That its state turned is told by what is found and by what the webhook has noted of it. Both stand: the one names who asked
+/// and every turn between two looks, the other holds also where the webhook was not asked or its memory was lost.
 #[must_use]
 pub fn of_workload(former: Option<&History>, chain: &str, look: &Look<'_>, now: Timestamp) -> History {
     let mut history = former.cloned().unwrap_or_default();

@@ -9,6 +9,11 @@ const FIRST: Duration = Duration::from_secs(10);
 /// Between two times at most.
 const LONGEST: Duration = Duration::from_mins(5);
 
+/// Between the first two tries of what is refused.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// Between two tries at most.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
 /// Something that may fail again and again. It is tried as often as ever; only the words become rare.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
@@ -33,6 +38,27 @@ impl Trouble {
     }
 }
 
+/// How long what the API server refuses is left alone: a second at first, then ever longer.
+#[derive(Debug, Default)]
+pub(super) struct Pause {
+    since: Option<(Instant, Duration)>,
+}
+
+impl Pause {
+    /// It was refused. Whatever else is refused in the same look counts with it.
+    pub(super) fn failed(&mut self) {
+        if !self.lasts() {
+            let pause = self.since.map_or(SHORTEST_PAUSE, |(_, pause)| (pause * 2).min(LONGEST_PAUSE));
+            self.since = Some((Instant::now(), pause));
+        }
+    }
+
+    /// Whether it is to be left alone for now.
+    pub(super) fn lasts(&self) -> bool {
+        self.since.is_some_and(|(at, pause)| at.elapsed() < pause)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +78,22 @@ mod tests {
         assert_eq!(said, [0, 12, 33, 75, 156, 318, 618, 918, 1218, 1518]);
         assert!(trouble.is_over() && !trouble.is_over());
         assert!(trouble.is_to_be_said(), "a new one is said at once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_is_tried_ever_more_seldom() {
+        let mut pause = Pause::default();
+        let begun = Instant::now();
+        let mut tried = Vec::new();
+        for _ in 0..400 {
+            if !pause.lasts() {
+                tried.push(begun.elapsed().as_secs());
+                // Two writes of one look.
+                pause.failed();
+                pause.failed();
+            }
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(tried, [0, 1, 3, 7, 15, 31, 63, 123, 183, 243, 303, 363]);
     }
 }

@@ -379,7 +379,7 @@ impl Keeper for Webhooks {
 
     fn failed(&self, error: &WebhookError) {
         self.metrics.reconcile_failed(error.label());
-        tracing::warn!(error = error as &dyn std::error::Error, "the webhook configuration was not kept");
+        tracing::warn!(error = crate::telemetry::chain(error), "the webhook configuration was not kept");
     }
 
     async fn news(&mut self) {

@@ -364,9 +364,9 @@ fn default_namespace(assumptions: &Assumptions) -> &str {
 fn identity(value: &Value) -> Result<(String, String), Vec<String>> {
     let text = |key: &str| value[key].as_str().filter(|text| !text.is_empty());
     let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
-        let missing = ["apiVersion", "kind"].into_iter().filter(|key| text(key).is_none());
-        let missing = missing.collect::<Vec<_>>().join(" and ");
-        return Err(vec![format!("is no Kubernetes object: {missing} is missing")]);
+        let missing: Vec<_> = ["apiVersion", "kind"].into_iter().filter(|key| text(key).is_none()).collect();
+        let are = if missing.len() > 1 { "are" } else { "is" };
+        return Err(vec![format!("is no Kubernetes object: {} {are} missing", missing.join(" and "))]);
     };
     let group = version.split_once('/').map_or("", |(group, _)| group);
     Ok((group.to_owned(), kind.to_owned()))

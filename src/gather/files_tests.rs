@@ -46,7 +46,7 @@ fn a_namespace_that_no_file_holds_can_be_stated() {
 fn unusable_objects_are_told_with_file_document_and_path() {
     assert_eq!(
         said("a: 1\n"),
-        ["x.yaml document 1: is no Kubernetes object: apiVersion and kind is missing"]
+        ["x.yaml document 1: is no Kubernetes object: apiVersion and kind are missing"]
     );
     assert_eq!(
         said(&WORKLOAD.replace("owners:", "ownres:")),

@@ -40,7 +40,7 @@ pub trait RefusalSink: Send + Sync {
     /// A request was let in that somebody will want to know of: an Event tells of it, and nothing counts it.
     fn recorded(&self, access: Refusal);
 
-    /// An asset was written or deleted.
+    /// Something was changed that a history tells of.
     fn changed(&self, change: Change);
 }
 
@@ -104,14 +104,18 @@ pub struct Attempt {
     pub unusual: Option<UnusualChange>,
 }
 
-/// A request that was let in and belongs into a history: an asset was written or deleted.
+/// A request that was let in and belongs into a history: an asset was written or deleted, or the life of a workload turned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// When.
     pub at: Timestamp,
-    /// Namespace of the asset.
+    /// Namespace of the object.
     pub namespace: String,
-    /// Its kind and name.
+    /// The AIWorkload whose history tells of it; where there is none, that of the namespace does.
+    pub workload: Option<String>,
+    /// What it is in that history.
+    pub kind: HistoryKind,
+    /// Kind and name of the object.
     pub object: String,
     /// Who did what, in words.
     pub message: String,
@@ -187,11 +191,11 @@ impl RefusalSink for Sink {
             sequence: 0,
             at: change.at,
             namespace: change.namespace,
-            workload: None,
+            workload: change.workload,
             object: change.object,
             control: "audit-trail-kept".to_owned(),
             message: cut(change.message, 300),
-            noted: Some(HistoryKind::Asset),
+            noted: Some(change.kind),
             digest: change.digest,
             tombstone: change.tombstone,
             unusual: change.unusual,

@@ -5,123 +5,25 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::access::Access;
-use super::attempts::Change;
 use super::judge::{Judge, concluded, read, unreadable};
 use super::namespaces::SPARE;
-use super::pods::same_spec;
 use super::ratchet;
 use super::wire::{Answer, Request};
 use crate::api;
-use crate::api::outcome::UnusualChange;
 use crate::gather::objects::{Meta, PodObject};
-use crate::policy::dates;
 use crate::policy::facts::{Asset, EvidenceFacts, ExemptionFacts, Requester, Subject, Writer};
-use crate::policy::hours;
-use crate::policy::records;
 use crate::policy::selector::{Overlap, overlap};
 use crate::policy::{Decision, Enforcement, Finding, decide, evaluate};
 use crate::render::words;
-
-/// Whether two objects of the same kind differ in when they were last reviewed and in nothing else of their specification.
-fn only_reviewed(new: &RawValue, old: &RawValue) -> bool {
-    let spec = |raw: &RawValue| {
-        let mut object: Value = read(raw).ok()?;
-        let mut spec = object.get_mut("spec")?.take();
-        spec.as_object_mut()?.remove("lastReviewedAt");
-        Some(spec)
-    };
-    spec(new).is_some_and(|reviewed| spec(old) == Some(reviewed))
-}
 
 impl Judge {
     /// Our own kinds: what they say is judged on CREATE and UPDATE; who deletes a declaration hears what it leaves behind.
     pub(super) async fn own_kind(&self, request: &Request<'_>, deadline: Instant) -> Answer {
         let answer = self.own_kind_judged(request, deadline).await;
         if answer.allowed() && request.real() {
-            self.note_asset(request);
+            self.note(request);
         }
         answer
-    }
-
-    /// An asset that is written or deleted stands in the history of its namespace, with who did it.
-    fn note_asset(&self, request: &Request<'_>) {
-        #[derive(Default, serde::Deserialize)]
-        struct Asset {
-            #[serde(default)]
-            spec: Spec,
-        }
-        #[derive(Default, PartialEq, serde::Deserialize)]
-        struct Spec {
-            #[serde(default)]
-            digest: Option<String>,
-            #[serde(default)]
-            version: Option<String>,
-            #[serde(default)]
-            stage: Option<String>,
-        }
-        let kind = request.kind.kind.as_ref();
-        if !matches!(kind, "AIModel" | "AIDataset" | "AIPrompt") {
-            return;
-        }
-        let spec =
-            |raw: Option<&RawValue>| raw.and_then(|raw| read::<Asset>(raw).ok()).map(|asset| asset.spec);
-        let (new, old) = (spec(request.object), spec(request.old_object));
-        let at = (self.clock)();
-        let unusual = self.unusual(request, at);
-        if new == old && unusual.is_none() {
-            return;
-        }
-        let said = |spec: &Spec| {
-            let short = spec.digest.as_deref().and_then(|digest| digest.get(..19)).unwrap_or("no digest");
-            let version = spec.version.as_deref().unwrap_or("no version");
-            match &spec.stage {
-                Some(stage) => format!("version {version} {short} {stage}"),
-                None => format!("version {version} {short}"),
-            }
-        };
-        let object = format!("{kind}/{}", request.name);
-        let user = words::cut(request.user_info.username.clone(), 60);
-        let did = match (&old, &new) {
-            (None, Some(new)) => format!("created {object}: {}", said(new)),
-            (Some(old), Some(new)) if old == new => format!("changed what is declared of {object}"),
-            (Some(old), Some(new)) => format!("changed {object}: {} -> {}", said(old), said(new)),
-            (Some(old), None) => format!("deleted {object}: {}", said(old)),
-            (None, None) => return,
-        };
-        let night = if unusual.is_some() { " outside office hours" } else { "" };
-        self.sink.changed(Change {
-            at,
-            namespace: request.namespace.to_string(),
-            object,
-            message: format!("{user}{night} {did}"),
-            tombstone: new.is_none().then(|| {
-                let world = self.world();
-                let digest = old.as_ref().and_then(|spec| spec.digest.clone());
-                records::tombstone(world.namespace(&request.namespace), kind, &request.name, digest, at)
-            }),
-            unusual: unusual.filter(|_| new.is_some()),
-            digest: new.or(old).and_then(|spec| spec.digest),
-        });
-    }
-
-    /// The mark of an asset whose specification is written outside office hours.
-    fn unusual(&self, request: &Request<'_>, at: jiff::Timestamp) -> Option<UnusualChange> {
-        let hours = {
-            let world = self.world();
-            let settings = world.settings(world.namespace(&request.namespace));
-            hours::outside(&settings, at)?.to_owned()
-        };
-        // Labels and what stands beside the specification change no asset, and neither does a review of it.
-        let changed = match (request.object, request.old_object) {
-            (Some(new), Some(old)) => !same_spec(new, old) && !only_reviewed(new, old),
-            _ => true,
-        };
-        let by = words::cut(request.user_info.username.clone(), 253);
-        changed.then(|| UnusualChange {
-            at: dates::second(at).to_string(),
-            by,
-            hours: words::cut(hours, 128),
-        })
     }
 
     async fn own_kind_judged(&self, request: &Request<'_>, deadline: Instant) -> Answer {

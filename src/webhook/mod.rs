@@ -11,6 +11,7 @@ pub mod handler;
 pub mod judge;
 pub(crate) mod kinds;
 mod namespaces;
+mod notes;
 pub mod oversight;
 mod permissions;
 mod pods;

@@ -320,7 +320,7 @@ impl TlsStore {
         match result {
             Ok(()) => tracing::info!("a new certificate is served"),
             Err(error) => tracing::error!(
-                error = &error as &dyn std::error::Error,
+                error = crate::telemetry::chain(&error),
                 serving = self.current().is_some(),
                 "a certificate is not served; the last good one stays"
             ),

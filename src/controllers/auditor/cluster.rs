@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
+use kube::Resource as _;
+use kube::runtime::events::{Event, EventType};
 use tokio::time::Instant;
 
 use super::{AuditError, Auditor, PoisonError, Pulse, Written, lock};
-use crate::api::compliance::Tombstone;
+use crate::api::AICompliance;
+use crate::api::compliance::{AIComplianceSpec, Tombstone};
 use crate::controllers::audit::states::States;
 use crate::controllers::compliance::rows::cluster_status;
 use crate::controllers::conditions::{FRESH, Said, TRAIL_EXPORTED, seconds};
@@ -16,6 +19,7 @@ use crate::controllers::webhooks::Drift;
 use crate::gather::world::World;
 use crate::policy::facts::{EnforcementFault, Subject};
 use crate::policy::{Enforcement, decide, evaluate};
+use crate::render::words;
 
 /// Pods outside governed namespaces that the row names.
 const UNDECLARED: usize = 32;
@@ -29,7 +33,8 @@ impl Auditor {
             written.cluster.conditions.clear();
         }
         let namespaces = written.namespaces.values().map(|kept| (&kept.summed, &kept.told));
-        let said = [fresh(written)].into_iter().chain(exported(&self.trail));
+        let older = self.older();
+        let said = [fresh(written, older.as_deref())].into_iter().chain(exported(&self.trail));
         let mut status = cluster_status(namespaces, &own, said, &written.cluster, now);
         status.tombstones = tombstones;
         status.ended = trail::ended(&written.cluster.ended, &written.chains_left);
@@ -38,7 +43,7 @@ impl Auditor {
             former.last_audit_time.clone_from(&status.last_audit_time);
             former == status
         };
-        if same && !stale {
+        if (same && !stale) || written.trouble.1.lasts() {
             return;
         }
         match self.put_row("cluster", "Cluster", None, &status).await {
@@ -47,8 +52,23 @@ impl Auditor {
                 written.left.clear();
                 written.chains_left.clear();
                 written.cluster_at = Some(Instant::now());
+                written.trouble = Default::default();
             }
-            Err(error) => self.failed(&AuditError::Row("cluster".to_owned(), error)),
+            Err(error) => {
+                let error = AuditError::Row("cluster".to_owned(), error);
+                written.trouble.1.failed();
+                if self.failing(&error, &mut written.trouble.0) {
+                    self.tell_unwritten(&error, older.as_deref()).await;
+                }
+            }
+        }
+    }
+
+    /// Where the row of the cluster itself cannot say that it is old, an Event on it does.
+    async fn tell_unwritten(&self, error: &AuditError, older: Option<&str>) {
+        let row = AICompliance::new("cluster", AIComplianceSpec::default()).object_ref(&());
+        if let Err(error) = self.recorder.publish(&unwritten(error, older), &row).await {
+            tracing::warn!(%error, "an Event could not be written");
         }
     }
 
@@ -144,8 +164,21 @@ fn registered(world: &World) -> HashSet<&str> {
         .collect()
 }
 
-/// Whether what the rows say is what was found: a row that could not be written speaks of the past.
-fn fresh(written: &Written) -> Said {
+/// The Event that the row of the cluster speaks of the past.
+fn unwritten(error: &AuditError, older: Option<&str>) -> Event {
+    let older = older.map(|older| format!("{older}: ")).unwrap_or_default();
+    Event {
+        type_: EventType::Warning,
+        reason: "NotWritten".to_owned(),
+        note: Some(words::cut(format!("what was found is not shown: {older}{}", error.words()), 1000)),
+        action: "Audit".to_owned(),
+        secondary: None,
+    }
+}
+
+/// Whether what the rows say is what was found: a row that could not be written speaks of the past. `older` says that a
+/// definition is older than this program.
+fn fresh(written: &Written, older: Option<&str>) -> Said {
     let Some((name, why)) = written.unwritten.first_key_value() else {
         return Said::new(FRESH, true, "Audited", "the audit runs, and every row could be written");
     };
@@ -153,11 +186,12 @@ fn fresh(written: &Written) -> Said {
         0 => String::new(),
         rest => format!(" and of {rest} more namespaces"),
     };
+    let older = older.map(|older| format!("{older}: ")).unwrap_or_default();
     Said::new(
         FRESH,
         false,
         "NotWritten",
-        format!("what was found of {name:?}{more} could not be written: {why}"),
+        format!("what was found of {name:?}{more} could not be written: {older}{why}"),
     )
 }
 
@@ -204,14 +238,28 @@ mod tests {
     fn what_could_not_be_written_is_not_fresh() {
         let mut written = Written::default();
         let at = Timestamp::UNIX_EPOCH;
-        assert_eq!(fresh(&written).condition(&[], None, at).status, "True");
+        assert_eq!(fresh(&written, None).condition(&[], None, at).status, "True");
         for name in ["b", "a", "c"] {
             written.unwritten.insert(name.to_owned(), "forbidden".to_owned());
         }
-        let condition = fresh(&written).condition(&[], None, at);
+        let condition = fresh(&written, None).condition(&[], None, at);
         assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "NotWritten"));
         let wanted = "what was found of \"a\" and of 2 more namespaces could not be written: forbidden";
         assert_eq!(condition.message, wanted);
+        let message = fresh(&written, Some("D is older; upgrade")).condition(&[], None, at).message;
+        assert!(message.ends_with("could not be written: D is older; upgrade: forbidden"), "{message}");
+    }
+
+    #[test]
+    fn an_event_tells_what_the_row_of_the_cluster_cannot() {
+        let said = kube::core::Status::failure("field not declared in schema", "InternalError").boxed();
+        let error = AuditError::Row("cluster".to_owned(), kube::Error::Api(said));
+        let event = unwritten(&error, Some("D is older; upgrade"));
+        assert_eq!(
+            event.note.unwrap(),
+            "what was found is not shown: D is older; upgrade: the row of \"cluster\" could not be written: field not \
+             declared in schema"
+        );
     }
 
     #[tokio::test]

@@ -32,7 +32,9 @@ impl Auditor {
                     self.repeat(&written, pulse).await;
                     return written;
                 }
-                Err(error) => self.failing(&error, &mut trouble),
+                Err(error) => {
+                    self.failing(&error, &mut trouble);
+                }
             }
             pulse.beat();
             tokio::time::sleep(PAUSE).await;

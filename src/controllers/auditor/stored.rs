@@ -23,7 +23,7 @@ use crate::api::workload::{AIWorkloadStatus, KnownGood, Lineage};
 use crate::controllers::audit::AuditedWorkload;
 use crate::controllers::compliance::Summed;
 use crate::controllers::compliance::rows::Told;
-use crate::controllers::trouble::Trouble;
+use crate::controllers::trouble::{Pause, Trouble};
 use crate::policy::trail as chains;
 
 /// What is kept of one governed namespace between two looks.
@@ -141,7 +141,9 @@ pub(super) struct Written {
     /// Where the histories of such namespaces ended, until that stands on the row of the cluster.
     pub(super) chains_left: Vec<EndedChain>,
     /// What goes on failing to be written, by namespace.
-    pub(super) troubles: HashMap<String, Trouble>,
+    pub(super) troubles: HashMap<String, (Trouble, Pause)>,
+    /// That the row of the cluster goes on failing to be written.
+    pub(super) trouble: (Trouble, Pause),
     /// Rows that somebody deleted, to be written again as they were.
     pub(super) missing: BTreeSet<String>,
     /// Workloads that are gone and whose end the history of their namespace does not tell yet.
@@ -169,6 +171,11 @@ impl Written {
         // Of too many the namespace's own, which tells of the ends of others, stays longest.
         let more: Vec<EndedChain> = of_workloads.chain(own).collect();
         self.chains_left = crate::controllers::trail::ended(&self.chains_left, &more);
+    }
+
+    /// Whether nothing is to be written of a namespace for now, because it was refused a moment ago.
+    pub(super) fn pauses(&self, name: &str) -> bool {
+        self.troubles.get(name).is_some_and(|(_, pause)| pause.lasts())
     }
 
     /// Forgets a namespace whose row is gone.

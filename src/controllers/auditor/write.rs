@@ -23,10 +23,13 @@ use crate::controllers::audit::states::control;
 use crate::controllers::compliance::owners;
 use crate::controllers::compliance::rows::Told;
 use crate::controllers::conditions::seconds;
+use crate::controllers::definitions::first_older;
 use crate::controllers::generate::{self, Desired, Surplus};
 use crate::controllers::status::put_status;
 use crate::controllers::trail;
+use crate::controllers::trouble::Trouble;
 use crate::gather::world::Touched;
+use crate::policy::facts::EnforcementFault;
 use crate::policy::trail as chains;
 use crate::render::words;
 
@@ -70,9 +73,32 @@ impl Auditor {
         }
     }
 
+    pub(super) fn failed(&self, error: &AuditError) {
+        self.failing(error, &mut Trouble::default());
+    }
+
+    /// Counts that something failed, and says it as often as `trouble` lets. Returns whether it was said.
+    pub(super) fn failing(&self, error: &AuditError, trouble: &mut Trouble) -> bool {
+        self.metrics.reconcile_failed(error.label());
+        let says = trouble.is_to_be_said();
+        if says {
+            tracing::warn!(error = error.words(), older = self.older(), "the audit met an error");
+        }
+        says
+    }
+
+    /// That a definition is older than this program, which is why writing fails, and the way out.
+    pub(super) fn older(&self) -> Option<String> {
+        let faults = self.guards.borrow();
+        first_older(&faults)
+            .map(|EnforcementFault { object, detail, fix }| format!("{object} {detail}; {fix}"))
+    }
+
     /// Remembers that something of a namespace could not be written: it is tried again, and the cluster's row says so.
     fn not_written(&self, namespace: &str, error: &AuditError, written: &mut Written) {
-        self.failing(error, written.troubles.entry(namespace.to_owned()).or_default());
+        let (trouble, pause) = written.troubles.entry(namespace.to_owned()).or_default();
+        pause.failed();
+        self.failing(error, trouble);
         written.unwritten.insert(namespace.to_owned(), words::cut(error.words(), 300));
     }
 

@@ -69,19 +69,24 @@ pub struct Documents {
     pub problems: Vec<Problem>,
     bytes: usize,
     seen: BTreeSet<PathBuf>,
+    /// Whether something below the present path was read already.
+    again: bool,
 }
 
 impl Documents {
     /// Reads every path: a file, a directory (its `*.yaml`, `*.yml` and `*.json`, in order, with all below) or `-`.
     ///
-    /// A file that is reached twice is read once. Never fails: what cannot be read is a problem in the result.
+    /// A file that is reached twice is read once. Never fails: what cannot be read is a problem in the result, and so is a
+    /// path without any object: where what renders it failed, nothing would be judged and nobody told.
     #[must_use]
     pub fn read(paths: &[PathBuf]) -> Self {
         let mut out = Self::default();
         for path in paths {
+            let before = (out.objects.len(), out.problems.len());
+            let origin = Origin { file: path.display().to_string(), ..Origin::default() };
+            out.again = false;
             if path.as_os_str() == "-" {
-                let mut text = Vec::new();
-                let origin = Origin { file: "-".to_owned(), ..Origin::default() };
+                let (mut text, origin) = (Vec::new(), origin.clone());
                 let limit = u64::try_from(LARGEST_INPUT).unwrap_or(u64::MAX).saturating_add(1);
                 match std::io::stdin().lock().take(limit).read_to_end(&mut text) {
                     Ok(_) => out.bytes(origin, &text),
@@ -89,6 +94,10 @@ impl Documents {
                 }
             } else {
                 out.path(path, true, 0);
+            }
+            if before == (out.objects.len(), out.problems.len()) && !out.again {
+                let below = if path.is_dir() { " in a manifest (*.yaml, *.yml, *.json)" } else { "" };
+                out.problem(origin, format!("holds no object{below}; did what renders it fail?"));
             }
         }
         out
@@ -113,6 +122,7 @@ impl Documents {
         // Links may lead back to where they are; each file counts once.
         let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if !self.seen.insert(real) {
+            self.again = true;
             return;
         }
         if meta.is_dir() {
@@ -134,7 +144,6 @@ impl Documents {
         if depth >= DEEPEST {
             return self.problem(origin, format!("lies more than {DEEPEST} directories deep"));
         }
-        let before = (self.objects.len(), self.problems.len());
         let entries = match std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
             Ok(entries) => entries,
             Err(error) => return self.problem(origin, format!("cannot be read: {error}")),
@@ -147,9 +156,6 @@ impl Documents {
         below.sort_unstable();
         for path in below {
             self.path(&path, false, depth + 1);
-        }
-        if depth == 0 && before == (self.objects.len(), self.problems.len()) {
-            self.problem(origin, "holds no manifest (*.yaml, *.yml, *.json)");
         }
     }
 
