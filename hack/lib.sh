@@ -53,3 +53,13 @@ build_program() {
   (cd "$repo" && cargo build --locked --bin portcullis --profile "$profile" "${flags[@]}") >&2
   echo "$CARGO_TARGET_DIR/$(host)/$folder/portcullis"
 }
+
+# count_cargo COMMAND...: shows a test run as it is and adds what cargo says of each test binary to the tally.
+count_cargo() {
+  local log status=0
+  log=$(mktemp)
+  "$@" 2>&1 | tee "$log" || status=$?
+  sed -n 's/^test result: [A-Za-z]*\. \([0-9]*\) passed; \([0-9]*\) failed;.*/\1 \2/p' "$log" >>"$tally"
+  rm -f "$log"
+  return "$status"
+}
