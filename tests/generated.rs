@@ -55,6 +55,12 @@ fn definitions_of_the_kinds() -> io::Result<()> {
     assert_generated("crds", portcullis::api::crds::files().map_err(io::Error::other)?)
 }
 
+#[test]
+fn fields_of_the_kinds() -> io::Result<()> {
+    let fields = portcullis::api::crds::fields().map_err(io::Error::other)?;
+    assert_generated("src/api/fields", vec![("fields.txt".to_owned(), fields)])
+}
+
 /// `docs/` holds written pages too: a page that opens with the notice of the generated ones belongs to them.
 #[test]
 fn documents_of_controls_and_coverage() -> io::Result<()> {

@@ -54,6 +54,8 @@ fn write_all(root: &Path) -> Result<usize, GenerateError> {
         write(&root.join("crds").join(name), text)?;
         count += 1;
     }
+    write(&root.join("src/api/fields/fields.txt"), &crate::api::crds::fields()?)?;
+    count += 1;
     for (path, text) in crate::render::docs::pages(ALL) {
         write(&root.join(path), &text)?;
         count += 1;

@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use hyper::Request;
 use kube::Client;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::api::common::{GROUP, VERSION};
-use crate::api::crds::all_crds;
+use crate::api::crds::FIELDS;
 use crate::policy::facts::EnforcementFault;
 
 /// What brings a definition up to date.
@@ -109,52 +108,50 @@ pub(super) fn first_older(faults: &[EnforcementFault]) -> Option<&EnforcementFau
 
 /// Which definitions lack something, by what is `served`. One that is not served at all is told of elsewhere.
 fn older(served: &BTreeMap<String, Schema>) -> Vec<EnforcementFault> {
-    let fault = |crd| {
-        let crd: Value = serde_json::to_value(crd).ok()?;
-        let kind = crd.pointer("/spec/names/kind")?.as_str()?;
-        let ours = crd.pointer("/spec/versions/0/schema/openAPIV3Schema")?;
-        let ours = Schema::deserialize(ours).ok()?;
-        let theirs = served.values().find(|schema| schema.kinds.iter().any(|known| known.kind == kind))?;
-        let field = lacking(&ours, theirs)?;
-        let object = format!("CustomResourceDefinition {}", crd.pointer("/metadata/name")?);
-        let detail = format!(
-            "is older than this program: it does not know {}, so that nothing with it can be written",
-            field.trim_start_matches('.')
-        );
-        Some(EnforcementFault { object, detail, fix: FIX })
-    };
-    all_crds().unwrap_or_default().into_iter().filter_map(fault).collect()
+    let mut faults: BTreeMap<&str, EnforcementFault> = BTreeMap::new();
+    for (kind, path) in FIELDS.lines().filter_map(|line| line.split_once(' ')) {
+        let theirs = served.values().find(|schema| schema.kinds.iter().any(|known| known.kind == kind));
+        let Some(field) = theirs.and_then(|theirs| lacking(theirs, path)) else { continue };
+        faults.entry(kind).or_insert_with(|| EnforcementFault {
+            object: format!("CustomResourceDefinition of {kind}"),
+            detail: format!(
+                "is older than this program: it does not know {field}, so that nothing with it can be written"
+            ),
+            fix: FIX,
+        });
+    }
+    faults.into_values().collect()
 }
 
-/// The path of the first field that `ours` has and `theirs` has not.
-fn lacking(ours: &Schema, theirs: &Schema) -> Option<String> {
-    if theirs.open {
-        return None;
-    }
-    for (name, schema) in &ours.properties {
-        let Some(known) = theirs.properties.get(name) else { return Some(format!(".{name}")) };
-        if let Some(below) = lacking(schema, known) {
-            return Some(format!(".{name}{below}"));
+/// The beginning of `path`, up to the first field that the schema does not know.
+fn lacking<'p>(schema: &Schema, path: &'p str) -> Option<&'p str> {
+    let mut at = schema;
+    let mut rest = path;
+    while !rest.is_empty() && !at.open {
+        rest = rest.trim_start_matches('.');
+        if let Some(inside) = rest.strip_prefix("[]") {
+            at = match (&at.items, at.additional_properties.as_deref()) {
+                (Some(items), _) => items,
+                (None, Some(Below::Each(each))) => each,
+                // What it says of this is not said in fields.
+                _ => return None,
+            };
+            rest = inside;
+            continue;
         }
+        let (name, below) = rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()));
+        let Some(known) = at.properties.get(name) else { return path.get(..path.len() - below.len()) };
+        (at, rest) = (known, below);
     }
-    if let (Some(ours), Some(theirs)) = (&ours.items, &theirs.items)
-        && let Some(below) = lacking(ours, theirs)
-    {
-        return Some(format!("[]{below}"));
-    }
-    let (Below::Each(ours), Below::Each(theirs)) =
-        (ours.additional_properties.as_deref()?, theirs.additional_properties.as_deref()?)
-    else {
-        return None;
-    };
-    lacking(ours, theirs).map(|below| format!("[]{below}"))
+    None
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::api::crds::all_crds;
 
     /// What the API server describes where our definitions stand as they are.
     fn described() -> Value {
@@ -182,7 +179,7 @@ mod tests {
         let row = &mut all["dev.portcullis.v1alpha1.AICompliance"]["properties"]["status"];
         let chains = row["properties"]["chains"].take();
         row["properties"].as_object_mut().unwrap().remove("chains");
-        let wanted = "CustomResourceDefinition \"aicompliances.portcullis.dev\" is older than this program: it does not \
+        let wanted = "CustomResourceDefinition of AICompliance is older than this program: it does not \
                       know status.chains, so that nothing with it can be written";
         assert_eq!(said(all.clone()), [wanted]);
         // What lies inside a list is looked at too, and a field that it knows beside ours is none of our business.
