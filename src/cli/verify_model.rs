@@ -345,7 +345,7 @@ mod tests {
             Ok(1)
         });
         assert_eq!(moved, Ok(1));
-        let panicking = unless_stuck::<()>(&progress, longest, every, || panic!("no result"));
+        let panicking = unless_stuck::<()>(&progress, Duration::from_mins(1), every, || panic!("no result"));
         assert_eq!(panicking.unwrap_err(), "the verification ended without a result");
     }
 }

@@ -72,7 +72,11 @@ async fn what_cannot_be_used_and_what_cannot_be_found_out_have_codes_of_their_ow
     let (code, text) = verify("A B".to_owned(), &policy(nobody, "other", "")).await;
     assert_eq!(code, 2);
     assert!(text.contains("is no image reference"), "{text}");
-    let empty = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
-    let (code, text) = verify(format!("{nobody}/a@{digest}"), &empty).await;
-    assert_eq!((code, text), (2, format!("{}: no AITrustPolicy in it\n", empty.path().display())));
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    let (code, text) = verify(format!("{nobody}/a@{digest}"), &file).await;
+    let nothing = format!("{}: holds no object; did what renders it fail?\n", file.path().display());
+    assert_eq!((code, text), (2, nothing));
+    std::fs::write(file.path(), "{apiVersion: v1, kind: Namespace, metadata: {name: a}}").unwrap();
+    let (code, text) = verify(format!("{nobody}/a@{digest}"), &file).await;
+    assert_eq!((code, text), (2, format!("{}: no AITrustPolicy in it\n", file.path().display())));
 }
