@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
-use fixtures::{Documented, base, carried, now};
+use fixtures::{Documented, base, carried, now, patched};
 use futures::future::BoxFuture;
 use hyper::{Request, Response, StatusCode};
 use kube::Client;

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use kube::Client;
 
+use crate::policy::fix::steers;
+
 /// Exit code where the input cannot be used.
 pub(super) const UNUSABLE: u8 = 2;
 
@@ -60,6 +62,7 @@ pub(super) fn error(text: &str) {
 /// `text` without what steers a terminal or turns the order of its letters: files and objects may hold it, and what is
 /// shown of them must not move what stands beside it. As JSON has it, so that JSON stays what it is.
 fn visible(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| steers(c) && !matches!(c, '\n' | '\t');
     if !text.contains(steers) {
         return Cow::Borrowed(text);
     }
@@ -71,14 +74,6 @@ fn visible(text: &str) -> Cow<'_, str> {
         }
         out
     }))
-}
-
-fn steers(c: char) -> bool {
-    let turns = matches!(
-        c,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-    );
-    turns || (c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
 #[cfg(test)]

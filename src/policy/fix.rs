@@ -245,16 +245,27 @@ impl std::fmt::Write for Shown<'_, '_> {
             return self.0.write_str(text);
         }
         for c in text.chars() {
-            let shown = c == '\n' || (!c.is_control() && !turns(c));
+            let shown = c == '\n' || !(steers(c) || hides(c));
             if shown { self.0.write_char(c)? } else { write!(self.0, "{}", c.escape_unicode())? }
         }
         Ok(())
     }
 }
 
-/// Whether a character is none itself but turns or hides others (UAX #9; zero width).
-fn turns(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+/// Whether a character is none itself but moves the cursor of a terminal, colours it or turns the order of the others (UAX #9).
+/// Ends of lines and tabs, which shape a text, are for the caller to let through.
+#[must_use]
+pub fn steers(c: char) -> bool {
+    let turns = matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    );
+    turns || c.is_control()
+}
+
+/// Whether a character takes no room, so that two words that look alike are not.
+fn hides(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{206f}')
 }
 
 impl std::fmt::Display for Fix {

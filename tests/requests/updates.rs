@@ -28,12 +28,6 @@ async fn update(judge: &Judge, old: &Value, new: &Value) -> Answer {
     ask(judge, request).await
 }
 
-fn patched(object: &Value, patch: &Value) -> Value {
-    let mut out = object.clone();
-    json_patch::merge(&mut out, patch);
-    out
-}
-
 #[tokio::test]
 async fn a_faulty_workload_can_be_stopped_and_labelled() {
     let mut documented = base();

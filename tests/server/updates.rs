@@ -3,14 +3,8 @@
 use portcullis::webhook::wire::Answer;
 use serde_json::{Value, json};
 
+use super::fixtures::patched;
 use super::{Cluster, Documented};
-
-/// `object` with `patch` laid over it.
-fn patched(object: &Value, patch: &Value) -> Value {
-    let mut out = object.clone();
-    json_patch::merge(&mut out, patch);
-    out
-}
 
 /// A declaration that came before the rules that it breaks is stopped, is not made worse, and comes back whole.
 ///

@@ -14,13 +14,12 @@ use crate::gather::world::{Kind, World};
 pub fn present(world: &World, desired: &Desired) -> bool {
     let namespace = world.namespace(&desired.namespace);
     let name = desired.name.as_str();
-    let account = namespace.service_accounts.get(name);
     // What is somebody else's is not in place, however like it is: each look says again that it stands in the way.
     if !ours(world, desired.resource, &desired.namespace, name) {
         return false;
     }
     match desired.resource {
-        Resource::ServiceAccount => account.is_some_and(|account| {
+        Resource::ServiceAccount => namespace.service_accounts.get(name).is_some_and(|account| {
             let wanted = &desired.object["metadata"]["annotations"];
             account.automount == Some(false)
                 && wanted.as_object().map_or(0, serde_json::Map::len) == account.cloud.len()
