@@ -22,7 +22,7 @@ work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 counting=$CARGO_TARGET_DIR/counting
 heading "building the program so that it counts (fifteen minutes)"
 # Whole-program optimisation comes after what is counted, and the names of functions are the same without it.
-RUSTFLAGS="-C target-feature=+crt-static -C profile-generate=$work -C lto=off -C linker-plugin-lto=no -C embed-bitcode=no" \
+RUSTFLAGS="-C target-feature=+crt-static -C profile-generate -C lto=off -C linker-plugin-lto=no -C embed-bitcode=no" \
   CARGO_TARGET_DIR=$counting cargo build --release --locked --bin portcullis
 heading "building what works it"
 cargo bench --locked --bench admission --bench audit --no-run

@@ -404,7 +404,7 @@ impl Auditor {
             (
                 Kept {
                     texts,
-                    open: trail::open_assets(&world, namespace, now),
+                    open: trail::left_open(&world, namespace, now),
                     uid: namespace.uid.clone(),
                     summed,
                     row: former.row,

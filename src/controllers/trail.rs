@@ -44,11 +44,11 @@ pub struct Noted {
     pub tombstone: Option<Tombstone>,
 }
 
-/// What would be left of the assets of a namespace if it ended now: those whose copies no record covers.
+/// What would be left of a namespace if it ended now: assets whose copies no record covers, and quarantines.
 ///
 /// The end of a namespace asks nobody, so that it never waits; what was seen last before it is all that can be told.
 #[must_use]
-pub fn open_assets(world: &World, namespace: &Namespace, now: Timestamp) -> Vec<Tombstone> {
+pub fn left_open(world: &World, namespace: &Namespace, now: Timestamp) -> Vec<Tombstone> {
     let settings = world.settings(namespace);
     let models = namespace.models.iter().map(|(name, model)| (name, Asset::Model(model), &model.spec.digest));
     let datasets = namespace.datasets.iter();
@@ -56,23 +56,31 @@ pub fn open_assets(world: &World, namespace: &Namespace, now: Timestamp) -> Vec<
     let prompts = namespace.prompts.iter();
     let prompts = prompts.map(|(name, prompt)| (name, Asset::Prompt(prompt), &prompt.spec.digest));
     let at = dates::second(now).to_string();
-    models
-        .chain(datasets)
-        .chain(prompts)
-        .filter_map(|(name, asset, digest)| {
-            let facts = world.facts(now, Subject::Deletion(asset), namespace, &settings);
-            Some(Tombstone {
-                kind: asset.named().0.to_owned(),
-                name: name.clone(),
-                namespace: Some(namespace.name.clone()),
-                digest: digest.clone(),
-                disposed_at: Some(at.clone()),
-                open: Some(fails(&facts, "disposal-evidenced")??),
-                ..Tombstone::default()
-            })
+    let quarantined = namespace
+        .workloads
+        .iter()
+        .filter(|(_, workload)| workload.is_quarantined() && !namespace.terminating);
+    let quarantined = quarantined.map(|(name, _)| Tombstone {
+        kind: "AIWorkload".to_owned(),
+        name: name.clone(),
+        namespace: Some(namespace.name.clone()),
+        disposed_at: Some(at.clone()),
+        open: Some("its quarantine was not over, and what was to be looked into is gone".to_owned()),
+        ..Tombstone::default()
+    });
+    let assets = models.chain(datasets).chain(prompts).filter_map(|(name, asset, digest)| {
+        let facts = world.facts(now, Subject::Deletion(asset), namespace, &settings);
+        Some(Tombstone {
+            kind: asset.named().0.to_owned(),
+            name: name.clone(),
+            namespace: Some(namespace.name.clone()),
+            digest: digest.clone(),
+            disposed_at: Some(at.clone()),
+            open: Some(fails(&facts, "disposal-evidenced")??),
+            ..Tombstone::default()
         })
-        .take(TOMBSTONES)
-        .collect()
+    });
+    quarantined.chain(assets).take(TOMBSTONES).collect()
 }
 
 /// Tombstones that a row keeps.

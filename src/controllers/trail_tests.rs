@@ -262,10 +262,15 @@ fn what_would_be_left_is_known_before_a_namespace_ends() {
         .model("free", &json!({"digest": DIGEST, "version": "1"}))
         .namespace;
     world.cluster.namespaces.insert(namespace.name.clone(), namespace.clone());
-    let left = open_assets(&world, &namespace, at(0));
+    let left = left_open(&world, &namespace, at(0));
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!((left[0].kind.as_str(), left[0].name.as_str()), ("AIModel", "m"));
     assert!(left[0].open.as_ref().is_some_and(|open| open.contains("copies at m-v1")), "{left:?}");
+    let workload = json!({"lifecycle": {"state": "Quarantined"}});
+    namespace.workloads.extend(Bench::new("production", "internal").workload(&workload).namespace.workloads);
+    let left = left_open(&world, &namespace, at(0));
+    let said: Vec<_> = left.iter().map(|stone| (stone.kind.as_str(), stone.name.as_str())).collect();
+    assert_eq!(said, [("AIWorkload", "chat"), ("AIModel", "m")]);
     namespace.terminating = true;
-    assert!(open_assets(&world, &namespace, at(0)).is_empty(), "nothing is asked of what ends already");
+    assert!(left_open(&world, &namespace, at(0)).is_empty(), "nothing is asked of what ends already");
 }

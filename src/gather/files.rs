@@ -18,8 +18,9 @@ use super::objects;
 use super::serving::Serving;
 use super::world::{Object, World, generated};
 use crate::api;
+use crate::policy::near;
 use crate::policy::texts;
-use definitions::{definition, kinds, nearest};
+use definitions::{definition, kinds};
 use documents::Documents;
 pub use documents::{Origin, Problem};
 use scope::{Scope, is_pod, scope};
@@ -267,7 +268,9 @@ impl Manifests {
             return Ok(Some(Content::Served(serving)));
         }
         let templates = match carrier {
-            Some(carrier) => objects::templates(carrier, value).map_err(|error| vec![error])?,
+            Some(carrier) => {
+                objects::templates(carrier, value).map_err(|error| vec![format!("{kind}: {error}")])?
+            }
             None => Vec::new(),
         };
         if templates.is_empty() {
@@ -375,7 +378,7 @@ fn identity(value: &Value) -> Result<(String, String), Vec<String>> {
 /// Holds one of our own kinds against its definition. The status in a file is dropped, as the API server drops it.
 fn own_kind(kind: &str, value: &mut Value, live: bool) -> Result<(), Vec<String>> {
     let Some(definition) = definition(kind) else {
-        let near = nearest(kind, kinds()).map(|near| format!("; did you mean {near}?"));
+        let near = near::nearest(kind, kinds()).map(|near| format!("; did you mean {near}?"));
         let text = format!("there is no kind {kind} in {}{}", api::common::GROUP, near.unwrap_or_default());
         return Err(vec![text]);
     };

@@ -69,7 +69,9 @@ fn unusable_objects_are_told_with_file_document_and_path() {
         said(
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: 3}}}"
         ),
-        ["x.yaml document 1: spec.template.: invalid type: integer `3`, expected a sequence"]
+        [
+            "x.yaml document 1: Deployment: spec.template.spec.containers: invalid type: integer `3`, expected a sequence"
+        ]
     );
     assert_eq!(
         said("apiVersion: v1\nkind: Pod\nmetadata: {}\n"),

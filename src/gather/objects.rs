@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::PodSpec;
 use serde::Deserialize;
-use serde::de::Error as _;
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::Value;
 
 use crate::policy::facts::{Around, Labels};
@@ -224,13 +224,27 @@ pub fn templates(carrier: &Carrier, object: &Value) -> Result<Vec<PodObject>, St
         walk(object, path, String::new(), &mut found);
         for (prefix, value) in found {
             let prefix = format!("{prefix}.");
-            let mut pod =
-                template_from(prefix.clone(), value).map_err(|error| format!("{prefix}: {error}"))?;
+            let mut pod = template_from(prefix.clone(), value).map_err(|error| {
+                misplaced(&prefix, value).unwrap_or_else(|| format!("{prefix}spec: {error}"))
+            })?;
             pod.around = around(carrier, object, &prefix);
             out.push(pod);
         }
     }
     Ok(out)
+}
+
+/// What of `template` is not of its type, with its path.
+fn misplaced(prefix: &str, template: &Value) -> Option<String> {
+    fn in_part<T: DeserializeOwned>(place: &str, part: &Value) -> Option<String> {
+        let error = serde_path_to_error::deserialize::<_, T>(part).err()?;
+        let path = error.path().to_string();
+        let dot = if path == "." { "" } else { "." };
+        Some(format!("{place}{dot}{}: {}", path.trim_start_matches('.'), error.inner()))
+    }
+    let of = |part: &str| template.get(part);
+    let metadata = of("metadata").and_then(|part| in_part::<RawMeta>(&format!("{prefix}metadata"), part));
+    metadata.or_else(|| in_part::<PodSpec>(&format!("{prefix}spec"), of("spec")?))
 }
 
 /// The labels of an object, which KServe hands on to its pods.
@@ -358,6 +372,23 @@ mod tests {
     fn what_is_no_template_is_an_error_that_names_the_place() {
         let bad = json!({"spec": {"template": {"spec": {"containers": 3}}}});
         let error = templates(carrier("apps", "Deployment").unwrap(), &bad).unwrap_err();
-        assert!(error.starts_with("spec.template.: "), "{error}");
+        assert!(error.starts_with("spec.template.spec.containers: invalid type: integer `3`"), "{error}");
+        let said = |template: Value| {
+            templates(carrier("apps", "Deployment").unwrap(), &json!({"spec": {"template": template}}))
+                .unwrap_err()
+        };
+        assert_eq!(
+            said(json!({"spec": {"containers": [{"name": "c", "ports": [{"containerPort": "80"}]}]}})),
+            "spec.template.spec.containers[0].ports[0].containerPort: invalid type: string \"80\", expected i32"
+        );
+        assert_eq!(
+            said(json!({"metadata": {"labels": {"a": 1}}, "spec": {"containers": []}})),
+            "spec.template.metadata.labels.a: invalid type: integer `1`, expected a string"
+        );
+        assert_eq!(
+            said(json!({"metadata": {"labels": 1}, "spec": 5})),
+            "spec.template.metadata.labels: invalid type: integer `1`, expected a map"
+        );
+        assert_eq!(said(json!({})), "spec.template.spec: missing field `spec`");
     }
 }

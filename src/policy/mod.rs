@@ -22,6 +22,7 @@ pub mod hours;
 pub mod image;
 pub mod libraries;
 pub mod maps;
+pub mod near;
 pub mod node_paths;
 pub mod owners;
 pub mod pod_security;

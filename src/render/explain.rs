@@ -6,6 +6,7 @@ use super::coverage::{Missing, State, coverage};
 use super::words::NEVER_EXEMPT;
 use crate::policy::code::{PROVISIONS, Provision};
 use crate::policy::control::{Control, Mode};
+use crate::policy::near::steps;
 
 const WIDTH: usize = 88;
 
@@ -32,34 +33,21 @@ pub fn find(name: &str, controls: &[&'static Control]) -> Result<Subject, Vec<&'
     if let Some(provision) = PROVISIONS.iter().find(|provision| provision.id.eq_ignore_ascii_case(name)) {
         return Ok(Subject::Provision(provision));
     }
-    let wanted = name.to_ascii_lowercase();
     let ids =
         controls.iter().map(|control| control.id).chain(PROVISIONS.iter().map(|provision| provision.id));
-    let mut near: Vec<(usize, &'static str)> =
-        ids.map(|id| (distance(&wanted, &id.to_ascii_lowercase()), id)).collect();
-    near.retain(|(steps, id)| *steps <= wanted.len().div_ceil(3) || contains(id, &wanted));
+    let mut near: Vec<(usize, usize, &'static str)> = ids
+        .filter_map(|id| {
+            let steps = steps(name, id).or_else(|| contains(id, name).then_some(usize::MAX))?;
+            Some((steps, id.len(), id))
+        })
+        .collect();
     near.sort_unstable();
     near.truncate(5);
-    Err(near.into_iter().map(|(_, id)| id).collect())
+    Err(near.into_iter().map(|(.., id)| id).collect())
 }
 
 fn contains(id: &str, wanted: &str) -> bool {
-    wanted.len() >= 3 && id.to_ascii_lowercase().contains(wanted)
-}
-
-/// How many letters must be added, dropped or changed to turn `from` into `to`.
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (index, left) in from.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, right) in to.bytes().enumerate() {
-            let changed = diagonal + usize::from(left != right);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[to.len()]
+    wanted.len() >= 3 && id.to_ascii_lowercase().contains(&wanted.to_ascii_lowercase())
 }
 
 /// A control: what holds, why, how to fix it, where it is enforced, what it keeps, what it does not check.

@@ -35,7 +35,7 @@ pub(super) struct Kept {
     pub(super) told: Told,
     /// The ConfigMaps that were looked into.
     pub(super) texts: texts::Read,
-    /// What would be left of its assets if it ended now.
+    /// What would be left of it if it ended now.
     pub(super) open: Vec<Tombstone>,
     /// UID of the namespace, by which its history is called.
     pub(super) uid: Option<String>,

@@ -332,10 +332,15 @@ impl Auditor {
             wanted.retain(|desired| !generate::present(&world, desired));
             (wanted, surplus)
         };
-        // A binding is refused while its role does not exist: bindings come last.
-        let (bindings, others): (Vec<_>, Vec<_>) =
+        // A binding is refused while its role does not exist: bindings come last, and to no role that is somebody else's.
+        let (mut bindings, others): (Vec<_>, Vec<_>) =
             wanted.into_iter().partition(|desired| desired.resource == generate::Resource::RoleBinding);
         let mut applied = self.apply_all(others).await;
+        bindings.retain(|binding| {
+            let its_role =
+                |role: &Desired| role.resource == generate::Resource::Role && role.name == binding.name;
+            !applied.iter().any(|(desired, result)| result.is_err() && its_role(desired))
+        });
         applied.extend(self.apply_all(bindings).await);
         let mut failed = BTreeSet::new();
         for (desired, result) in applied {

@@ -8,6 +8,7 @@ use crate::api::profile::AIProfileStatus;
 use crate::controllers::conditions::{READY, Said, conditions};
 use crate::policy::decide::{BUILT_IN, applying};
 use crate::policy::facts::Cluster;
+use crate::policy::near::nearest;
 use crate::policy::{ALL, Decision};
 
 /// The status of a profile, from what the controls say of it.
@@ -25,7 +26,7 @@ pub fn status(
         .controls
         .keys()
         .filter(|id| ALL.iter().all(|control| control.id != id.as_str()))
-        .map(|id| match closest(id) {
+        .map(|id| match nearest(id, ALL.iter().map(|control| control.id)) {
             Some(known) => format!("spec.controls {id:?}: is no control, did you mean {known:?}"),
             None => format!("spec.controls {id:?}: is no control"),
         })
@@ -61,27 +62,6 @@ fn namespaces(name: &str, cluster: &Cluster) -> u32 {
         applying.any(|profile| profile.spec.base.as_str() == name)
     });
     u32::try_from(concerned.count()).unwrap_or(u32::MAX)
-}
-
-/// The control whose id is at most two letters away.
-fn closest(id: &str) -> Option<&'static str> {
-    let near = ALL.iter().map(|control| (distance(id, control.id), control.id));
-    near.filter(|(distance, _)| *distance <= 2).min().map(|(_, id)| id)
-}
-
-/// How many letters have to be changed, added or taken away.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

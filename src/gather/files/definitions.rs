@@ -8,6 +8,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use crate::api;
+use crate::policy::near::nearest;
 
 /// A kind as it is defined.
 #[derive(Debug)]
@@ -228,31 +229,6 @@ fn unknown(path: &str, field: &str, properties: &Value) -> String {
         Some(near) => format!("{path}: there is no such field; did you mean {near:?}?"),
         None => format!("{path}: there is no such field"),
     }
-}
-
-/// The known word that a person may have meant, if one comes near.
-pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    let wanted = word.to_ascii_lowercase();
-    known
-        .map(|candidate| (distance(&wanted, &candidate.to_ascii_lowercase()), candidate))
-        .filter(|(steps, _)| *steps <= word.len().div_ceil(3))
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// How many letters must be added, dropped or changed to turn `from` into `to`.
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (index, left) in from.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, right) in to.bytes().enumerate() {
-            let changed = diagonal + usize::from(left != right);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]

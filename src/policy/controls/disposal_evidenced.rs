@@ -41,13 +41,21 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             left_behind(facts, workload, report);
         }
         Subject::Cluster => {
-            for (asset, open) in &facts.cluster.undisposed {
-                report
-                    .violated(Place::object(asset), format!("went with its namespace: {open}"))
-                    .under(&["FC-13"])
-                    .fix(Fix::Text(
-                        "look for the copies, and keep what you find out with the records of the organisation".to_owned(),
-                    ));
+            for (what, open) in &facts.cluster.undisposed {
+                let violation =
+                    report.violated(Place::object(what), format!("went with its namespace: {open}"));
+                let (provisions, fix): (&'static [&'static str], _) = if what.starts_with("AIWorkload ") {
+                    (
+                        &["CfV-SCOPE"],
+                        "ask who acts in incidents what was found, and keep it with the records of the organisation",
+                    )
+                } else {
+                    (
+                        &["FC-13"],
+                        "look for the copies, and keep what you find out with the records of the organisation",
+                    )
+                };
+                violation.under(provisions).fix(Fix::Text(fix.to_owned()));
             }
         }
         _ => {}

@@ -1,7 +1,5 @@
 //! A proof by itself: whether it is what it can be, and whether the one who brings it is the one who vouches.
 
-use std::fmt::Write as _;
-
 use super::document::is_void;
 use super::{KINDS, MOST_WORDS, kind, overlong, reference};
 use crate::api::evidence::StatementState;
@@ -9,6 +7,7 @@ use crate::policy::control::Report;
 use crate::policy::dates;
 use crate::policy::facts::{EvidenceFacts, Facts, Place};
 use crate::policy::fix::Fix;
+use crate::policy::near::nearest;
 
 /// Kinds that evidence can be about.
 const SUBJECTS: [&str; 7] =
@@ -40,7 +39,7 @@ pub fn judge_itself(facts: &Facts<'_>, subject: &EvidenceFacts<'_>, report: &mut
         report.violated(place.value(value), what).under(UNDER).fix(mended);
     };
     if kind(&spec.type_).is_none() {
-        wrong("type", &spec.type_, format!("is no known type{}", nearest(&spec.type_)), &known());
+        wrong("type", &spec.type_, format!("is no known type{}", meant(&spec.type_)), &known());
     }
     if !SUBJECTS.contains(&spec.subject.kind.as_str()) {
         let what = format!("is nothing that evidence is about; it is one of {}", SUBJECTS.join(", "));
@@ -116,15 +115,13 @@ fn known() -> String {
     format!("name one of {}", names.join(", "))
 }
 
-/// A known type that differs only in case or by a few letters.
-fn nearest(text: &str) -> String {
-    let mut out = String::new();
+/// A known type that differs only in case, in its end or by a few letters.
+fn meant(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
-    if let Some(kind) = KINDS.iter().find(|kind| {
-        let name = kind.name.to_ascii_lowercase();
-        name == lower || name.starts_with(&lower) || lower.starts_with(&name)
-    }) {
-        let _ = write!(out, "; {:?} is", kind.name);
-    }
-    out
+    let names = || KINDS.iter().map(|kind| kind.name);
+    let part = names().find(|name| {
+        let name = name.to_ascii_lowercase();
+        !lower.is_empty() && (name.starts_with(&lower) || lower.starts_with(&name))
+    });
+    part.or_else(|| nearest(text, names())).map_or_else(String::new, |name| format!("; {name:?} is"))
 }

@@ -140,12 +140,19 @@ fn what_went_with_its_namespace_is_told_of() {
     let mut bench = bench();
     let open = "may not go: no record says what became of its copies at c".to_owned();
     bench.cluster.undisposed.push(("AIDataset gone/d".to_owned(), open));
+    bench
+        .cluster
+        .undisposed
+        .push(("AIWorkload gone/chat".to_owned(), "its quarantine was not over".to_owned()));
     assert_lines(
         &bench.judge(&CONTROL, Subject::Cluster),
         &[
             "AIDataset gone/d: went with its namespace: may not go: no record says what became of its copies at c",
+            "AIWorkload gone/chat: went with its namespace: its quarantine was not over",
         ],
     );
+    let found = bench.judge(&CONTROL, Subject::Cluster);
+    assert_eq!(found.iter().map(|one| one.provisions).collect::<Vec<_>>(), [&["FC-13"], &["CfV-SCOPE"]]);
 }
 
 #[test]
