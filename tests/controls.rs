@@ -72,6 +72,8 @@ const PERSON: &[(&str, &str)] = &[
     ),
     ("awareness-and-training-current/deny-bulletin-too-old", "somebody has to write bulletins more often"),
     ("declared-workloads-only/deny-claim-not-registered", "somebody has to say what lies on the claim"),
+    ("declared-workloads-only/deny-volume-by-driver", "somebody has to say what the driver brings"),
+    ("prompt-integrity/deny-rules-replaced", "somebody knows what the other file is for"),
     ("exposure-declared/deny-route-in-the-clear", "whoever runs the gateway names a listener with TLS"),
     ("secrets-not-inline/deny-config-map", "somebody has to take the credential out of the map"),
     ("asset-documentation-complete/deny-bulletin-names-the-model", "somebody has to review the model"),

@@ -31,6 +31,7 @@ abuse 016 "a sidecar" 'spec.initContainers[0].image' try ".spec.initContainers =
 abuse 017 "code by an image volume" 'spec.volumes[1].image.reference' try ".spec.volumes += [{name: \"code\", image: {reference: \"$unsigned\"}}]"
 abuse 022 "the account says no token, the pod says yes" '[dedicated-service-account' try '.spec.automountServiceAccountToken = true'
 abuse 023 "a token by projection" '[dedicated-service-account' try '.spec.volumes += [{name: "token", projected: {sources: [{serviceAccountToken: {path: "token"}}]}}]'
+abuse 023 "a token for a year" '[dedicated-service-account' tenant create token chat --duration 8760h
 abuse 023 "a Secret that is not declared" '[secrets-not-inline' try "$c.envFrom = [{secretRef: {name: \"chat-token\"}}]"
 abuse 024 "more rights for the identity" '[least-privilege-rbac' tenant create rolebinding more --clusterrole edit --serviceaccount "$chat:chat" --dry-run=server
 abuse 025 "the node's files" '[pod-hardened' try '.spec.volumes += [{name: "root", hostPath: {path: "/"}}]'

@@ -9,9 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::gather::objects::PodObject;
-
-/// Resources that only machine learning asks for, by the end of their name.
-const DEVICES: [&str; 6] = ["/gpu", "/tpu", "/gaudi", "/neuron", "/neuroncore", "/npu"];
+use crate::policy::devices;
 
 /// One running pod.
 #[derive(Clone, Debug)]
@@ -190,13 +188,8 @@ fn artifacts(pod: &Pod) -> Vec<String> {
 
 /// The device a pod asks for, if only machine learning uses such.
 fn device(pod: &Pod) -> Option<String> {
-    let spec = pod.spec.as_ref()?;
-    crate::policy::containers::containers(spec)
-        .iter()
-        .filter_map(|container| container.resources?.limits.as_ref())
-        .flat_map(BTreeMap::keys)
-        .find(|name| DEVICES.iter().any(|device| name.ends_with(device)))
-        .map(|device| format!("requests {device}"))
+    let all = crate::policy::containers::containers(pod.spec.as_ref()?);
+    all.iter().find_map(|container| Some(format!("requests {}", devices::asked(container.resources?)?)))
 }
 
 #[cfg(test)]

@@ -139,8 +139,9 @@ pub fn shape(workload: &AIWorkload) -> Vec<String> {
     out.into_iter().collect()
 }
 
-/// The digest of how a pod is started: commands, arguments and environment of every container, and the values of the maps
-/// with settings that it takes in. Of Secrets and other maps it has the names and not the values.
+/// The digest of how a pod is started: commands, arguments, folders, hooks, commands of probes and environment of every container,
+/// whom it takes names to be, and the values of the maps with settings that it takes in. Of Secrets and other maps it has the
+/// names and not the values.
 #[must_use]
 pub fn configuration(spec: &PodSpec, containers: &[ContainerView<'_>], namespace: &Namespace) -> String {
     let mut parts = Parts::new();
@@ -149,6 +150,32 @@ pub fn configuration(spec: &PodSpec, containers: &[ContainerView<'_>], namespace
         (c.name, c.command, c.args, env, c.env_from)
     });
     parts.all("container", started);
+    // Parts of their own, so that a pod without them keeps its digest.
+    parts.all("folder", containers.iter().filter_map(|c| Some((c.name, c.working_dir?))));
+    // As the API server keeps it a call by HTTP has more fields than as it was written.
+    let hooks = containers.iter().flat_map(|c| {
+        let hooks = c
+            .lifecycle
+            .into_iter()
+            .flat_map(|hooks| [("start", &hooks.post_start), ("stop", &hooks.pre_stop)]);
+        hooks.filter_map(|(when, hook)| {
+            let hook = hook.as_ref()?;
+            let call = hook.http_get.as_ref().map(|call| (&call.host, &call.path, &call.port));
+            Some((c.name, when, hook.exec.as_ref(), call))
+        })
+    });
+    parts.all("hook", hooks);
+    let probes = containers.iter().flat_map(|c| {
+        c.probes.iter().flatten().filter_map(|(probe, how)| Some((c.name, *probe, how.exec.as_ref()?)))
+    });
+    parts.all("probe", probes);
+    parts.all("alias", spec.host_aliases.iter().flatten());
+    parts.all("names", spec.dns_config.iter());
+    let elsewhere = spec
+        .dns_policy
+        .as_deref()
+        .filter(|policy| !matches!(*policy, "ClusterFirst" | "ClusterFirstWithHostNet"));
+    parts.all("resolver", elsewhere);
     let maps = maps::settings(spec, containers, namespace);
     parts.all("map", maps.into_iter().map(|(name, map)| (name, &map.digests)));
     format!("sha256:{}", hex::encode(Sha256::digest(parts.bytes)))
@@ -296,6 +323,30 @@ mod tests {
         assert_eq!(of(&written), of(&stored));
         let other = json!([{"name": "A"}, {"name": "B", "value": "metadata.name"}]);
         assert_ne!(of(&written), of(&other));
+    }
+
+    #[test]
+    fn all_that_a_pod_starts_and_resolves_is_part_of_how_it_is_started() {
+        let of = |change: &Value| {
+            let pod = json!({"containers": [{"name": "a", "image": "x", "args": ["serve"],
+                "livenessProbe": {"httpGet": {"path": "/", "port": 80}}}], "dnsPolicy": "ClusterFirst"});
+            let spec: PodSpec = serde_json::from_value(merged(pod, change)).unwrap();
+            configuration(&spec, &crate::policy::containers::containers(&spec), &Namespace::default())
+        };
+        let first = of(&json!({}));
+        assert_eq!(first, of(&json!({"dnsPolicy": null, "restartPolicy": "Always"})));
+        let container = |change: &Value| json!({"containers": [merged(json!({"name": "a", "image": "x", "args": ["serve"]}), change)]});
+        assert_eq!(first, of(&container(&json!({}))), "a probe by HTTP starts nothing");
+        for change in [
+            container(&json!({"workingDir": "/models"})),
+            container(&json!({"lifecycle": {"postStart": {"exec": {"command": ["/bin/x"]}}}})),
+            container(&json!({"livenessProbe": {"exec": {"command": ["sh", "/models/run.sh"]}}})),
+            json!({"hostAliases": [{"ip": "6.6.6.6", "hostnames": ["api.example"]}]}),
+            json!({"dnsConfig": {"nameservers": ["6.6.6.6"]}}),
+            json!({"dnsPolicy": "None"}),
+        ] {
+            assert_ne!(first, of(&change), "{change}");
+        }
     }
 
     #[test]

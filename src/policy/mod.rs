@@ -1,6 +1,7 @@
 //! The Code as pure functions: facts in, findings and decisions out. No client, clock, environment, file or await.
 
 pub mod addresses;
+mod artifacts;
 pub mod blanks;
 mod brought;
 pub mod code;
@@ -12,6 +13,7 @@ pub mod credentials;
 pub mod data;
 pub mod dates;
 pub mod decide;
+pub mod devices;
 pub mod evaluate;
 pub mod evidence;
 pub mod facts;
@@ -29,6 +31,7 @@ pub mod pod_security;
 pub mod preview;
 mod prompts;
 pub mod quantity;
+mod rails;
 pub mod records;
 pub mod rights;
 pub mod selector;

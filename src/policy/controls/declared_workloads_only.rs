@@ -1,18 +1,14 @@
 //! `declared-workloads-only`: nothing runs in a governed namespace that nobody has declared.
 
-use serde_json::json;
-
 use crate::api;
-use crate::api::model::{ModelKind, ModelSource};
-use crate::api::workload::{DatasetPurpose, DatasetUse, LifecycleState, ModelUse, SinkKind, WorkloadType};
+use crate::api::model::ModelKind;
+use crate::api::workload::{DatasetPurpose, DatasetUse, LifecycleState, ModelUse, WorkloadType};
 use crate::policy::blanks::is_blank;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
-use crate::policy::data::{self, Data};
 use crate::policy::facts::{Facts, Matched, Place, PodFacts, Stage, Subject};
 use crate::policy::fix::Fix;
-use crate::policy::image::ImageRef;
 use crate::policy::selector::{self, Overlap};
-use crate::policy::skeleton;
+use crate::policy::{artifacts, skeleton};
 
 /// Every pod belongs to one AIWorkload, and what it mounts is registered.
 pub(super) const CONTROL: Control = Control {
@@ -27,8 +23,9 @@ pub(super) const CONTROL: Control = Control {
     gaps: &[],
     limits: &[
         "which models are language models is known from spec.modelKind; that one runs without a prompt is taken from the reason given",
-        "AI outside governed namespaces is told by devices, by known model servers and by registered artifacts; a program of one's \
-         own on ordinary processors looks like any other",
+        "AI outside governed namespaces, and in pods that are declared to support it, is told by devices, by known model servers and \
+         by registered artifacts; a program of one's own on ordinary processors looks like any other",
+        "what a driver of volumes brings is not looked at: those that bring certificates, identities and Secrets are let in, no others",
     ],
     check: Check::Rule(check),
 };
@@ -37,8 +34,9 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
         Subject::Pod(pod) if !facts.is_platform_agent(pod) => {
             belongs(facts, pod, report);
-            mounts(facts, pod, report);
-            claims(facts, pod, report);
+            artifacts::mounts(facts, pod, report);
+            artifacts::claims(facts, pod, report);
+            artifacts::disguised(facts, pod, report);
             kept_apart(facts, pod, report);
             active(facts, pod, report);
             prompted(facts, report);
@@ -248,102 +246,6 @@ fn shared(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>
     }
 }
 
-/// Image volumes carry models and data: each must be a registered model that the workload declares.
-fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
-    let Some(workload) = facts.declaration() else { return };
-    for image in pod.images().filter(crate::policy::containers::ImageUse::is_volume) {
-        let Ok(volume) = ImageRef::parse(image.reference) else { continue };
-        // Data is dataset-boundary's.
-        if !data::in_image(facts, image.reference).is_empty() {
-            continue;
-        }
-        let registered = facts.namespace.models.values().find(|model| holds(model, &volume));
-        let place = || pod.at(image.path()).value(image.reference);
-        match registered.and_then(|model| model.metadata.name.as_deref()) {
-            None => {
-                report
-                    .violated(place(), "no AIModel of this namespace has this artifact as its source")
-                    .fix(Fix::Record(
-                        format!(
-                            "register it as an AIModel, and name it in spec.models of {}",
-                            Facts::name_of(workload)
-                        ),
-                        skeleton::model(&facts.namespace.name, "MODEL", Some(image.reference)),
-                    ))
-                    .may_arrive();
-            }
-            Some(name) if workload.spec.models.iter().any(|m| m.name == name) => {}
-            Some(name) => {
-                report
-                    .violated(
-                        place(),
-                        format!(
-                            "holds AIModel {name:?}, which {} does not declare",
-                            Facts::name_of(workload)
-                        ),
-                    )
-                    .fix(Fix::set_at(
-                        &Place::field(Facts::name_of(workload), "spec.models[+]"),
-                        "",
-                        json!({"name": name}),
-                    ))
-                    .may_arrive();
-            }
-        }
-    }
-}
-
-/// What lies on a claim is a registered asset, a declared result or the declared log.
-fn claims(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
-    let Some((_, workload)) = facts.ai_pod() else { return };
-    // A dataset that is named and not there may be the one on the claim; dataset-boundary says so.
-    if workload
-        .spec
-        .datasets
-        .iter()
-        .any(|used| Data::named(facts, used.namespace.as_deref(), &used.name).is_none())
-    {
-        return;
-    }
-    for (index, volume) in pod.spec.volumes.iter().flatten().enumerate() {
-        let Some(claim) = volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.as_str())
-        else {
-            continue;
-        };
-        let of_model =
-            |model: &api::AIModel| model.spec.source.as_ref().and_then(ModelSource::claim) == Some(claim);
-        let sink = workload.spec.monitoring.as_ref().and_then(|m| m.io_log.as_ref()?.sink.as_ref());
-        let known = facts.namespace.models.values().any(|model| of_model(model))
-            || !data::on_claim(facts, claim).is_empty()
-            || sink.is_some_and(|sink| sink.kind == SinkKind::Volume && sink.ref_.as_deref() == Some(claim))
-            || workload.spec.outputs.iter().any(|o| o.destination.strip_prefix("sink/") == Some(claim));
-        if known {
-            continue;
-        }
-        report
-            .violated(
-                pod.at(format!("spec.volumes[{index}].persistentVolumeClaim.claimName")).value(claim),
-                format!(
-                    "holds nothing that is known: no AIModel and no AIDataset names this claim as its source, and {} does not write \
-                     results or its log there",
-                    Facts::name_of(workload)
-                ),
-            )
-            .under(&["CoP-5.1"])
-            .fix(Fix::Text(format!(
-                "apply an AIModel or AIDataset with spec.source {{kind: pvc, claimName: {claim}}}, or, for results, add \
-                 {{destination: sink/{claim}, sensitivity: SENSITIVITY}} to spec.outputs"
-            )))
-            .may_arrive();
-    }
-}
-
-/// Whether the model's source is this very artifact: the same place and, by reference or by `spec.digest`, the same bytes.
-fn holds(model: &api::AIModel, volume: &ImageRef) -> bool {
-    let Some(reference) = model.spec.source.as_ref().and_then(|s| s.reference.as_deref()) else {
-        return false;
-    };
-    let Ok(source) = ImageRef::parse(reference) else { return false };
-    let digest = source.digest().or(model.spec.digest.as_deref());
-    source.name() == volume.name() && digest.is_some() && digest == volume.digest()
-}
+#[cfg(test)]
+#[path = "tests/declared_workloads_only.rs"]
+mod tests;

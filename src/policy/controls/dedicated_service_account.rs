@@ -27,6 +27,8 @@ pub(super) const CONTROL: Control = Control {
     limits: &[
         "a Secret with a token of the account without an end is refused when it is made, by a policy of the API server; one that was \
          there before is not seen, because Secrets are not read",
+        "who may create tokens of the account or impersonate it, as the role edit of Kubernetes lets, acts as the workload: a token is \
+         given for an hour at most, and an impersonation is not told from the workload itself",
         "an identity that a cloud ties to the account's name, without an annotation, is seen by the cloud alone",
     ],
     check: Check::Rule(check),

@@ -16,7 +16,7 @@ use crate::policy::maps::{self, Keys};
 use crate::policy::prompts::{
     self, Elsewhere, INSTEAD, MOUNTED, is_flag, is_relative, is_text, is_variable, move_out, names_file,
 };
-use crate::policy::skeleton;
+use crate::policy::{rails, skeleton};
 
 /// Prompts are immutable, of the declared digest, and nowhere else.
 pub(super) const CONTROL: Control = Control {
@@ -33,6 +33,7 @@ pub(super) const CONTROL: Control = Control {
         "a prompt is known by its label, its name, and the flag or variable that hands it over; what a program reads by its own code, or a shell puts together, is not seen",
         "which variables envFrom brings from a ConfigMap without a label of portcullis.dev is found by the audit of running pods; at admission only a prefix that begins the name of a prompt tells, and of a Secret never more",
         "a single word counts as the name of a prompt, and so do joined ones that are no sentence by their words; encoded text of 100 characters or less looks the same",
+        "which of several files a guard reads is told by the names of its flags and variables; a gateway that guards has its rules elsewhere",
         "the text of a prompt in a registry is bound by the digest of the artifact, and is not hashed by itself",
     ],
     check: Check::Rule(check),
@@ -68,6 +69,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                     }
                 }
             }
+            rails::rules(facts, pod, workload, report);
             for container in &pod.containers {
                 of_container(facts, pod, container, workload, report);
             }
@@ -122,10 +124,10 @@ fn in_map(facts: &Facts<'_>, object: &str, digest: &str, source: &PromptSource, 
     let place = || Place::field(object, "spec.source.name").value(name);
     let Some(map) = facts.namespace.config_maps.get(name) else {
         report
-            .violated(place(), "no ConfigMap of this name has the label portcullis.dev/prompt: it is gone or lost it; restore or label it")
+            .violated(place(), "is no ConfigMap with the label portcullis.dev/prompt: it is gone or lost the label")
             .under(&["CoP-5.2"])
             .fix(Fix::Command(format!(
-                "`kubectl label configmap {name} -n {} portcullis.dev/prompt=true`, once it is there again with the reviewed text if it is gone",
+                "`kubectl label configmap {name} -n {} portcullis.dev/prompt=true`, once it is there again with the reviewed text and immutable: true if it is gone",
                 facts.namespace.name
             )))
             .may_arrive();

@@ -36,7 +36,7 @@ fn the_text_is_immutable_and_of_the_declared_digest() {
         (
             json!({}),
             None,
-            r#"spec.source.name "texts": no ConfigMap of this name has the label portcullis.dev/prompt: it is gone or lost it; restore or label it [may arrive]"#.to_owned(),
+            r#"spec.source.name "texts": is no ConfigMap with the label portcullis.dev/prompt: it is gone or lost the label [may arrive]"#.to_owned(),
         ),
         (
             json!({}),

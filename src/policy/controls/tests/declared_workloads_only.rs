@@ -1,0 +1,98 @@
+//! What pods bring that nobody declared.
+
+use serde_json::{Value, json};
+
+use super::CONTROL;
+use crate::policy::testing::{Bench, DIGEST, assert_lines};
+
+fn bench(workload: &Value) -> Bench {
+    Bench::new("production", "internal").workload(workload)
+}
+
+fn of_volume(volume: &Value) -> Vec<crate::policy::control::Finding> {
+    let pod = json!({"containers": [{"name": "c"}], "volumes": [volume]});
+    bench(&json!({})).of_pod(&CONTROL, &pod)
+}
+
+#[test]
+fn an_artifact_with_two_names_is_declared_by_one_of_them() {
+    let reference = format!("r.example/m@{DIGEST}");
+    let source = json!({"digest": DIGEST, "version": "1", "source": {"kind": "oci", "reference": reference}});
+    let pod =
+        json!({"containers": [{"name": "c"}], "volumes": [{"name": "m", "image": {"reference": reference}}]});
+    for name in ["a", "z"] {
+        let bench = bench(&json!({"models": [{"name": "m"}]})).model("m", &source).model(name, &source);
+        assert_lines(&bench.of_pod(&CONTROL, &pod), &[]);
+    }
+    let undeclared = bench(&json!({})).model("m", &source);
+    assert_eq!(undeclared.of_pod(&CONTROL, &pod).len(), 1);
+}
+
+#[test]
+fn volumes_of_drivers_and_copies_of_claims_are_registered() {
+    let template = |spec: Value| json!({"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": spec}}});
+    for known in [
+        json!({"name": "v", "csi": {"driver": "secrets-store.csi.k8s.io"}}),
+        json!({"name": "v", "csi": {"driver": "csi.cert-manager.io"}}),
+        template(json!({"accessModes": ["ReadWriteOnce"]})),
+        json!({"name": "v", "emptyDir": {}}),
+    ] {
+        assert_lines(&of_volume(&known), &[]);
+    }
+    for (volume, place) in [
+        (
+            json!({"name": "v", "csi": {"driver": "model.csi.modelpack.org"}}),
+            "csi.driver \"model.csi.modelpack.org\"",
+        ),
+        (
+            template(json!({"dataSource": {"kind": "VolumeSnapshot", "name": "s"}})),
+            "ephemeral.volumeClaimTemplate.spec.dataSource \"VolumeSnapshot/s\"",
+        ),
+        (
+            template(
+                json!({"dataSourceRef": {"kind": "PersistentVolumeClaim", "name": "c", "namespace": "other"}}),
+            ),
+            "ephemeral.volumeClaimTemplate.spec.dataSourceRef \"PersistentVolumeClaim/c\"",
+        ),
+        (template(json!({"volumeName": "pv"})), "ephemeral.volumeClaimTemplate.spec.volumeName \"pv\""),
+    ] {
+        let line = format!(
+            "spec.volumes[0].{place}: brings what nobody registered: its kind of source names no AIModel and no AIDataset"
+        );
+        assert_lines(&of_volume(&volume), &[line.as_str()]);
+    }
+    let copy = of_volume(&template(json!({"dataSource": {"kind": "PersistentVolumeClaim", "name": "c"}})));
+    assert!(copy[0].detail.starts_with("holds nothing that is known"), "{copy:?}");
+}
+
+#[test]
+fn what_only_ai_has_is_not_declared_as_supporting() {
+    let found = |type_: &str, container: &Value| {
+        let bench = bench(&json!({"type": type_}));
+        bench
+            .of_pod(&CONTROL, &json!({"containers": [container]}))
+            .into_iter()
+            .map(|one| one.detail)
+            .collect::<Vec<_>>()
+    };
+    let server =
+        "runs a model server, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
+    let device = "asks for a device for machine learning, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
+    for (container, what) in [
+        (json!({"name": "c", "command": ["vllm"], "args": ["serve", "/m"]}), server),
+        (json!({"name": "c", "command": ["python3", "-m", "vllm.entrypoints.openai.api_server"]}), server),
+        (json!({"name": "c", "command": ["sh", "-c", "exec vllm serve /m"]}), server),
+        (json!({"name": "c", "image": format!("r.example/vllm-openai@{DIGEST}")}), server),
+        (json!({"name": "c", "resources": {"limits": {"nvidia.com/gpu": "1"}}}), device),
+    ] {
+        assert_eq!(found("supporting", &container), [what], "{container}");
+        assert_eq!(found("inference", &container), [""; 0], "{container}");
+    }
+    for container in [
+        json!({"name": "c", "command": ["/bin/proxy"], "resources": {"limits": {"cpu": "1"}}}),
+        json!({"name": "c", "image": format!("r.example/ollama-exporter@{DIGEST}")}),
+        json!({"name": "c", "image": format!("r.example/vllm/router@{DIGEST}")}),
+    ] {
+        assert_eq!(found("supporting", &container), [""; 0], "{container}");
+    }
+}

@@ -1,0 +1,13 @@
+//! The devices that only machine learning uses.
+
+use k8s_openapi::api::core::v1::ResourceRequirements;
+
+/// How their names end, as device plugins call them.
+const DEVICES: [&str; 6] = ["/gpu", "/tpu", "/gaudi", "/neuron", "/neuroncore", "/npu"];
+
+/// The first such device that is asked for. A device that is requested is limited too, or the API server refuses it.
+#[must_use]
+pub fn asked(resources: &ResourceRequirements) -> Option<&str> {
+    let mut limits = resources.limits.iter().flat_map(|limits| limits.keys());
+    limits.find(|name| DEVICES.iter().any(|device| name.ends_with(device))).map(String::as_str)
+}

@@ -1,0 +1,259 @@
+//! Whether a guard gets the rules that its declaration names: those count that stand before it, not those that are declared.
+
+use k8s_openapi::api::core::v1::{KeyToPath, Volume, VolumeMount};
+
+use super::containers::ContainerView;
+use super::control::Report;
+use super::facts::{Facts, PodFacts};
+use super::fix::Fix;
+use super::maps;
+use crate::api;
+use crate::api::prompt::{PromptSource, PromptSourceKind};
+
+/// What the names of flags and variables hold that hand rules over.
+const RULES: [&str; 4] = ["rule", "polic", "guardrail", "colang"];
+
+/// Each guard in the pod is handed the text that its `policyRef` names, and no other file in its place.
+pub(super) fn rules(
+    facts: &Facts<'_>,
+    pod: &PodFacts<'_>,
+    workload: &api::AIWorkload,
+    report: &mut Report<'_>,
+) {
+    let Some(guards) = &workload.spec.guardrails else { return };
+    let mut seen = Vec::new();
+    for (direction, guard) in [("input", &guards.input), ("output", &guards.output)] {
+        let Some(guard) = guard else { continue };
+        let named = guard.policy_ref.as_deref().and_then(|rules| rules.strip_prefix("AIPrompt/"));
+        let (Some(name), Some(rules)) = (guard.container.as_deref(), named) else { continue };
+        let container = pod.containers.iter().find(|container| container.name == name);
+        let source = facts.namespace.prompts.get(rules).and_then(|prompt| prompt.spec.source.as_ref());
+        // That one of them is missing is told by itself.
+        let (Some(container), Some(source)) = (container, source) else { continue };
+        if seen.contains(&(name, rules)) {
+            continue;
+        }
+        seen.push((name, rules));
+        Handed { pod, workload, container, direction, rules, source }.judge(report);
+    }
+}
+
+/// A guard, and the rules that it is to have.
+struct Handed<'r, 'a> {
+    pod: &'r PodFacts<'a>,
+    workload: &'r api::AIWorkload,
+    container: &'r ContainerView<'a>,
+    direction: &'r str,
+    rules: &'r str,
+    source: &'r PromptSource,
+}
+
+impl Handed<'_, '_> {
+    fn judge(&self, report: &mut Report<'_>) {
+        let shown = self.shown();
+        let by_variable = self.by_variable();
+        if shown.is_empty() && !by_variable {
+            let place = self.pod.at(self.container.path("volumeMounts"));
+            let what = format!(
+                "do not hand {}, which are the rules of the {} guard, to the container, or something hides them",
+                self.named(),
+                self.direction
+            );
+            report.violated(place, what).under(&["CoP-2.2", "CoP-11.3"]).fix(self.hand_over());
+            return;
+        }
+        let files = self.files();
+        let right = |path: &str| {
+            shown.iter().any(|file| {
+                file == path
+                    || path != "/" && file.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
+            })
+        };
+        let told = by_variable || files.iter().any(|file| right(&file.path));
+        for file in files.iter().filter(|file| !right(&file.path)) {
+            let Some(volume) = self.volume_at(&file.path) else { continue };
+            if !(changes(volume) && (file.rules || !told || fields(volume))) {
+                continue;
+            }
+            let what = format!(
+                "lies in volume {:?}, which does not hold {}, the rules of the {} guard",
+                volume.name,
+                self.named(),
+                self.direction
+            );
+            report
+                .violated(self.pod.at(self.container.path(&file.field)).value(&file.path), what)
+                .under(&["CoP-2.2", "CoP-11.3"])
+                .fix(match shown.first() {
+                    Some(path) => Fix::Text(format!("pass {path}, where they are mounted")),
+                    None => self.hand_over(),
+                });
+        }
+    }
+
+    fn named(&self) -> String {
+        format!("AIPrompt {:?}", self.rules)
+    }
+
+    fn hand_over(&self) -> Fix {
+        let guard = self.container.name;
+        Fix::Text(match (&self.source.name, &self.source.key) {
+            (Some(map), Some(key)) if self.source.kind == PromptSourceKind::ConfigMap => format!(
+                "mount key {key:?} of ConfigMap {map:?} into container {guard:?} with nothing over it, and pass the path; or name \
+                 what the guard reads in spec.guardrails.{}.policyRef of {}",
+                self.direction,
+                Facts::name_of(self.workload)
+            ),
+            _ => format!(
+                "mount {} as an image volume into container {guard:?}, and pass the path",
+                self.source.reference.as_deref().unwrap_or("its artifact")
+            ),
+        })
+    }
+
+    /// Whether the text comes as a variable.
+    fn by_variable(&self) -> bool {
+        let (Some(map), Some(key)) = (&self.source.name, &self.source.key) else { return false };
+        let one = self.container.env.iter().any(|variable| {
+            let from = variable.value_from.as_ref().and_then(|from| from.config_map_key_ref.as_ref());
+            from.is_some_and(|from| from.name == *map && from.key == *key)
+        });
+        let sources = self.container.env_from.iter().filter_map(|source| source.config_map_ref.as_ref());
+        one || sources.into_iter().any(|from| from.name == *map)
+    }
+
+    /// The paths at which the container finds the text.
+    fn shown(&self) -> Vec<String> {
+        let mounts = self.container.mounts;
+        let mut out = Vec::new();
+        for mount in mounts {
+            let Some(volume) = self.volume(&mount.name) else { continue };
+            out.extend(self.inside(volume).into_iter().filter_map(|item| seen_at(mount, &item)).filter(
+                |file| {
+                    let base = maps::walked(&mount.mount_path);
+                    !mounts.iter().any(|other| {
+                        let over = maps::walked(&other.mount_path);
+                        over.len() > base.len() && lies_in(file, &over)
+                    })
+                },
+            ));
+        }
+        out
+    }
+
+    /// The paths of the text inside a volume.
+    fn inside(&self, volume: &Volume) -> Vec<String> {
+        if self.source.kind != PromptSourceKind::ConfigMap {
+            let wanted = self.source.reference.as_deref();
+            let image = volume.image.as_ref().and_then(|image| image.reference.as_deref());
+            return if image.is_some() && image == wanted { vec![String::new()] } else { Vec::new() };
+        }
+        let (Some(map), Some(key)) = (&self.source.name, &self.source.key) else { return Vec::new() };
+        let of_key = |items: Option<&[KeyToPath]>| match items {
+            Some(items) if !items.is_empty() => {
+                items.iter().filter(|item| item.key == *key).map(|item| item.path.clone()).collect()
+            }
+            _ => vec![key.clone()],
+        };
+        if let Some(source) = volume.config_map.as_ref().filter(|source| source.name == *map) {
+            return of_key(source.items.as_deref());
+        }
+        // Of several sources the last that shows a path wins: here it has to be alone.
+        let mut sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+        match (sources.next(), sources.next()) {
+            (Some(one), None) => {
+                let one = one.config_map.as_ref().filter(|source| source.name == *map);
+                one.map_or_else(Vec::new, |source| of_key(source.items.as_deref()))
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn volume(&self, name: &str) -> Option<&Volume> {
+        self.pod.spec.volumes.iter().flatten().find(|volume| volume.name == name)
+    }
+
+    /// The volume in which a path of the container lies.
+    fn volume_at(&self, path: &str) -> Option<&Volume> {
+        let mounts = self.container.mounts.iter().map(|mount| (maps::walked(&mount.mount_path), mount));
+        let deepest = mounts.filter(|(at, _)| lies_in(path, at)).max_by_key(|(at, _)| at.len());
+        self.volume(&deepest?.1.name)
+    }
+
+    /// The files that the words and variables of the container name.
+    fn files(&self) -> Vec<File> {
+        let mut out = Vec::new();
+        for (list, words) in [("command", self.container.command), ("args", self.container.args)] {
+            for (index, word) in words.iter().enumerate() {
+                let (flag, value) = match word.split_once('=') {
+                    Some((flag, value)) if flag.starts_with('-') => (flag, value),
+                    _ => (index.checked_sub(1).map_or("", |before| words[before].as_str()), word.as_str()),
+                };
+                let flag = if flag.starts_with('-') { flag } else { "" };
+                out.extend(File::of(format!("{list}[{index}]"), flag, value));
+            }
+        }
+        for (index, variable) in self.container.env.iter().enumerate() {
+            let value = variable.value.as_deref().unwrap_or_default();
+            out.extend(File::of(format!("env[{index}].value"), &variable.name, value));
+        }
+        out
+    }
+}
+
+/// A file that a container is told of.
+struct File {
+    field: String,
+    path: String,
+    /// Whether what hands it over is called after rules.
+    rules: bool,
+}
+
+impl File {
+    fn of(field: String, by: &str, value: &str) -> Option<Self> {
+        let by = by.to_ascii_lowercase();
+        let rules = RULES.iter().any(|word| by.contains(word));
+        value.starts_with('/').then(|| Self { field, path: maps::walked(value), rules })
+    }
+}
+
+/// Where a container sees what lies at `item` in a volume, if it does.
+fn seen_at(mount: &VolumeMount, item: &str) -> Option<String> {
+    if mount.sub_path_expr.as_ref().is_some_and(|expr| !expr.is_empty()) {
+        return None;
+    }
+    let part = maps::walked(mount.sub_path.as_deref().unwrap_or_default());
+    let item = maps::walked(item);
+    let rest = if part == "/" { item.as_str() } else { item.strip_prefix(part.as_str())? };
+    let below = rest.is_empty() || rest.starts_with('/');
+    below.then(|| maps::walked(&format!("{}{rest}", mount.mount_path)))
+}
+
+fn lies_in(path: &str, folder: &str) -> bool {
+    let rest = path.strip_prefix(folder.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether what lies in a volume is written while the pod runs, or came from where nobody registered it.
+fn changes(volume: &Volume) -> bool {
+    volume.image.is_none() && volume.secret.is_none() && volume.persistent_volume_claim.is_none()
+}
+
+/// Whether a volume shows labels or annotations, which whoever may write the pod changes while it runs.
+fn fields(volume: &Volume) -> bool {
+    let projected = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+    let own = volume.downward_api.iter().flat_map(|fields| fields.items.iter().flatten());
+    let mut all = own.chain(
+        projected
+            .filter_map(|source| source.downward_api.as_ref())
+            .flat_map(|fields| fields.items.iter().flatten()),
+    );
+    all.any(|item| {
+        let path = item.field_ref.as_ref().map_or("", |field| field.field_path.as_str());
+        path.starts_with("metadata.annotations") || path.starts_with("metadata.labels")
+    })
+}
+
+#[cfg(test)]
+#[path = "rails_tests.rs"]
+mod tests;
