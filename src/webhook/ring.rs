@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::attempts::Attempt;
 use crate::api::outcome::HistoryKind;
@@ -12,6 +12,9 @@ use crate::api::outcome::HistoryKind;
 const REFUSED: usize = 512;
 /// Things that were let in and belong into a history, beside them.
 const NOTED: usize = 1024;
+/// Within this time the same change of the same object, asked for by the same user, is one: the API server asks again where
+/// somebody else has written the object meanwhile.
+const AGAIN: SignedDuration = SignedDuration::from_secs(1);
 /// Namespaces of which is remembered how much found no room.
 const MISSED: usize = 128;
 
@@ -37,6 +40,9 @@ struct Missed {
 impl Ring {
     /// Remembers `attempt` under the next number; the oldest of its sort makes room.
     pub(super) fn push(&mut self, attempt: Attempt) {
+        if attempt.noted.is_some() && self.repeats(&attempt) {
+            return;
+        }
         self.sequence += 1;
         let attempt = Attempt { sequence: self.sequence, ..attempt };
         let (ring, most) = match attempt.noted {
@@ -48,6 +54,13 @@ impl Ring {
         if let Some(oldest) = oldest.filter(|one| one.noted.is_some() && one.sequence > self.asked) {
             self.miss(oldest);
         }
+    }
+
+    /// Whether the last that is remembered of the object is the same, of a moment ago.
+    fn repeats(&self, note: &Attempt) -> bool {
+        let near = self.noted.iter().rev().take_while(|one| note.at.duration_since(one.at) < AGAIN);
+        let mut of_object = near.filter(|one| one.namespace == note.namespace && one.object == note.object);
+        of_object.next().is_some_and(|one| one.message == note.message && one.digest == note.digest)
     }
 
     fn miss(&mut self, note: Attempt) {
@@ -99,6 +112,8 @@ impl Missed {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
     use super::*;
 
     fn attempt(namespace: &str, noted: Option<HistoryKind>) -> Attempt {
@@ -117,8 +132,34 @@ mod tests {
         }
     }
 
+    /// A change, each an hour after the one before.
     fn note(namespace: &str) -> Attempt {
-        attempt(namespace, Some(HistoryKind::Asset))
+        static HOUR: AtomicI64 = AtomicI64::new(0);
+        let at = Timestamp::from_second(3600 * HOUR.fetch_add(1, Ordering::Relaxed)).unwrap();
+        Attempt { at, ..attempt(namespace, Some(HistoryKind::Asset)) }
+    }
+
+    #[test]
+    fn the_same_change_that_is_asked_for_again_is_told_once() {
+        let mut ring = Ring::default();
+        let at = |millis: i64, object: &str, message: &str| Attempt {
+            at: Timestamp::from_millisecond(millis).unwrap(),
+            object: object.to_owned(),
+            message: message.to_owned(),
+            ..note("chat")
+        };
+        for (millis, object, message) in [
+            (0, "AIModel/m", "ada changed 1 -> 2"),
+            (5, "AIModel/n", "ada changed 1 -> 2"),
+            (20, "AIModel/m", "ada changed 1 -> 2"),
+            (30, "AIModel/m", "ada changed 2 -> 1"),
+            (40, "AIModel/m", "ada changed 1 -> 2"),
+            (1_500, "AIModel/m", "ada changed 1 -> 2"),
+        ] {
+            ring.push(at(millis, object, message));
+        }
+        let told: Vec<i64> = ring.ask().iter().map(|one| one.at.as_millisecond()).collect();
+        assert_eq!(told, [0, 5, 30, 40, 1_500]);
     }
 
     #[test]
