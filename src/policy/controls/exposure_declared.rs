@@ -1,5 +1,8 @@
-//! `exposure-declared`: every Service, Ingress and route to the workload matches a declared exposure.
+//! `exposure-declared`: every Service, Ingress, route and network policy that leads to the workload matches a declared exposure.
 
+mod inlets;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::json;
 
 use crate::api;
@@ -13,10 +16,10 @@ use crate::policy::figures::{figures, is_metrics};
 use crate::policy::fix::Fix;
 use crate::policy::selector;
 
-/// Every Service, Ingress and route to the workload matches a declared exposure.
+/// Whatever leads to the workload matches a declared exposure.
 pub(super) const CONTROL: Control = Control {
     id: "exposure-declared",
-    title: "every Service, Ingress and route to the workload matches a declared exposure",
+    title: "every Service, Ingress, route and network policy that leads to the workload matches a declared exposure",
     room: Room::Segregation,
     wave: 2,
     modes: Modes::all(Mode::Enforce),
@@ -29,7 +32,8 @@ pub(super) const CONTROL: Control = Control {
         "whether callers are really asked who they are, on the way or in the pod, is taken from spec.exposure: an assessment shows it",
         "what speaks TLS behind a TCPRoute or a UDPRoute is taken from spec.exposure",
         "a route of another namespace counts where a ReferenceGrant lets it lead to the Service, as the Gateway API has it; a gateway that asks for none lets in what nobody sees here",
-        "a Service whose port is a name is judged with the pods behind it, which know the number",
+        "a Service or a network policy whose port is a name is judged with the pods behind it, which know the number",
+        "an exposure without spec.exposure[].from leaves it to network policies which pods and private addresses reach its port",
         "a Service without a selector that is reached from inside alone leads where its EndpointSlices say; who may write those is a matter of RBAC (no built-in role but that of the cluster's administrators), and the network policies hold there too",
     ],
     check: Check::Rule(check),
@@ -39,6 +43,9 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
         Subject::Pod(_) | Subject::Workload(_) => {}
         Subject::Way(way) if facts.namespace.governed() => return written(facts, way, report),
+        Subject::NetworkPolicy { name, spec, generated: false } if facts.namespace.governed() => {
+            return inlets::written(facts, name, spec, report);
+        }
         _ => return,
     }
     let Some(workload) = facts.ai_workload() else { return };
@@ -48,6 +55,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let pod = facts.pod();
     if let Some(pod) = pod {
         figures(facts, workload, pod, report);
+        inlets::of_pod(facts, workload, pod, report);
     }
     let labels: &Labels = pod.map_or(&workload.spec.selector.match_labels, |pod| pod.labels);
     for (name, service) in &facts.namespace.services {
@@ -90,36 +98,26 @@ fn unselecting(facts: &Facts<'_>, (name, service): (&str, &Service), report: &mu
         .may_arrive();
 }
 
-/// Labels that the cluster gives to pods, which no declaration can name.
-const GIVEN: [&str; 9] = [
-    "apps.kubernetes.io/pod-index",
-    "batch.kubernetes.io/controller-uid",
-    "batch.kubernetes.io/job-completion-index",
-    "batch.kubernetes.io/job-name",
-    "controller-revision-hash",
-    "controller-uid",
-    "job-name",
-    "pod-template-hash",
-    "statefulset.kubernetes.io/pod-name",
-];
-
-/// The workload whose pods a Service may lead to that selects them by what the cluster gives to them, where none of those in
-/// question declares the ports.
-fn by_given_labels<'a>(facts: &Facts<'a>, service: &Service) -> Option<&'a api::AIWorkload> {
-    let rest: Labels = service
-        .selector
-        .iter()
-        .filter(|(key, _)| !GIVEN.contains(&key.as_str()))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    if rest.len() == service.selector.len() {
-        return None;
+/// The workloads whose pods a Service leads to, as far as declarations tell: it selects them all, or some of them by more labels.
+/// One that selects by what the cluster gives to pods may lead to any; those are meant that declare its ports, or the first where
+/// none does.
+fn behind<'a>(facts: &Facts<'a>, service: &Service) -> Vec<&'a api::AIWorkload> {
+    let all = || {
+        let all = facts.namespace.workloads.values().map(AsRef::as_ref);
+        all.filter(|workload: &&'a api::AIWorkload| workload.spec.type_ != WorkloadType::Supporting)
+    };
+    let labels = |workload: &'a api::AIWorkload| &workload.spec.selector.match_labels;
+    let certain = |workload: &&'a api::AIWorkload| {
+        selector::contains(&service.selector, labels(workload))
+            || selector::contains(labels(workload), &service.selector)
+    };
+    let mut found: Vec<&api::AIWorkload> = all().filter(certain).collect();
+    if !found.is_empty() || !service.selector.keys().any(|key| selector::is_given(key)) {
+        return found;
     }
-    let mut concerned = facts.namespace.workloads.values().filter(|workload| {
-        workload.spec.type_ != WorkloadType::Supporting
-            && (rest.is_empty() || selector::contains(&rest, &workload.spec.selector.match_labels))
-    });
-    let declares = |workload: &api::AIWorkload| {
+    let wanted = LabelSelector { match_labels: Some(service.selector.clone()), match_expressions: None };
+    let mut may_be = all().filter(|workload| selector::concerns(&wanted, labels(workload)));
+    let declares = |workload: &&'a api::AIWorkload| {
         let declared = |target| workload.spec.exposure.iter().any(|e| i32::from(e.port) == target);
         let metrics = |port: &ServicePort, target| {
             service.outside.is_none() && is_metrics(workload, port, target, None)
@@ -129,46 +127,31 @@ fn by_given_labels<'a>(facts: &Facts<'a>, service: &Service) -> Option<&'a api::
         };
         service.ports.iter().all(fits)
     };
-    let first = concerned.next()?;
-    (!declares(first) && !concerned.any(|workload| declares(workload))).then_some(first)
+    let first = may_be.next();
+    found.extend(first.into_iter().chain(may_be).filter(declares));
+    if found.is_empty() { first.into_iter().collect() } else { found }
 }
 
 /// A way that somebody writes leads to declared exposures only; without its Service it leads nowhere yet.
 fn written(facts: &Facts<'_>, way: &Way<'_>, report: &mut Report<'_>) {
     if let Way::Service(name, service) = *way {
         unselecting(facts, (name, service), report);
-        if let Some(workload) = by_given_labels(facts, service) {
+        for workload in behind(facts, service) {
             opens(facts, workload, None, (name, service), report);
         }
+        return;
     }
-    let all = facts.namespace.workloads.values().filter(|w| w.spec.type_ != WorkloadType::Supporting);
-    for workload in all {
-        let labels = &workload.spec.selector.match_labels;
-        match *way {
-            Way::Service(name, service) => {
-                if selector::contains(&service.selector, labels) {
-                    opens(facts, workload, None, (name, service), report);
-                }
+    let home = facts.namespace;
+    for (name, service) in &home.services {
+        let led = match *way {
+            Way::Ingress(key, ingress) if ingress.backends.contains(name) => of_ingress(facts, key, ingress),
+            Way::Route(key, route) if route.leads_to(&home.name, name, true) => {
+                of_route(facts, &home.name, key, route, None)
             }
-            Way::Ingress(..) | Way::Route(..) => {
-                for (name, service) in &facts.namespace.services {
-                    let leads = match *way {
-                        Way::Ingress(_, ingress) => ingress.backends.contains(name),
-                        Way::Route(_, route) => route.leads_to(&facts.namespace.name, name, true),
-                        Way::Service(..) => false,
-                    };
-                    if leads && selector::contains(&service.selector, labels) {
-                        let led = match *way {
-                            Way::Ingress(ingress, known) => vec![of_ingress(facts, ingress, known)],
-                            Way::Route(key, route) => {
-                                vec![of_route(facts, &facts.namespace.name, key, route, None)]
-                            }
-                            Way::Service(..) => Vec::new(),
-                        };
-                        led_to(facts, workload, None, (name, service), &led, report);
-                    }
-                }
-            }
+            _ => continue,
+        };
+        for workload in behind(facts, service) {
+            led_to(facts, workload, None, (name, service), std::slice::from_ref(&led), report);
         }
     }
 }

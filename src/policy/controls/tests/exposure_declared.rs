@@ -84,6 +84,28 @@ fn labels_that_the_cluster_gives_hide_no_port() {
     assert_eq!(found(json!({"statefulset.kubernetes.io/pod-name": "chat-0", "app": "chat"}), "22"), 1);
     assert_eq!(found(json!({"statefulset.kubernetes.io/pod-name": "x-0", "app": "search"}), "22"), 0);
     assert_eq!(found(json!({"tier": "db"}), "22"), 0);
+    assert_eq!(found(json!({"app": "chat", "version": "2"}), "22"), 1, "some of its pods");
+}
+
+#[test]
+fn labels_that_the_cluster_gives_hide_no_way_in_from_outside() {
+    let mut bench = Bench::new("production", "internal").workload(&json!({"exposure": [api()]}));
+    let service = Service {
+        ports: vec![ServicePort { name: String::new(), port: 80, target: Some("8080".to_owned()) }],
+        selector: read(json!({"pod-template-hash": "5c6848b455"})),
+        outside: Some("NodePort"),
+        ..Service::default()
+    };
+    let said = |object: &str| {
+        format!("AIWorkload chat-prod/chat spec.exposure[0].authn: asks nobody who he is, though {object}")
+    };
+    let reached = said("Service chat-prod/open is reached from outside by NodePort");
+    assert_lines(&bench.judge(&CONTROL, Subject::Way(Way::Service("open", &service))), &[&reached]);
+    let inside = Service { outside: None, ..service };
+    bench.namespace.services.insert("inside".to_owned(), inside);
+    let ingress = Ingress { backends: vec!["inside".to_owned()], tls: true, ..Ingress::default() };
+    let led = said("Ingress chat-prod/in leads to it");
+    assert_lines(&bench.judge(&CONTROL, Subject::Way(Way::Ingress("in", &ingress))), &[&led]);
 }
 
 #[test]
