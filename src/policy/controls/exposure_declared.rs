@@ -1,6 +1,7 @@
 //! `exposure-declared`: every Service, Ingress, route and network policy that leads to the workload matches a declared exposure.
 
 mod inlets;
+mod led;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::json;
@@ -9,12 +10,11 @@ use crate::api;
 use crate::api::common::Audience;
 use crate::api::workload::{Authentication, Exposure, Tls, WorkloadType};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
-use crate::policy::facts::{
-    Facts, Ingress, Labels, Namespace, Place, PodFacts, Route, Service, ServicePort, Subject, Way,
-};
+use crate::policy::facts::{Facts, Labels, Namespace, Place, PodFacts, Service, ServicePort, Subject, Way};
 use crate::policy::figures::{figures, is_metrics};
 use crate::policy::fix::Fix;
 use crate::policy::selector;
+use led::Led;
 
 /// Whatever leads to the workload matches a declared exposure.
 pub(super) const CONTROL: Control = Control {
@@ -34,6 +34,7 @@ pub(super) const CONTROL: Control = Control {
         "a route of another namespace counts where a ReferenceGrant lets it lead to the Service, as the Gateway API has it; a gateway that asks for none lets in what nobody sees here",
         "a Service or a network policy whose port is a name is judged with the pods behind it, which know the number",
         "an exposure without spec.exposure[].from leaves it to network policies which pods and private addresses reach its port",
+        "a Service of type ExternalName is followed to the Service that it names (NAME.NAMESPACE.svc), not by names of other DNS zones",
         "a Service without a selector that is reached from inside alone leads where its EndpointSlices say; who may write those is a matter of RBAC (no built-in role but that of the cluster's administrators), and the network policies hold there too",
     ],
     check: Check::Rule(check),
@@ -101,9 +102,9 @@ fn unselecting(facts: &Facts<'_>, (name, service): (&str, &Service), report: &mu
 /// The workloads whose pods a Service leads to, as far as declarations tell: it selects them all, or some of them by more labels.
 /// One that selects by what the cluster gives to pods may lead to any; those are meant that declare its ports, or the first where
 /// none does.
-fn behind<'a>(facts: &Facts<'a>, service: &Service) -> Vec<&'a api::AIWorkload> {
+fn behind<'a>(home: &'a Namespace, service: &Service) -> Vec<&'a api::AIWorkload> {
     let all = || {
-        let all = facts.namespace.workloads.values().map(AsRef::as_ref);
+        let all = home.workloads.values().map(AsRef::as_ref);
         all.filter(|workload: &&'a api::AIWorkload| workload.spec.type_ != WorkloadType::Supporting)
     };
     let labels = |workload: &'a api::AIWorkload| &workload.spec.selector.match_labels;
@@ -136,77 +137,39 @@ fn behind<'a>(facts: &Facts<'a>, service: &Service) -> Vec<&'a api::AIWorkload> 
 fn written(facts: &Facts<'_>, way: &Way<'_>, report: &mut Report<'_>) {
     if let Way::Service(name, service) = *way {
         unselecting(facts, (name, service), report);
-        for workload in behind(facts, service) {
+        for workload in behind(facts.namespace, service) {
             opens(facts, workload, None, (name, service), report);
+        }
+        // Nobody calls it from outside by its name alone.
+        let led = led::all(facts, facts.namespace, name);
+        if !led.is_empty() {
+            onward(facts, (name, service), led, report);
         }
         return;
     }
     let home = facts.namespace;
     for (name, service) in &home.services {
         let led = match *way {
-            Way::Ingress(key, ingress) if ingress.backends.contains(name) => of_ingress(facts, key, ingress),
+            Way::Ingress(key, ingress) if ingress.backends.contains(name) => led::ingress(home, key, ingress),
             Way::Route(key, route) if route.leads_to(&home.name, name, true) => {
-                of_route(facts, &home.name, key, route, None)
+                led::route(facts, home, (&home.name, key, route), None)
             }
             _ => continue,
         };
-        for workload in behind(facts, service) {
-            led_to(facts, workload, None, (name, service), std::slice::from_ref(&led), report);
+        for workload in behind(home, service) {
+            led_to(facts, (home, workload, None), (name, service), std::slice::from_ref(&led), report);
         }
+        onward(facts, (name, service), vec![led], report);
     }
 }
 
-/// What leads to a Service from outside.
-struct Led {
-    /// The object, as a message names it.
-    object: String,
-    /// By which field callers may come in the clear, how, and what helps.
-    clear: Option<(&'static str, String, &'static str)>,
-    /// How whoever owns the Service closes the way, where it is an object of another namespace.
-    close: Option<String>,
-}
-
-fn of_ingress(facts: &Facts<'_>, name: &str, ingress: &Ingress) -> Led {
-    let clear = (!ingress.tls).then(|| {
-        let what = "does not cover every host, so callers can come in the clear".to_owned();
-        ("spec.tls", what, "name every host and the Secret of its certificate")
-    });
-    Led { object: format!("Ingress {}/{name}", facts.namespace.name), clear, close: None }
-}
-
-/// The grant by which a route of another namespace, known by `namespace/Kind/name`, leads to a Service of this one.
-fn granted<'a>(home: &'a Namespace, key: &str, service: &str) -> Option<&'a str> {
-    let mut parts = key.split('/');
-    let (from, kind) = (parts.next()?, parts.next()?);
-    let mut grants = home.route_grants.iter();
-    grants.find(|(_, grant)| grant.allows(kind, from, service)).map(|(name, _)| name.as_str())
-}
-
-/// A route, by `Kind/name`, and the grant by which it comes from another namespace. Whether callers may come in the clear is
-/// said by the listeners that it hangs on; without its Gateway it leads nowhere yet.
-fn of_route(facts: &Facts<'_>, namespace: &str, key: &str, route: &Route, grant: Option<&str>) -> Led {
-    let (kind, name) = key.split_once('/').unwrap_or(("route", key));
-    let clear = route.parents.iter().find_map(|parent| {
-        let home = parent.namespace.as_deref().unwrap_or(namespace);
-        let gateway = facts.namespace_named(Some(home))?.gateways.get(&parent.gateway)?;
-        let mut met = gateway.listeners.iter().filter(|listener| {
-            parent.listener.as_ref().is_none_or(|wanted| *wanted == listener.name)
-                && parent.port.is_none_or(|wanted| wanted == listener.port)
-        });
-        let open = met.find(|listener| listener.clear)?;
-        Some((
-            "spec.parentRefs",
-            format!(
-                "hangs on listener {:?} of Gateway {home}/{}, so callers can come in the clear",
-                open.name, parent.gateway
-            ),
-            "name a listener that takes TLS in sectionName of spec.parentRefs",
-        ))
-    });
-    let close = grant.map(|grant| {
-        format!("close the way with `kubectl delete referencegrant {grant} -n {}`", facts.namespace.name)
-    });
-    Led { object: format!("{kind} {namespace}/{name}"), clear, close }
+/// What leads to a Service that stands for another leads to that one, wherever it is.
+fn onward(facts: &Facts<'_>, (name, service): (&str, &Service), led: Vec<Led>, report: &mut Report<'_>) {
+    let Some((home, end, of)) = led::end(facts, service) else { return };
+    let led: Vec<Led> = led.into_iter().map(|led| led.by(facts.namespace, name)).collect();
+    for workload in behind(home, of).into_iter().filter(|_| home.governed()) {
+        led_to(facts, (home, workload, None), (end, of), &led, report);
+    }
 }
 
 fn at(workload: &api::AIWorkload, index: usize, field: &str) -> Place {
@@ -254,34 +217,19 @@ fn opens(
     (name, service): (&str, &Service),
     report: &mut Report<'_>,
 ) {
-    let home = &facts.namespace;
-    let ingresses = home.ingresses.iter().filter(|(_, known)| known.backends.iter().any(|b| b == name));
-    let own = home.routes.iter().filter(|(_, route)| route.leads_to(&home.name, name, true));
-    let across =
-        facts.cluster.routes_across.iter().filter(|(_, route)| route.leads_to(&home.name, name, false));
-    let led: Vec<Led> = ingresses
-        .map(|(ingress, known)| of_ingress(facts, ingress, known))
-        .chain(own.map(|(key, route)| of_route(facts, &home.name, key, route, None)))
-        .chain(across.filter_map(|(key, route)| {
-            // Anybody may write a route that names this Service; it leads here only if the owner lets it.
-            let grant = granted(home, key, name)?;
-            let (namespace, key) = key.split_once('/')?;
-            (namespace != home.name).then(|| of_route(facts, namespace, key, route, Some(grant)))
-        }))
-        .collect();
-    led_to(facts, workload, pod, (name, service), &led, report);
+    let led = led::all(facts, facts.namespace, name);
+    led_to(facts, (facts.namespace, workload, pod), (name, service), &led, report);
 }
 
 /// Each port of a Service is a declared exposure, and what leads to it from outside fits that exposure.
 fn led_to(
     facts: &Facts<'_>,
-    workload: &api::AIWorkload,
-    pod: Option<&PodFacts<'_>>,
+    (home, workload, pod): (&Namespace, &api::AIWorkload, Option<&PodFacts<'_>>),
     (name, service): (&str, &Service),
     led: &[Led],
     report: &mut Report<'_>,
 ) {
-    let object = format!("Service {}/{name}", facts.namespace.name);
+    let object = format!("Service {}/{name}", home.name);
     for (index, port) in service.ports.iter().enumerate() {
         let Some(target) = number(port, pod) else { continue };
         if service.outside.is_none() && is_metrics(workload, port, target, pod) {
@@ -313,7 +261,7 @@ fn led_to(
                     )
                     .after(format!(
                         "close the way with `kubectl delete service {name} -n {}`, or declare it",
-                        facts.namespace.name
+                        home.name
                     )),
                 )
                 .may_arrive();
@@ -324,7 +272,7 @@ fn led_to(
             outward(facts, workload, (number, exposure), (&why, None), report);
         }
         for way in led {
-            let why = (format!("{} leads to it", way.object), way.close.as_deref());
+            let why = (way.why(), way.close.as_deref());
             outward(facts, workload, (number, exposure), (&why.0, why.1), report);
             if let Some((path, what, fix)) = &way.clear {
                 report
