@@ -183,13 +183,16 @@ fn opened(
     }
 }
 
-/// What helps first where a policy selects pods by what the cluster gives to them, so that those of `workload` may be meant.
+/// What helps first where it is not certain that a policy means the pods of `workload`: it selects all pods, or some by what the
+/// cluster gives to them.
 pub(super) fn meant(spec: &NetworkPolicySpec, workload: &api::AIWorkload) -> &'static str {
     let labels = &workload.spec.selector.match_labels;
-    let unclear = spec.pod_selector.as_ref().is_some_and(|s| {
-        selector::asks_for_given(s, labels)
-            && !s.match_labels.as_ref().is_some_and(|wanted| selector::contains(labels, wanted))
-    });
+    let certain = |s: &LabelSelector| {
+        let wanted = s.match_labels.iter().flatten().count() + s.match_expressions.iter().flatten().count();
+        let named = s.match_labels.as_ref().is_some_and(|wanted| selector::contains(labels, wanted));
+        named || (wanted > 0 && !selector::asks_for_given(s, labels))
+    };
+    let unclear = !spec.pod_selector.as_ref().is_some_and(certain);
     if unclear { "if other pods are meant, name their own labels in spec.podSelector too; or " } else { "" }
 }
 

@@ -142,6 +142,8 @@ fn labels_that_the_cluster_gives_hide_no_way_out() {
         fix.starts_with("if other pods are meant, name their own labels in spec.podSelector too; or"),
         "{fix}"
     );
+    let all = found(json!({}));
+    assert!(all[0].fix.as_ref().unwrap().to_string().starts_with("if other pods are meant"), "{all:?}");
     let own = found(json!({"app": "chat", "job-name": "x"}));
     assert!(own[0].fix.as_ref().unwrap().to_string().starts_with("declare the destination"), "{own:?}");
     assert_eq!(found(json!({"app": "chat", "version": "2"})).len(), 1, "some of its pods");
