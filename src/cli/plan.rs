@@ -272,3 +272,53 @@ fn stands_for(subject: &Subject, about: &[About]) -> About {
         when: if subject.kind == "Pod" { When::Restart } else { When::Rollout },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gather::files::Origin;
+    use serde_json::json;
+
+    #[test]
+    fn pods_of_a_workload_that_lets_no_new_ones_in_do_not_come_back() {
+        let planned = |state: &str| {
+            let labels = json!({LABEL_ENVIRONMENT: "research", LABEL_SENSITIVITY: "internal"});
+            let objects = [
+                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "lab", "labels": labels}}),
+                json!({"apiVersion": "portcullis.dev/v1alpha1", "kind": "AIWorkload", "metadata": {"name": "chat", "namespace": "lab"},
+                    "spec": {"type": "inference", "roles": ["SystemOperator"], "owners": {"accountable": {"user": "j"}},
+                        "selector": {"matchLabels": {"app": "chat"}}, "lifecycle": {"state": state}}}),
+                json!({"apiVersion": "v1", "kind": "Pod",
+                    "metadata": {"name": "chat-x", "namespace": "lab", "labels": {"app": "chat"}},
+                    "spec": {"containers": [{"name": "a", "image": "registry.example/a:1"}]}}),
+            ];
+            let origin = |document| Origin { file: "cluster".to_owned(), document, ..Origin::default() };
+            let mut documents = Documents::default();
+            documents.objects =
+                objects.into_iter().zip(1..).map(|(object, at)| (origin(at), object)).collect();
+            let mut about = vec![About::default(); 2];
+            about.push(About { owner: "Deployment/chat".to_owned(), when: When::Restart });
+            let manifests = Manifests::of(documents, &Assumptions { live: true, ..Assumptions::default() });
+            assert!(manifests.problems.is_empty());
+            let arguments = Arguments {
+                profile: None,
+                file: Vec::new(),
+                namespace: None,
+                environment: None,
+                sensitivity: None,
+                verify: false,
+                signatures: None,
+                output: Form::Text,
+                messages: false,
+            };
+            let report = Report::of(&manifests, &Signatures::default(), &about, &[], &arguments);
+            let row = &report.rows[0];
+            assert_eq!((row.object.as_str(), row.when), ("Deployment/chat", "restart or drain"));
+            row.message.contains("lets no new pods in")
+        };
+        for state in ["Planned", "Quarantined", "Retiring", "Disposed"] {
+            assert!(planned(state), "{state}");
+        }
+        assert!(!planned("Active"));
+    }
+}

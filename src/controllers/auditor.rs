@@ -18,7 +18,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -28,7 +27,7 @@ use self::pulse::Pulse;
 use self::stored::{Kept, Stored, Written};
 use super::audit::{Signatures, audit_namespace, images_by_workload, images_of};
 use super::blocked::Book;
-use super::compliance::rows::{self, namespace_status};
+use super::compliance::rows::{self, namespace_status, own_conditions};
 use super::compliance::workload::{Beside, Held, workload_status};
 use super::compliance::{Summed, owners};
 use super::conditions::{GOVERNED, Said, seconds};
@@ -400,7 +399,8 @@ impl Auditor {
             let standing = self.trail.standing(&chain);
             let look = trail::NamespaceLook { namespace, noted: &noted, ended: &ended, standing };
             row.history = trail::of_namespace(former_row.history.as_ref(), &chain, &look, now);
-            row.conditions = vec![governed(since)];
+            row.conditions =
+                own_conditions(since, written.faults.of_namespace(name), &former_row.conditions, now);
             (
                 Kept {
                     texts,
@@ -427,10 +427,4 @@ impl Auditor {
         }
         differs
     }
-}
-
-/// Since when a namespace is governed.
-fn governed(since: Timestamp) -> Condition {
-    let message = format!("governed since {since}");
-    Said::new(GOVERNED, true, "Labelled", message).condition(&[], None, since)
 }

@@ -37,8 +37,6 @@ pub struct Manifests {
     pub skipped: BTreeMap<String, usize>,
     /// What makes the input unusable; nothing should be judged when there are any.
     pub problems: Vec<Problem>,
-    /// True where they were read from a cluster: pods run already, on the node that was chosen for them.
-    pub live: bool,
     known: BTreeMap<Key, (Origin, Value)>,
 }
 
@@ -57,7 +55,7 @@ impl Manifests {
     /// The same for what was read already.
     #[must_use]
     pub fn of(documents: Documents, assumptions: &Assumptions) -> Self {
-        let mut out = Self { problems: documents.problems, live: assumptions.live, ..Self::default() };
+        let mut out = Self { problems: documents.problems, ..Self::default() };
         for (origin, value) in documents.objects {
             if let Err(text) = out.object(&origin, value, assumptions) {
                 out.problems.extend(text.into_iter().map(|text| Problem { origin: origin.clone(), text }));

@@ -233,6 +233,11 @@ fn about(kind: &str, value: &mut Value) -> Option<About> {
                 },
                 _ => format!("{kind}/{name}"),
             });
+            // It comes back without its node, which the scheduler names, and without what was put into it to look around.
+            if let Some(spec) = value["spec"].as_object_mut() {
+                spec.remove("nodeName");
+                spec.remove("ephemeralContainers");
+            }
             (!ended && !leaving).then_some(About { owner, when: When::Restart })
         }
         "ReplicaSet" => match (owner, value["spec"]["replicas"].as_i64()) {
@@ -302,6 +307,14 @@ mod tests {
             of("CronJob", json!({"metadata": {"name": "score"}})),
             Some(("CronJob/score".to_owned(), "next rollout or run"))
         );
+    }
+
+    #[test]
+    fn a_pod_is_judged_as_it_would_be_asked_for_again() {
+        let mut pod = json!({"metadata": {"name": "a"},
+            "spec": {"nodeName": "n1", "ephemeralContainers": [{"name": "debug"}], "containers": [{"name": "a"}]}});
+        assert!(about("Pod", &mut pod).is_some());
+        assert_eq!(pod["spec"], json!({"containers": [{"name": "a"}]}));
     }
 
     #[test]

@@ -106,13 +106,11 @@ impl World {
             object @ (Object::PodMonitor(_) | Object::ServiceMonitor(_) | Object::AlertRule(_)) => {
                 self.apply_monitoring(object)
             }
-            Object::Service(service) => {
-                let known = read::service(&service);
-                self.put(service.metadata, |ns| &mut ns.services, known)
-            }
+            Object::Service(service) => self.put_service(&service),
             Object::Ingress(ingress) => {
                 let known = read::ingress(&ingress);
-                self.put(ingress.metadata, |ns| &mut ns.ingresses, known)
+                let touched = self.put(ingress.metadata, |ns| &mut ns.ingresses, known);
+                self.onward(touched)
             }
             Object::HttpRoute(route) => self.put_route("HTTPRoute", &route),
             Object::GrpcRoute(route) => self.put_route("GRPCRoute", &route),
@@ -224,8 +222,11 @@ impl World {
                 self.take(namespace, |ns| ns.service_monitors.remove(name).is_some()).widened()
             }
             Kind::AlertRule => self.take(namespace, |ns| ns.alert_rules.remove(name).is_some()).widened(),
-            Kind::Service => self.take(namespace, |ns| ns.services.remove(name).is_some()),
-            Kind::Ingress => self.take(namespace, |ns| ns.ingresses.remove(name).is_some()),
+            Kind::Service => self.take_service(namespace, name),
+            Kind::Ingress => {
+                let touched = self.take(namespace, |ns| ns.ingresses.remove(name).is_some());
+                self.onward(touched)
+            }
             Kind::HttpRoute => self.take_route(namespace, &format!("HTTPRoute/{name}")),
             Kind::GrpcRoute => self.take_route(namespace, &format!("GRPCRoute/{name}")),
             Kind::TlsRoute => self.take_route(namespace, &format!("TLSRoute/{name}")),

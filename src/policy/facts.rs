@@ -6,6 +6,7 @@ mod place;
 mod pod;
 mod signed;
 mod subject;
+mod ways;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -20,8 +21,8 @@ use crate::api;
 pub use asset::Asset;
 pub use known::{
     Autoscaler, Claim, Closing, Cluster, ConfigMap, DeviceClaim, DeviceRequest, EnforcementFault, Gateway,
-    Ingress, Listener, Namespace, Network, NetworkPolicy, NodeVolume, Overdue, Parent, PodMonitor, Route,
-    RouteGrant, Service, ServiceAccount, ServicePort, Settings, Text, TrafficPolicy,
+    Listener, Namespace, Network, NetworkPolicy, NodeVolume, Overdue, Parent, PodMonitor, Route, RouteGrant,
+    ServiceAccount, Settings, Text, TrafficPolicy,
 };
 pub use place::Place;
 pub use pod::{Around, BindingRef, Grant, Identity, Matched, PodFacts, Stage, Via};
@@ -29,6 +30,7 @@ pub use signed::{Attested, Signature, Statement, Vouched};
 pub use subject::{
     BindingFacts, EntryFacts, EvidenceFacts, ExemptionFacts, ServedFacts, ServedModel, Subject, Way, Writer,
 };
+pub use ways::{Ingress, Service, ServicePort};
 
 /// Labels as Kubernetes keeps them.
 pub type Labels = BTreeMap<String, String>;

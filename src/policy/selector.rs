@@ -1,6 +1,6 @@
 //! Label selectors, matched as Kubernetes matches them.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 use super::facts::Labels;
 
@@ -38,6 +38,55 @@ pub fn may_match(selector: &LabelSelector, labels: &Labels) -> bool {
                 _ => true,
             }
         })
+}
+
+/// Labels that the cluster gives to pods, which no template has and no declaration needs to name.
+const GIVEN: [&str; 6] = [
+    "controller-revision-hash",
+    "controller-uid",
+    "job-name",
+    "pod-template-generation",
+    "pod-template-hash",
+    "pod-index",
+];
+
+/// What such labels begin with where those who set them write their domain in front.
+const GIVEN_BY: [&str; 8] = [
+    "apps.kubernetes.io/",
+    "batch.kubernetes.io/",
+    "jobset.sigs.k8s.io/",
+    "leaderworkerset.sigs.k8s.io/",
+    "serving.knative.dev/",
+    "statefulset.kubernetes.io/",
+    "topology.kubernetes.io/",
+    "training.kubeflow.org/",
+];
+
+/// Whether the cluster gives this label to pods by itself.
+#[must_use]
+pub fn is_given(key: &str) -> bool {
+    GIVEN.contains(&key) || GIVEN_BY.iter().any(|by| key.starts_with(by))
+}
+
+/// Whether `selector` asks for a label that the cluster gives, and that `labels` do not hold: which pods are meant is then not
+/// to be told from a declaration.
+#[must_use]
+pub fn asks_for_given(selector: &LabelSelector, labels: &Labels) -> bool {
+    let terms = selector.match_expressions.iter().flatten().map(|term| &term.key);
+    let keys = selector.match_labels.iter().flatten().map(|(key, _)| key).chain(terms);
+    keys.filter(|key| !labels.contains_key(*key)).any(|key| is_given(key))
+}
+
+/// Whether `selector` concerns the pods of a declaration with `labels`: it selects all of them, or some of them by more labels,
+/// or may do so because it asks for labels that only the cluster gives.
+#[must_use]
+pub fn concerns(selector: &LabelSelector, labels: &Labels) -> bool {
+    let known = |key: &String| labels.contains_key(key) || is_given(key);
+    let asked = |term: &&LabelSelectorRequirement| matches!(term.operator.as_str(), "In" | "Exists");
+    let by_labels = || selector.match_labels.iter().flatten().all(|(key, _)| known(key));
+    let by_terms = || selector.match_expressions.iter().flatten().filter(asked).all(|term| known(&term.key));
+    let within = || selector.match_labels.as_ref().is_some_and(|wanted| contains(labels, wanted));
+    may_match(selector, labels) && ((by_labels() && by_terms()) || within())
 }
 
 /// Whether the plain label map `wanted`, which must not be empty, is contained in `labels`.
@@ -122,6 +171,32 @@ mod tests {
         ] {
             let parsed: LabelSelector = serde_json::from_value(selector.clone()).unwrap();
             assert_eq!(may_match(&parsed, &known), wanted, "{selector}");
+        }
+    }
+
+    #[test]
+    fn labels_that_the_cluster_gives_may_mean_the_pods_of_any_declaration() {
+        let known = labels(json!({"app": "chat", "tier": "web"}));
+        let more = json!({"app": "chat", "tier": "web", "version": "2"});
+        let hash = |key: &str| json!({"matchLabels": {key: "x"}});
+        for (selector, wanted) in [
+            (json!({}), true),
+            (hash("pod-template-hash"), true),
+            (hash("batch.kubernetes.io/job-name"), true),
+            (hash("statefulset.kubernetes.io/pod-name"), true),
+            (json!({"matchExpressions": [{"key": "pod-template-hash", "operator": "Exists"}]}), true),
+            (json!({"matchLabels": {"app": "chat", "pod-template-hash": "x"}}), true),
+            (json!({"matchLabels": {"app": "db", "pod-template-hash": "x"}}), false),
+            (json!({"matchLabels": {"role": "db", "pod-template-hash": "x"}}), false),
+            (json!({"matchLabels": more}), true),
+            (hash("version"), false),
+            (json!({"matchExpressions": [{"key": "version", "operator": "NotIn", "values": ["x"]}]}), true),
+        ] {
+            let parsed: LabelSelector = serde_json::from_value(selector.clone()).unwrap();
+            assert_eq!(concerns(&parsed, &known), wanted, "{selector}");
+            let given = selector.to_string().contains("pod-template-hash");
+            assert!(!given || asks_for_given(&parsed, &known), "{selector}");
+            assert!(!asks_for_given(&parsed, &labels(json!({"pod-template-hash": "x"}))) || !given);
         }
     }
 

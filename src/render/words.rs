@@ -246,6 +246,21 @@ pub fn listed(head: String, items: impl Iterator<Item = String>) -> String {
     cut(out, 2 * LONGEST_WARNING)
 }
 
+/// What is kept of the place in a sentence that is too long, in bytes.
+const PLACE: usize = 24;
+
+/// A sentence of at most `bytes` bytes: what is too much goes from the end of its place, which the object shows besides, before
+/// anything goes from what is wrong there.
+#[must_use]
+pub fn shorten(sentence: String, bytes: usize) -> String {
+    if sentence.len() <= bytes {
+        return sentence;
+    }
+    let Some((place, detail)) = sentence.split_once(": ") else { return cut(sentence, bytes) };
+    let room = bytes.saturating_sub(detail.len() + 2).max(PLACE);
+    cut(format!("{}: {detail}", cut(place.to_owned(), room)), bytes)
+}
+
 /// Cuts `text` to at most `bytes` bytes at a character's boundary, and shows that it was cut.
 #[must_use]
 pub fn cut(mut text: String, bytes: usize) -> String {
@@ -263,6 +278,20 @@ pub fn cut(mut text: String, bytes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_is_left_where_a_sentence_is_too_long() {
+        let detail = "no ConfigMap of this name has the label portcullis.dev/prompt";
+        let whole =
+            format!("AIPrompt chat-prod/system spec.source.name \"texts-of-the-whole-team\": {detail}");
+        assert_eq!(shorten(whole.clone(), whole.len()), whole);
+        let short = shorten(whole.clone(), 100);
+        assert_eq!(short, format!("AIPrompt chat-prod/system spec.sou...: {detail}"));
+        assert_eq!(short.len(), 100);
+        let shorter = shorten(whole, 60);
+        assert_eq!(shorter, "AIPrompt chat-prod/sy...: no ConfigMap of this name has t...");
+        assert_eq!(shorten("w".repeat(70), 60), format!("{}...", "w".repeat(57)));
+    }
 
     #[test]
     fn a_recount_names_as_many_pods_as_fit() {

@@ -80,10 +80,8 @@ impl<'m> Judge<'m, '_> {
             {
                 return None;
             }
-            Content::Pod(_) => {
-                let stage = if self.manifests.live { Stage::Running } else { Stage::Entering };
-                return Some(self.pods(subject, namespace, stage));
-            }
+            // One that runs is judged as it would be when it is asked for again.
+            Content::Pod(_) => return Some(self.pods(subject, namespace, Stage::Entering)),
             Content::Templates(_) => return Some(self.pods(subject, namespace, Stage::Carried)),
             Content::Served(serving) => {
                 if !namespace.governed() {

@@ -114,7 +114,7 @@ impl States {
                 control: (*id).to_owned(),
                 state: *state,
                 provisions: finding.provisions.iter().take(4).map(|p| (*p).to_owned()).collect(),
-                message: Some(words::cut(words::sentence(finding), 180)),
+                message: Some(words::shorten(words::sentence(finding), 300)),
                 object: None,
             })
             .collect()

@@ -54,10 +54,21 @@ impl Faults {
 
     /// What could not be brought about for a workload, its own first, then what it shares with its namespace.
     pub(super) fn of(&self, namespace: &str, workload: &str) -> Option<String> {
-        let keys = [workload, ""].map(|name| (namespace.to_owned(), name.to_owned()));
-        let faults = keys.iter().filter_map(|key| self.0.get(key)).flat_map(BTreeMap::values);
-        let said: Vec<String> = faults.map(|fault| words::cut(fault.words.clone(), 300)).collect();
+        let said: Vec<String> =
+            [workload, ""].into_iter().flat_map(|name| self.said(namespace, name)).collect();
         (!said.is_empty()).then(|| said.join("; "))
+    }
+
+    /// What could not be brought about for a namespace itself.
+    pub(super) fn of_namespace(&self, namespace: &str) -> Option<String> {
+        let said: Vec<String> = self.said(namespace, "").collect();
+        (!said.is_empty()).then(|| said.join("; "))
+    }
+
+    fn said(&self, namespace: &str, name: &str) -> impl Iterator<Item = String> {
+        let faults = self.0.get(&(namespace.to_owned(), name.to_owned()));
+        let faults = faults.into_iter().flat_map(BTreeMap::values);
+        faults.map(|fault| words::cut(fault.words.clone(), 300))
     }
 }
 
@@ -101,6 +112,8 @@ mod tests {
         assert_eq!(faults.of("chat-prod", "chat").as_deref(), Some(said));
         assert_eq!(faults.of("chat-prod", "search").as_deref(), Some("the network is not closed"));
         assert_eq!(faults.of("other", "chat"), None);
+        assert_eq!(faults.of_namespace("chat-prod").as_deref(), Some("the network is not closed"));
+        assert_eq!(faults.of_namespace("other"), None);
         faults.keep_workloads("chat-prod", &BTreeSet::new());
         assert_eq!(faults.of("chat-prod", "chat").as_deref(), Some("the network is not closed"));
         faults.forget("chat-prod");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{SHOWN, Summed, row};
 use crate::api::AIExemption;
@@ -11,7 +12,7 @@ use crate::api::compliance::{AIComplianceStatus, FindingRow, Summary};
 use crate::api::outcome::Blocked;
 use crate::controllers::audit::AuditedNamespace;
 use crate::controllers::audit::states::{States, gravity};
-use crate::controllers::conditions::{Said, conditions, seconds};
+use crate::controllers::conditions::{GENERATED, GOVERNED, Said, conditions, seconds};
 use crate::policy::dates;
 use crate::policy::decide::exemption_holds;
 use crate::policy::facts::{Namespace, Overdue, Settings};
@@ -89,6 +90,25 @@ pub fn namespace_status(
     status
 }
 
+/// What stands on the row of a namespace beside its findings: since when it is governed, and whether its own network policy is
+/// in place; `fault` says why not.
+#[must_use]
+pub fn own_conditions(
+    since: Timestamp,
+    fault: Option<String>,
+    former: &[Condition],
+    now: Timestamp,
+) -> Vec<Condition> {
+    let governed = Said::new(GOVERNED, true, "Labelled", format!("governed since {since}"));
+    let closed = match fault {
+        Some(why) => Said::new(GENERATED, false, "NotApplied", why),
+        None => {
+            Said::new(GENERATED, true, "Applied", "the network policy that closes the namespace is in place")
+        }
+    };
+    vec![governed.condition(&[], None, since), closed.condition(former, None, now)]
+}
+
 /// What of the row of a namespace bears on the row of the cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Told {
@@ -158,7 +178,7 @@ pub fn cluster_status<'a>(
         state: *state,
         provisions: finding.provisions.iter().take(4).map(|p| (*p).to_owned()).collect(),
         object: object_path(finding.place.object.as_deref().unwrap_or("cluster")),
-        message: Some(words::cut(words::sentence(finding), 300)),
+        message: Some(words::shorten(words::sentence(finding), 300)),
         first_seen: Some(seconds(now).to_string()),
     });
     let mut rows: Vec<FindingRow> = own_rows.chain(found).collect();
@@ -201,7 +221,7 @@ fn findings(
             state,
             provisions: finding.provisions.iter().take(4).map(|p| (*p).to_owned()).collect(),
             object: words::cut(object, 250),
-            message: Some(words::cut(words::sentence(finding), 300)),
+            message: Some(words::shorten(words::sentence(finding), 300)),
             first_seen: Some(seconds(now).to_string()),
         })
         .collect();
@@ -258,6 +278,28 @@ mod tests {
         assert_eq!(late(&settings), [("pod-hardened".to_owned(), 35)]);
         settings.parameters.insert("remediation.warn".to_owned(), vec!["P7D".to_owned()]);
         assert_eq!(late(&settings).len(), 2);
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_closed_says_so_on_its_row() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let why = "NetworkPolicy \"portcullis-default-deny\" exists and is not the operator's";
+        let taken = own_conditions(at(0), Some(why.to_owned()), &[], at(10));
+        let said = |conditions: &[Condition]| {
+            let said = |one: &Condition| (one.type_.clone(), one.status.clone(), one.message.clone());
+            conditions.iter().map(said).collect::<Vec<_>>()
+        };
+        let governed =
+            |status: &str, message: &str| (GENERATED.to_owned(), status.to_owned(), message.to_owned());
+        assert_eq!(said(&taken)[1], governed("False", why));
+        let still = own_conditions(at(0), Some(why.to_owned()), &taken, at(20));
+        assert_eq!(still, taken, "nothing new");
+        let closed = own_conditions(at(0), None, &taken, at(30));
+        assert_eq!(
+            said(&closed)[1],
+            governed("True", "the network policy that closes the namespace is in place")
+        );
+        assert_eq!(said(&closed)[0].2, "governed since 1970-01-01T00:00:00Z");
     }
 
     #[test]

@@ -160,17 +160,19 @@ const POINTER: usize = 128;
 /// A status of at most this many bytes, however much went wrong; besides them there is room for entries of the history that
 /// wait for an export that fails, at most [`ROOM`](crate::policy::trail::ROOM) of about 500 bytes each.
 const LARGEST_STATUS: usize = 4096;
-/// What is left of a message that has to be shortened for it, in bytes: of less, nobody can tell what is wrong.
+/// What is left of the messages at first where there is not room for all of them whole, in bytes.
+const LONG: usize = 180;
+/// What is left of a message that has to be shortened once more, in bytes: of less, nobody can tell what is wrong.
 const SHORT: usize = 120;
 
 /// Shortens a status to its bound: first the oldest entries of the history go, which stand in the export, then the oldest
-/// attempts, then words and rows of what does not fail, then the words of what fails. The last rows go before words are
+/// attempts, then very long words, then words and rows of what does not fail, then the words of what fails. The last rows go before words are
 /// shortened to stubs; [`point_on`] counts them.
 fn bound(status: &mut AIWorkloadStatus, held: Held) {
     let waiting = waiting(status, held);
     let size =
         |status: &AIWorkloadStatus| serde_json::to_vec(status).map_or(0, |bytes| bytes.len() - waiting);
-    let long = |row: &Row| row.message.as_ref().is_some_and(|message| message.len() > SHORT);
+    let longer = |row: &Row, than: usize| row.message.as_ref().is_some_and(|message| message.len() > than);
     let fails = |row: &Row| row.state == State::Fail;
     if size(status) > LARGEST_STATUS - POINTER
         && let Some(blocked) = status.blocked.as_mut()
@@ -190,12 +192,14 @@ fn bound(status: &mut AIWorkloadStatus, held: Held) {
             .and_then(|blocked| blocked.attempts.iter_mut().find(|a| a.message.is_some()))
         {
             attempt.message = None;
-        } else if let Some(row) = status.rows.iter_mut().rev().find(|row| !fails(row) && long(row)) {
-            row.message = row.message.take().map(|message| words::cut(message, SHORT));
+        } else if let Some(row) = status.rows.iter_mut().rev().find(|row| longer(row, LONG)) {
+            row.message = row.message.take().map(|message| words::shorten(message, LONG));
+        } else if let Some(row) = status.rows.iter_mut().rev().find(|row| !fails(row) && longer(row, SHORT)) {
+            row.message = row.message.take().map(|message| words::shorten(message, SHORT));
         } else if status.rows.last().is_some_and(|row| !fails(row)) {
             status.rows.pop();
-        } else if let Some(row) = status.rows.iter_mut().rev().find(|row| long(row)) {
-            row.message = row.message.take().map(|message| words::cut(message, SHORT));
+        } else if let Some(row) = status.rows.iter_mut().rev().find(|row| longer(row, SHORT)) {
+            row.message = row.message.take().map(|message| words::shorten(message, SHORT));
         } else if let Some(blocked) = status.blocked.as_mut().filter(|blocked| blocked.attempts.len() > 1) {
             blocked.attempts.pop();
         } else if status.rows.pop().is_none() {

@@ -1,12 +1,14 @@
-//! What of one namespace concerns others: routes, datasets and evidence.
+//! What of one namespace concerns others: routes, Services by other names, datasets and evidence.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Service;
 use kube::core::DynamicObject;
 
 use super::{Touched, World, read};
 use crate::api;
+use crate::policy::facts;
 
 impl World {
     /// A route stands in its own namespace and, where it leads into others, for these too.
@@ -28,7 +30,7 @@ impl World {
         }
         touched.namespaces.extend(others);
         self.entry(namespace).routes.insert(key, known);
-        touched
+        self.onward(touched)
     }
 
     pub(super) fn take_route(&mut self, namespace: Option<&str>, key: &str) -> Touched {
@@ -37,6 +39,53 @@ impl World {
         touched
             .namespaces
             .extend(across.into_iter().flat_map(|route| route.backends).filter_map(|(home, _)| home));
+        self.onward(touched)
+    }
+
+    /// A Service that stands for another concerns the namespace of that one too.
+    pub(super) fn put_service(&mut self, service: &Service) -> Touched {
+        let (Some(namespace), Some(name)) = (&service.metadata.namespace, &service.metadata.name) else {
+            return Touched::nothing();
+        };
+        let known = read::service(service);
+        if self.entry(namespace).services.get(name) == Some(&known) {
+            return Touched::nothing();
+        }
+        let mut touched = self.take_service(Some(namespace), name);
+        touched.namespaces.insert(namespace.clone());
+        if let Some(end) = known.stands_for() {
+            let aliases = self.cluster.aliases.entry(end).or_default();
+            aliases.insert((namespace.clone(), name.clone()));
+        }
+        self.entry(namespace).services.insert(name.clone(), known);
+        self.onward(touched)
+    }
+
+    pub(super) fn take_service(&mut self, namespace: Option<&str>, name: &str) -> Touched {
+        let home = namespace.unwrap_or_default();
+        let known = self.namespace(home).services.get(name);
+        let mut touched = Touched::nothing();
+        if let Some(end) = known.and_then(facts::Service::stands_for) {
+            touched = self.onward(Touched::namespace(home));
+            if let Some(aliases) = self.cluster.aliases.get_mut(&end) {
+                aliases.remove(&(home.to_owned(), name.to_owned()));
+                if aliases.is_empty() {
+                    self.cluster.aliases.remove(&end);
+                }
+            }
+        }
+        self.take(namespace, |ns| ns.services.remove(name).is_some()).and(touched)
+    }
+
+    /// Adds the namespaces to which Services of the touched ones stand for a Service, one after the other.
+    pub(super) fn onward(&self, mut touched: Touched) -> Touched {
+        let mut next: Vec<String> = touched.namespaces.iter().cloned().collect();
+        while let Some(at) = next.pop() {
+            let ends = self.namespace(&at).services.values().filter_map(facts::Service::stands_for);
+            let fresh: Vec<String> =
+                ends.map(|(home, _)| home).filter(|home| touched.namespaces.insert(home.clone())).collect();
+            next.extend(fresh);
+        }
         touched
     }
 
@@ -97,5 +146,44 @@ impl World {
             all.any(|organisation| organisation.spec.governance_namespace.as_ref() == Some(name))
         };
         if touched.namespaces.iter().any(governs) { Touched::everything() } else { touched }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::networking::v1::Ingress;
+    use serde_json::json;
+
+    use super::super::{Kind, Object};
+    use super::*;
+
+    #[test]
+    fn a_service_by_another_name_touches_where_it_leads() {
+        let service = |namespace: &str, name: &str, host: &str| -> Object {
+            let spec = json!({"type": "ExternalName", "externalName": host});
+            let object = json!({"metadata": {"namespace": namespace, "name": name}, "spec": spec});
+            Object::Service(serde_json::from_value(object).unwrap())
+        };
+        let all = |namespaces: &[&str]| -> BTreeSet<String> {
+            namespaces.iter().map(ToString::to_string).collect()
+        };
+        let key = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
+        let mut world = World::default();
+        let near = world.apply(service("shop", "near", "help.desk.svc"));
+        assert_eq!(near.namespaces, all(&["desk", "shop"]));
+        let far = world.apply(service("trans", "ext", "near.shop.svc.cluster.local"));
+        assert_eq!(far.namespaces, all(&["desk", "shop", "trans"]));
+        let written: Ingress =
+            serde_json::from_value(json!({"metadata": {"namespace": "trans", "name": "in"}})).unwrap();
+        assert_eq!(
+            world.apply(Object::Ingress(Box::new(written))).namespaces,
+            all(&["desk", "shop", "trans"])
+        );
+        assert!(world.cluster.aliases[&key("desk", "help")].contains(&key("shop", "near")));
+        let elsewhere = world.apply(service("trans", "ext", "www.example.com"));
+        assert_eq!(elsewhere.namespaces, all(&["desk", "shop", "trans"]));
+        assert!(!world.cluster.aliases.contains_key(&key("shop", "near")));
+        assert!(world.remove(Kind::Service, Some("shop"), "near").namespaces.contains("desk"));
+        assert!(world.cluster.aliases.is_empty());
     }
 }

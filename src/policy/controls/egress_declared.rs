@@ -37,7 +37,7 @@ pub(super) const CONTROL: Control = Control {
 };
 
 /// The label by which a namespace is named in a selector.
-const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
+pub(super) const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
@@ -64,7 +64,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         Subject::NetworkPolicy { name, spec, generated: false } if facts.namespace.governed() => {
             for workload in facts.namespace.workloads.values() {
                 let labels = &workload.spec.selector.match_labels;
-                let selects = spec.pod_selector.as_ref().is_none_or(|s| selector::matches(s, labels));
+                let selects = spec.pod_selector.as_ref().is_none_or(|s| selector::concerns(s, labels));
                 if selects && workload.spec.type_ != WorkloadType::Supporting {
                     opened(facts, name, spec, workload, report);
                 }
@@ -173,8 +173,9 @@ fn opened(
                     facts.namespace.name
                 )));
             } else {
+                let means = meant(spec, workload);
                 finding.fix(Fix::Text(format!(
-                    "declare the destination in {}, which opens the way, and leave it out here",
+                    "{means}declare the destination in {}, which opens the way, and leave it out here",
                     Facts::name_of(workload)
                 )));
             }
@@ -182,13 +183,31 @@ fn opened(
     }
 }
 
-fn shown(peer: &NetworkPolicyPeer) -> String {
+/// What helps first where it is not certain that a policy means the pods of `workload`: it selects all pods, or some by what the
+/// cluster gives to them.
+pub(super) fn meant(spec: &NetworkPolicySpec, workload: &api::AIWorkload) -> &'static str {
+    let labels = &workload.spec.selector.match_labels;
+    let certain = |s: &LabelSelector| {
+        let wanted = s.match_labels.iter().flatten().count() + s.match_expressions.iter().flatten().count();
+        let named = s.match_labels.as_ref().is_some_and(|wanted| selector::contains(labels, wanted));
+        named || (wanted > 0 && !selector::asks_for_given(s, labels))
+    };
+    let unclear = !spec.pod_selector.as_ref().is_some_and(certain);
+    if unclear { "if other pods are meant, name their own labels in spec.podSelector too; or " } else { "" }
+}
+
+/// A peer, as a message shows it.
+pub(super) fn shown(peer: &NetworkPolicyPeer) -> String {
     if let Some(block) = &peer.ip_block {
         return block.cidr.clone();
     }
     let labels = |selector: &LabelSelector| {
         let labels = selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}={value}"));
-        labels.collect::<Vec<_>>().join(",")
+        let terms = selector.match_expressions.iter().flatten().map(|term| {
+            let values = term.values.as_deref().unwrap_or_default().join("|");
+            format!("{} {} {values}", term.key, term.operator).trim_end().to_owned()
+        });
+        labels.chain(terms).collect::<Vec<_>>().join(",")
     };
     let namespaces = peer.namespace_selector.as_ref().map(|s| format!("namespaces {} ", labels(s)));
     let pods = peer.pod_selector.as_ref().map(|s| format!("pods {}", labels(s)));
@@ -245,7 +264,8 @@ fn within(ports: &[NetworkPolicyPort], declared: &[u16]) -> bool {
     let inside = |port: &NetworkPolicyPort| match (&port.port, port.end_port) {
         (Some(IntOrString::Int(from)), None) => declared.iter().any(|port| i32::from(*port) == *from),
         (Some(IntOrString::Int(from)), Some(to)) => {
-            to - from < 64 && (*from..=to).all(|port| declared.iter().any(|d| i32::from(*d) == port))
+            to.saturating_sub(*from) < 64
+                && (*from..=to).all(|port| declared.iter().any(|d| i32::from(*d) == port))
         }
         _ => false,
     };

@@ -1,22 +1,25 @@
-//! `exposure-declared`: every Service, Ingress and route to the workload matches a declared exposure.
+//! `exposure-declared`: every Service, Ingress, route and network policy that leads to the workload matches a declared exposure.
 
+mod inlets;
+mod led;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::json;
 
 use crate::api;
 use crate::api::common::Audience;
 use crate::api::workload::{Authentication, Exposure, Tls, WorkloadType};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
-use crate::policy::facts::{
-    Facts, Ingress, Labels, Namespace, Place, PodFacts, Route, Service, ServicePort, Subject, Way,
-};
+use crate::policy::facts::{Facts, Labels, Namespace, Place, PodFacts, Service, ServicePort, Subject, Way};
 use crate::policy::figures::{figures, is_metrics};
 use crate::policy::fix::Fix;
 use crate::policy::selector;
+use led::Led;
 
-/// Every Service, Ingress and route to the workload matches a declared exposure.
+/// Whatever leads to the workload matches a declared exposure.
 pub(super) const CONTROL: Control = Control {
     id: "exposure-declared",
-    title: "every Service, Ingress and route to the workload matches a declared exposure",
+    title: "every Service, Ingress, route and network policy that leads to the workload matches a declared exposure",
     room: Room::Segregation,
     wave: 2,
     modes: Modes::all(Mode::Enforce),
@@ -29,7 +32,9 @@ pub(super) const CONTROL: Control = Control {
         "whether callers are really asked who they are, on the way or in the pod, is taken from spec.exposure: an assessment shows it",
         "what speaks TLS behind a TCPRoute or a UDPRoute is taken from spec.exposure",
         "a route of another namespace counts where a ReferenceGrant lets it lead to the Service, as the Gateway API has it; a gateway that asks for none lets in what nobody sees here",
-        "a Service whose port is a name is judged with the pods behind it, which know the number",
+        "a Service or a network policy whose port is a name is judged with the pods behind it, which know the number",
+        "an exposure without spec.exposure[].from leaves it to network policies which pods and private addresses reach its port",
+        "a Service of type ExternalName is followed to the Service that it names (NAME.NAMESPACE.svc), not by names of other DNS zones",
         "a Service without a selector that is reached from inside alone leads where its EndpointSlices say; who may write those is a matter of RBAC (no built-in role but that of the cluster's administrators), and the network policies hold there too",
     ],
     check: Check::Rule(check),
@@ -39,6 +44,9 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
         Subject::Pod(_) | Subject::Workload(_) => {}
         Subject::Way(way) if facts.namespace.governed() => return written(facts, way, report),
+        Subject::NetworkPolicy { name, spec, generated: false } if facts.namespace.governed() => {
+            return inlets::written(facts, name, spec, report);
+        }
         _ => return,
     }
     let Some(workload) = facts.ai_workload() else { return };
@@ -48,6 +56,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let pod = facts.pod();
     if let Some(pod) = pod {
         figures(facts, workload, pod, report);
+        inlets::of_pod(facts, workload, pod, report);
     }
     let labels: &Labels = pod.map_or(&workload.spec.selector.match_labels, |pod| pod.labels);
     for (name, service) in &facts.namespace.services {
@@ -90,36 +99,26 @@ fn unselecting(facts: &Facts<'_>, (name, service): (&str, &Service), report: &mu
         .may_arrive();
 }
 
-/// Labels that the cluster gives to pods, which no declaration can name.
-const GIVEN: [&str; 9] = [
-    "apps.kubernetes.io/pod-index",
-    "batch.kubernetes.io/controller-uid",
-    "batch.kubernetes.io/job-completion-index",
-    "batch.kubernetes.io/job-name",
-    "controller-revision-hash",
-    "controller-uid",
-    "job-name",
-    "pod-template-hash",
-    "statefulset.kubernetes.io/pod-name",
-];
-
-/// The workload whose pods a Service may lead to that selects them by what the cluster gives to them, where none of those in
-/// question declares the ports.
-fn by_given_labels<'a>(facts: &Facts<'a>, service: &Service) -> Option<&'a api::AIWorkload> {
-    let rest: Labels = service
-        .selector
-        .iter()
-        .filter(|(key, _)| !GIVEN.contains(&key.as_str()))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    if rest.len() == service.selector.len() {
-        return None;
+/// The workloads whose pods a Service leads to, as far as declarations tell: it selects them all, or some of them by more labels.
+/// One that selects by what the cluster gives to pods may lead to any; those are meant that declare its ports, or the first where
+/// none does.
+fn behind<'a>(home: &'a Namespace, service: &Service) -> Vec<&'a api::AIWorkload> {
+    let all = || {
+        let all = home.workloads.values().map(AsRef::as_ref);
+        all.filter(|workload: &&'a api::AIWorkload| workload.spec.type_ != WorkloadType::Supporting)
+    };
+    let labels = |workload: &'a api::AIWorkload| &workload.spec.selector.match_labels;
+    let certain = |workload: &&'a api::AIWorkload| {
+        selector::contains(&service.selector, labels(workload))
+            || selector::contains(labels(workload), &service.selector)
+    };
+    let mut found: Vec<&api::AIWorkload> = all().filter(certain).collect();
+    if !found.is_empty() || !service.selector.keys().any(|key| selector::is_given(key)) {
+        return found;
     }
-    let mut concerned = facts.namespace.workloads.values().filter(|workload| {
-        workload.spec.type_ != WorkloadType::Supporting
-            && (rest.is_empty() || selector::contains(&rest, &workload.spec.selector.match_labels))
-    });
-    let declares = |workload: &api::AIWorkload| {
+    let wanted = LabelSelector { match_labels: Some(service.selector.clone()), match_expressions: None };
+    let mut may_be = all().filter(|workload| selector::concerns(&wanted, labels(workload)));
+    let declares = |workload: &&'a api::AIWorkload| {
         let declared = |target| workload.spec.exposure.iter().any(|e| i32::from(e.port) == target);
         let metrics = |port: &ServicePort, target| {
             service.outside.is_none() && is_metrics(workload, port, target, None)
@@ -129,101 +128,48 @@ fn by_given_labels<'a>(facts: &Facts<'a>, service: &Service) -> Option<&'a api::
         };
         service.ports.iter().all(fits)
     };
-    let first = concerned.next()?;
-    (!declares(first) && !concerned.any(|workload| declares(workload))).then_some(first)
+    let first = may_be.next();
+    found.extend(first.into_iter().chain(may_be).filter(declares));
+    if found.is_empty() { first.into_iter().collect() } else { found }
 }
 
 /// A way that somebody writes leads to declared exposures only; without its Service it leads nowhere yet.
 fn written(facts: &Facts<'_>, way: &Way<'_>, report: &mut Report<'_>) {
     if let Way::Service(name, service) = *way {
         unselecting(facts, (name, service), report);
-        if let Some(workload) = by_given_labels(facts, service) {
+        for workload in behind(facts.namespace, service) {
             opens(facts, workload, None, (name, service), report);
         }
-    }
-    let all = facts.namespace.workloads.values().filter(|w| w.spec.type_ != WorkloadType::Supporting);
-    for workload in all {
-        let labels = &workload.spec.selector.match_labels;
-        match *way {
-            Way::Service(name, service) => {
-                if selector::contains(&service.selector, labels) {
-                    opens(facts, workload, None, (name, service), report);
-                }
-            }
-            Way::Ingress(..) | Way::Route(..) => {
-                for (name, service) in &facts.namespace.services {
-                    let leads = match *way {
-                        Way::Ingress(_, ingress) => ingress.backends.contains(name),
-                        Way::Route(_, route) => route.leads_to(&facts.namespace.name, name, true),
-                        Way::Service(..) => false,
-                    };
-                    if leads && selector::contains(&service.selector, labels) {
-                        let led = match *way {
-                            Way::Ingress(ingress, known) => vec![of_ingress(facts, ingress, known)],
-                            Way::Route(key, route) => {
-                                vec![of_route(facts, &facts.namespace.name, key, route, None)]
-                            }
-                            Way::Service(..) => Vec::new(),
-                        };
-                        led_to(facts, workload, None, (name, service), &led, report);
-                    }
-                }
-            }
+        // Nobody calls it from outside by its name alone.
+        let led = led::all(facts, facts.namespace, name);
+        if !led.is_empty() {
+            onward(facts, (name, service), led, report);
         }
+        return;
+    }
+    let home = facts.namespace;
+    for (name, service) in &home.services {
+        let led = match *way {
+            Way::Ingress(key, ingress) if ingress.backends.contains(name) => led::ingress(home, key, ingress),
+            Way::Route(key, route) if route.leads_to(&home.name, name, true) => {
+                led::route(facts, home, (&home.name, key, route), None)
+            }
+            _ => continue,
+        };
+        for workload in behind(home, service) {
+            led_to(facts, (home, workload, None), (name, service), std::slice::from_ref(&led), report);
+        }
+        onward(facts, (name, service), vec![led], report);
     }
 }
 
-/// What leads to a Service from outside.
-struct Led {
-    /// The object, as a message names it.
-    object: String,
-    /// By which field callers may come in the clear, how, and what helps.
-    clear: Option<(&'static str, String, &'static str)>,
-    /// How whoever owns the Service closes the way, where it is an object of another namespace.
-    close: Option<String>,
-}
-
-fn of_ingress(facts: &Facts<'_>, name: &str, ingress: &Ingress) -> Led {
-    let clear = (!ingress.tls).then(|| {
-        let what = "does not cover every host, so callers can come in the clear".to_owned();
-        ("spec.tls", what, "name every host and the Secret of its certificate")
-    });
-    Led { object: format!("Ingress {}/{name}", facts.namespace.name), clear, close: None }
-}
-
-/// The grant by which a route of another namespace, known by `namespace/Kind/name`, leads to a Service of this one.
-fn granted<'a>(home: &'a Namespace, key: &str, service: &str) -> Option<&'a str> {
-    let mut parts = key.split('/');
-    let (from, kind) = (parts.next()?, parts.next()?);
-    let mut grants = home.route_grants.iter();
-    grants.find(|(_, grant)| grant.allows(kind, from, service)).map(|(name, _)| name.as_str())
-}
-
-/// A route, by `Kind/name`, and the grant by which it comes from another namespace. Whether callers may come in the clear is
-/// said by the listeners that it hangs on; without its Gateway it leads nowhere yet.
-fn of_route(facts: &Facts<'_>, namespace: &str, key: &str, route: &Route, grant: Option<&str>) -> Led {
-    let (kind, name) = key.split_once('/').unwrap_or(("route", key));
-    let clear = route.parents.iter().find_map(|parent| {
-        let home = parent.namespace.as_deref().unwrap_or(namespace);
-        let gateway = facts.namespace_named(Some(home))?.gateways.get(&parent.gateway)?;
-        let mut met = gateway.listeners.iter().filter(|listener| {
-            parent.listener.as_ref().is_none_or(|wanted| *wanted == listener.name)
-                && parent.port.is_none_or(|wanted| wanted == listener.port)
-        });
-        let open = met.find(|listener| listener.clear)?;
-        Some((
-            "spec.parentRefs",
-            format!(
-                "hangs on listener {:?} of Gateway {home}/{}, so callers can come in the clear",
-                open.name, parent.gateway
-            ),
-            "name a listener that takes TLS in sectionName of spec.parentRefs",
-        ))
-    });
-    let close = grant.map(|grant| {
-        format!("close the way with `kubectl delete referencegrant {grant} -n {}`", facts.namespace.name)
-    });
-    Led { object: format!("{kind} {namespace}/{name}"), clear, close }
+/// What leads to a Service that stands for another leads to that one, wherever it is.
+fn onward(facts: &Facts<'_>, (name, service): (&str, &Service), led: Vec<Led>, report: &mut Report<'_>) {
+    let Some((home, end, of)) = led::end(facts, service) else { return };
+    let led: Vec<Led> = led.into_iter().map(|led| led.by(facts.namespace, name)).collect();
+    for workload in behind(home, of).into_iter().filter(|_| home.governed()) {
+        led_to(facts, (home, workload, None), (end, of), &led, report);
+    }
 }
 
 fn at(workload: &api::AIWorkload, index: usize, field: &str) -> Place {
@@ -271,34 +217,19 @@ fn opens(
     (name, service): (&str, &Service),
     report: &mut Report<'_>,
 ) {
-    let home = &facts.namespace;
-    let ingresses = home.ingresses.iter().filter(|(_, known)| known.backends.iter().any(|b| b == name));
-    let own = home.routes.iter().filter(|(_, route)| route.leads_to(&home.name, name, true));
-    let across =
-        facts.cluster.routes_across.iter().filter(|(_, route)| route.leads_to(&home.name, name, false));
-    let led: Vec<Led> = ingresses
-        .map(|(ingress, known)| of_ingress(facts, ingress, known))
-        .chain(own.map(|(key, route)| of_route(facts, &home.name, key, route, None)))
-        .chain(across.filter_map(|(key, route)| {
-            // Anybody may write a route that names this Service; it leads here only if the owner lets it.
-            let grant = granted(home, key, name)?;
-            let (namespace, key) = key.split_once('/')?;
-            (namespace != home.name).then(|| of_route(facts, namespace, key, route, Some(grant)))
-        }))
-        .collect();
-    led_to(facts, workload, pod, (name, service), &led, report);
+    let led = led::all(facts, facts.namespace, name);
+    led_to(facts, (facts.namespace, workload, pod), (name, service), &led, report);
 }
 
 /// Each port of a Service is a declared exposure, and what leads to it from outside fits that exposure.
 fn led_to(
     facts: &Facts<'_>,
-    workload: &api::AIWorkload,
-    pod: Option<&PodFacts<'_>>,
+    (home, workload, pod): (&Namespace, &api::AIWorkload, Option<&PodFacts<'_>>),
     (name, service): (&str, &Service),
     led: &[Led],
     report: &mut Report<'_>,
 ) {
-    let object = format!("Service {}/{name}", facts.namespace.name);
+    let object = format!("Service {}/{name}", home.name);
     for (index, port) in service.ports.iter().enumerate() {
         let Some(target) = number(port, pod) else { continue };
         if service.outside.is_none() && is_metrics(workload, port, target, pod) {
@@ -330,7 +261,7 @@ fn led_to(
                     )
                     .after(format!(
                         "close the way with `kubectl delete service {name} -n {}`, or declare it",
-                        facts.namespace.name
+                        home.name
                     )),
                 )
                 .may_arrive();
@@ -341,7 +272,7 @@ fn led_to(
             outward(facts, workload, (number, exposure), (&why, None), report);
         }
         for way in led {
-            let why = (format!("{} leads to it", way.object), way.close.as_deref());
+            let why = (way.why(), way.close.as_deref());
             outward(facts, workload, (number, exposure), (&why.0, why.1), report);
             if let Some((path, what, fix)) = &way.clear {
                 report

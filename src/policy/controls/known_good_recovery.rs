@@ -1,6 +1,7 @@
 //! `known-good-recovery`: a last known good composition can be fetched, was restored in a test and, where
 //! critical, lies offline.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::json;
 
 use crate::api;
@@ -212,10 +213,14 @@ fn offline(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_
 
 /// A quarantine that other policies keep open is none.
 fn cut_off(facts: &Facts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
-    let labels = facts.pod().map_or(&workload.spec.selector.match_labels, |pod| pod.labels);
+    let declared = &workload.spec.selector.match_labels;
+    let selects = |wanted: &LabelSelector| match facts.pod() {
+        Some(pod) => selector::matches(wanted, pod.labels),
+        None => selector::concerns(wanted, declared),
+    };
     for (name, policy) in facts.namespace.network_policies.iter().filter(|(_, policy)| !policy.generated) {
         let spec = &policy.spec;
-        let selects = spec.pod_selector.as_ref().is_none_or(|wanted| selector::matches(wanted, labels));
+        let selects = spec.pod_selector.as_ref().is_none_or(selects);
         let opens = spec.ingress.as_ref().is_some_and(|rules| !rules.is_empty())
             || spec.egress.as_ref().is_some_and(|rules| !rules.is_empty());
         if selects && opens {

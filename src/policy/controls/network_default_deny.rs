@@ -370,6 +370,12 @@ pub(super) fn wide_peer_of_egress(peer: &NetworkPolicyPeer, own: &Namespace) -> 
     wide_peer(peer, &egress, own, None).is_some()
 }
 
+/// The same of an ingress peer.
+pub(super) fn wide_peer_of_ingress(peer: &NetworkPolicyPeer, own: &Namespace) -> bool {
+    let ingress = Direction { name: "ingress", peers: "from", on: true, rules: Vec::new() };
+    wide_peer(peer, &ingress, own, None).is_some()
+}
+
 /// Whether a selector says nothing of what it selects: it is empty, or only excludes, or asks for a label that all have.
 fn unlimited(selector: &LabelSelector) -> bool {
     let by_label = selector.match_labels.as_ref().is_some_and(|labels| !labels.is_empty());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::Labels;
+use super::{Ingress, Labels, Service};
 use crate::api::{self, Environment, Sensitivity};
 use crate::policy::texts::Found;
 
@@ -29,6 +29,8 @@ pub struct Cluster {
     pub has_traffic_policies: bool,
     /// Routes that lead to a Service of another namespace than their own, by `namespace/Kind/name`.
     pub routes_across: BTreeMap<String, Route>,
+    /// The Services of type `ExternalName` that stand for a Service, each as namespace and name, by those of that Service.
+    pub aliases: BTreeMap<(String, String), BTreeSet<(String, String)>>,
     /// Whether network policies are kept here; `None` where nobody tries, as in files and in the webhook.
     pub network: Option<Network>,
     /// The datasets that Secrets open, as namespace and name, by the namespace and the name of the Secret.
@@ -282,43 +284,6 @@ pub struct PodMonitor {
     pub namespaces: Option<Vec<String>>,
     /// Ports it scrapes, by name or number.
     pub ports: Vec<String>,
-}
-
-/// What is known of a Service.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Service {
-    /// Its labels.
-    pub labels: Labels,
-    /// Its ports.
-    pub ports: Vec<ServicePort>,
-    /// Labels of the pods behind it; empty where it selects none.
-    pub selector: Labels,
-    /// How it is reached from outside the cluster: its type, or `externalIPs`.
-    pub outside: Option<&'static str>,
-    /// The host that it stands for, where it is of type `ExternalName`.
-    pub external_name: Option<String>,
-}
-
-/// A port of a Service.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ServicePort {
-    /// Name; empty when it has none.
-    pub name: String,
-    /// Number.
-    pub port: i32,
-    /// The port of the pods: a number or a name, the Service's own number unless stated.
-    pub target: Option<String>,
-}
-
-/// What is known of an Ingress.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ingress {
-    /// The Services that it leads to.
-    pub backends: Vec<String>,
-    /// Whether it takes TLS for every host that it serves.
-    pub tls: bool,
-    /// What its controller is told of limits, by annotation.
-    pub limits: Labels,
 }
 
 /// What is known of a `HorizontalPodAutoscaler`: what it scales, and to how many at least.

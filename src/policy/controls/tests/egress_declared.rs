@@ -128,6 +128,30 @@ fn a_policy_opens_no_more_than_is_declared() {
 }
 
 #[test]
+fn labels_that_the_cluster_gives_hide_no_way_out() {
+    let found = |pods: Value| {
+        let spec = read(json!({"podSelector": {"matchLabels": pods}, "policyTypes": ["Egress"],
+            "egress": [{"to": [{"ipBlock": {"cidr": "198.51.100.6/32"}}]}]}));
+        bench(&json!({}))
+            .judge(&CONTROL, Subject::NetworkPolicy { name: "extra", spec: &spec, generated: false })
+    };
+    let by_hash = found(json!({"pod-template-hash": "5c6848b455"}));
+    assert_eq!(by_hash.len(), 1);
+    let fix = by_hash[0].fix.as_ref().unwrap().to_string();
+    assert!(
+        fix.starts_with("if other pods are meant, name their own labels in spec.podSelector too; or"),
+        "{fix}"
+    );
+    let all = found(json!({}));
+    assert!(all[0].fix.as_ref().unwrap().to_string().starts_with("if other pods are meant"), "{all:?}");
+    let own = found(json!({"app": "chat", "job-name": "x"}));
+    assert!(own[0].fix.as_ref().unwrap().to_string().starts_with("declare the destination"), "{own:?}");
+    assert_eq!(found(json!({"app": "chat", "version": "2"})).len(), 1, "some of its pods");
+    assert_eq!(found(json!({"app": "db", "pod-template-hash": "5c6848b455"})).len(), 0);
+    assert_eq!(found(json!({"tier": "db"})).len(), 0);
+}
+
+#[test]
 fn a_pod_that_such_a_policy_selects_is_refused() {
     let rule = json!({"to": [{"ipBlock": {"cidr": "198.51.100.7/32"}}], "ports": [{"port": 443}]});
     let bench = bench(&json!({})).policy(

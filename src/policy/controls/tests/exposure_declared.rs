@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::CONTROL;
 use crate::policy::facts::{Ingress, Route, RouteGrant, Service, ServicePort, Subject, Way};
-use crate::policy::testing::{Bench, assert_lines, read};
+use crate::policy::testing::{Bench, assert_lines, namespace, read};
 
 fn served(exposure: &Value, change: impl FnOnce(&mut Service)) -> Bench {
     let mut bench = Bench::new("production", "internal").workload(&json!({"exposure": [exposure]}));
@@ -84,6 +84,28 @@ fn labels_that_the_cluster_gives_hide_no_port() {
     assert_eq!(found(json!({"statefulset.kubernetes.io/pod-name": "chat-0", "app": "chat"}), "22"), 1);
     assert_eq!(found(json!({"statefulset.kubernetes.io/pod-name": "x-0", "app": "search"}), "22"), 0);
     assert_eq!(found(json!({"tier": "db"}), "22"), 0);
+    assert_eq!(found(json!({"app": "chat", "version": "2"}), "22"), 1, "some of its pods");
+}
+
+#[test]
+fn labels_that_the_cluster_gives_hide_no_way_in_from_outside() {
+    let mut bench = Bench::new("production", "internal").workload(&json!({"exposure": [api()]}));
+    let service = Service {
+        ports: vec![ServicePort { name: String::new(), port: 80, target: Some("8080".to_owned()) }],
+        selector: read(json!({"pod-template-hash": "5c6848b455"})),
+        outside: Some("NodePort"),
+        ..Service::default()
+    };
+    let said = |object: &str| {
+        format!("AIWorkload chat-prod/chat spec.exposure[0].authn: asks nobody who he is, though {object}")
+    };
+    let reached = said("Service chat-prod/open is reached from outside by NodePort");
+    assert_lines(&bench.judge(&CONTROL, Subject::Way(Way::Service("open", &service))), &[&reached]);
+    let inside = Service { outside: None, ..service };
+    bench.namespace.services.insert("inside".to_owned(), inside);
+    let ingress = Ingress { backends: vec!["inside".to_owned()], tls: true, ..Ingress::default() };
+    let led = said("Ingress chat-prod/in leads to it");
+    assert_lines(&bench.judge(&CONTROL, Subject::Way(Way::Ingress("in", &ingress))), &[&led]);
 }
 
 #[test]
@@ -203,4 +225,38 @@ fn a_way_is_judged_when_it_is_written() {
            declares for Service \"chat\" only [may arrive]",
         ],
     );
+}
+
+#[test]
+fn what_leads_to_a_service_that_stands_for_it_leads_to_the_workload() {
+    let mut bench = served(&api(), |_| {});
+    let alias = |host: &str| Service { external_name: Some(host.to_owned()), ..Service::default() };
+    let ingress = Ingress { backends: vec!["ext".to_owned()], tls: true, ..Ingress::default() };
+    let mut other = namespace("trans", "production", "internal");
+    other.services.insert("ext".to_owned(), alias("near.shop.svc.cluster.local."));
+    other.ingresses.insert("in".to_owned(), ingress.clone());
+    let mut shop = namespace("shop", "production", "internal");
+    shop.services.insert("near".to_owned(), alias("chat.chat-prod.svc"));
+    let name = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
+    bench.cluster.aliases.insert(name("chat-prod", "chat"), [name("shop", "near")].into());
+    bench.cluster.aliases.insert(name("shop", "near"), [name("trans", "ext")].into());
+    let said = "AIWorkload chat-prod/chat spec.exposure[0].authn: asks nobody who he is, though Ingress trans/in leads to it by \
+         Service trans/ext";
+    // Where the workload lives, it is found.
+    bench = bench.beside(shop.clone()).beside(other.clone());
+    let found = bench.of_workload(&CONTROL);
+    assert_lines(&found, &[said]);
+    let fix = found[0].fix.as_ref().unwrap().to_string();
+    assert!(fix.contains("kubectl delete service ext -n trans"), "{fix}");
+    // Where the way is written, it is refused: the Ingress, and the Service to which one leads already.
+    let mut writer = Bench::new("production", "internal").beside(bench.namespace).beside(shop);
+    writer.namespace = other;
+    assert_lines(&writer.judge(&CONTROL, Subject::Way(Way::Ingress("in", &ingress))), &[said]);
+    let service = writer.namespace.services["ext"].clone();
+    assert_lines(&writer.judge(&CONTROL, Subject::Way(Way::Service("ext", &service))), &[said]);
+    writer.namespace.ingresses.clear();
+    assert_lines(&writer.judge(&CONTROL, Subject::Way(Way::Service("ext", &service))), &[]);
+    let outside = alias("www.example.com");
+    writer.namespace.services.insert("ext".to_owned(), outside);
+    assert_lines(&writer.judge(&CONTROL, Subject::Way(Way::Ingress("in", &ingress))), &[]);
 }

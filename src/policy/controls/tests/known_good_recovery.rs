@@ -48,6 +48,16 @@ fn a_quarantine_has_no_way_out() {
             "NetworkPolicy chat-prod/extra: keeps a way open for AIWorkload chat-prod/chat, which is quarantined [may arrive]",
         ],
     );
+    // One that selects by what the cluster gives to pods may mean these.
+    let selected = |pods: Value| {
+        let peers = json!([{"podSelector": {"matchLabels": {"app": "db"}}}]);
+        let spec = json!({"podSelector": {"matchLabels": pods}, "policyTypes": ["Egress"], "egress": [{"to": peers}]});
+        let quarantined = json!({"lifecycle": {"state": "Quarantined"}});
+        let bench = Bench::new("research", "internal").workload(&quarantined).policy("by-hash", false, spec);
+        bench.of_workload(&CONTROL).len()
+    };
+    assert_eq!(selected(json!({"pod-template-hash": "5c6848b455"})), 1);
+    assert_eq!(selected(json!({"pod-template-hash": "5c6848b455", "app": "db"})), 0);
 }
 
 #[test]

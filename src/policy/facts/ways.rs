@@ -1,0 +1,79 @@
+//! What is known of the ways to pods: Services, and the Ingresses that lead to them.
+
+use super::Labels;
+
+/// What is known of a Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its ports.
+    pub ports: Vec<ServicePort>,
+    /// Labels of the pods behind it; empty where it selects none.
+    pub selector: Labels,
+    /// How it is reached from outside the cluster: its type, or `externalIPs`.
+    pub outside: Option<&'static str>,
+    /// The host that it stands for, where it is of type `ExternalName`.
+    pub external_name: Option<String>,
+}
+
+impl Service {
+    /// The Service that it stands for, as namespace and name, where it is of type `ExternalName` and its host is the name of one
+    /// in a cluster: `NAME.NAMESPACE.svc`, with or without the cluster's own domain, or the name of a pod in front.
+    #[must_use]
+    pub fn stands_for(&self) -> Option<(String, String)> {
+        let host = self.external_name.as_deref()?.trim_end_matches('.').to_ascii_lowercase();
+        let words: Vec<&str> = host.split('.').collect();
+        let svc = words.iter().skip(2).position(|word| *word == "svc")?;
+        Some((words.get(svc + 1)?.to_string(), words.get(svc)?.to_string()))
+    }
+}
+
+/// A port of a Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Name; empty when it has none.
+    pub name: String,
+    /// Number.
+    pub port: i32,
+    /// The port of the pods: a number or a name, the Service's own number unless stated.
+    pub target: Option<String>,
+}
+
+/// What is known of an Ingress.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ingress {
+    /// The Services that it leads to.
+    pub backends: Vec<String>,
+    /// Whether it takes TLS for every host that it serves.
+    pub tls: bool,
+    /// What its controller is told of limits, by annotation.
+    pub limits: Labels,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_the_cluster_is_known_in_any_spelling() {
+        let end = |host: &str| {
+            let service = Service { external_name: Some(host.to_owned()), ..Service::default() };
+            service.stands_for().map(|(namespace, name)| format!("{namespace}/{name}"))
+        };
+        for host in [
+            "help.desk.svc",
+            "help.desk.svc.",
+            "Help.desk.SVC.cluster.local.",
+            "help.desk.svc.acme.example",
+            "pod-0.help.desk.svc",
+        ] {
+            assert_eq!(end(host).as_deref(), Some("desk/help"), "{host}");
+        }
+        assert_eq!(end("svc.svc.svc").as_deref(), Some("svc/svc"));
+        for host in ["", "help", "help.desk", "svc.example.com", "help.svc", "www.example.com"] {
+            assert_eq!(end(host), None, "{host}");
+        }
+        assert_eq!(Service::default().stands_for(), None);
+    }
+}
