@@ -93,6 +93,7 @@ impl Missed {
             digest: None,
             tombstone: None,
             unusual: None,
+            edit: None,
         }
     }
 }
@@ -114,6 +115,7 @@ mod tests {
             digest: None,
             tombstone: None,
             unusual: None,
+            edit: None,
         }
     }
 
