@@ -161,8 +161,17 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
         }),
         conditions: vec![condition.clone()],
     };
+    let edit = api::common::HistoryEntry {
+        at: "2026-06-01T12:00:00.123456789Z".to_owned(),
+        user: Some("system:serviceaccount:chat:ci".to_owned()),
+        version: Some("1.0.0".to_owned()),
+        digest: Some(digest.clone()),
+        hash: Some("3".repeat(64)),
+    };
     let model = AssetStatus {
         observed_generation: Some(1),
+        // What was seen without anybody telling of it names nobody.
+        history: vec![api::common::HistoryEntry { user: None, ..edit.clone() }, edit],
         verification: Some(Verification {
             digest: Some(digest),
             signature_verified: Some(VerificationState::Verified),

@@ -551,7 +551,11 @@ async fn an_asset_that_is_changed_outside_office_hours_is_marked_with_who_and_wh
         }
         let heard = heard.0.lock().unwrap();
         if !unusual {
-            assert!(heard.is_empty(), "neither its bytes nor its version are others: {heard:?}");
+            assert_eq!(heard.len(), 1, "{heard:?}");
+            assert_eq!(heard[0].message, "ada changed what is declared of AIDataset/manual");
+            let edit = heard[0].edit.clone().unwrap();
+            assert_eq!((edit.user.as_deref(), heard[0].unusual.is_none()), (Some("ada"), true));
+            assert_eq!(edit.digest.as_deref(), before["spec"]["digest"].as_str());
             continue;
         }
         assert_eq!(heard.len(), 1, "dry runs, labels and reviews change no asset: {heard:?}");

@@ -294,6 +294,7 @@ fn changed(version: u64) -> Attempt {
         digest: None,
         tombstone: None,
         unusual: None,
+        edit: None,
     }
 }
 

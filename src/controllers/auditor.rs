@@ -188,8 +188,8 @@ impl Auditor {
                 full = begun;
             }
             // An exemption that starts or ends to count changes verdicts.
-            let unusual = lock(&self.book).unusual();
-            let turned = statuses.round(&touched, &unusual, Timestamp::now()).await;
+            let told = lock(&self.book).told_of_assets();
+            let turned = statuses.round(&touched, &told, Timestamp::now()).await;
             touched.namespaces.extend(turned);
             self.round(&touched, drifted, &pulse, &mut written).await;
             if touched.all {

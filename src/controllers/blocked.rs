@@ -1,11 +1,13 @@
 //! Refused attempts, collected from the replicas: grouped, by the hour, bounded.
 
+mod edits;
 mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::{Timestamp, ToSpan};
 
+pub use self::edits::{Edited, Edits, spare};
 use self::waiting::Waiting;
 use super::trail::{NOTES, Noted, Source};
 use crate::api::compliance::Tombstone;
@@ -26,7 +28,16 @@ pub struct Book {
     seen: HashMap<String, u64>,
     of: BTreeMap<Whose, Blocked>,
     noted: BTreeMap<Whose, Waiting>,
-    unusual: Unusual,
+    told: Told,
+}
+
+/// What was told of assets since the leader leads.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// Their last changes outside office hours.
+    pub unusual: Unusual,
+    /// Who wrote them.
+    pub edits: Edits,
 }
 
 /// The last change of assets outside office hours, by namespace and `Kind/name`.
@@ -54,6 +65,7 @@ impl Book {
         for attempt in fresh {
             let whose = (attempt.namespace.clone(), attempt.workload.clone());
             self.mark(attempt);
+            self.told.edits.take(attempt);
             if let Some(kind) = attempt.noted {
                 let note = Noted {
                     source: Source::new(&report.replica, attempt.sequence),
@@ -80,20 +92,21 @@ impl Book {
     fn mark(&mut self, attempt: &Attempt) {
         let Some(change) = &attempt.unusual else { return };
         let key = (attempt.namespace.clone(), attempt.object.clone());
-        let known = self.unusual.entry(key).or_default();
+        let known = self.told.unusual.entry(key).or_default();
         if known.at < change.at {
             known.clone_from(change);
         }
-        if self.unusual.len() > UNUSUAL {
-            let oldest = self.unusual.iter().min_by(|a, b| a.1.at.cmp(&b.1.at)).map(|(key, _)| key.clone());
-            oldest.map(|key| self.unusual.remove(&key));
+        if self.told.unusual.len() > UNUSUAL {
+            let oldest =
+                self.told.unusual.iter().min_by(|a, b| a.1.at.cmp(&b.1.at)).map(|(key, _)| key.clone());
+            oldest.map(|key| self.told.unusual.remove(&key));
         }
     }
 
-    /// The last changes of assets outside office hours that were told of.
+    /// What was told of assets.
     #[must_use]
-    pub fn unusual(&self) -> Unusual {
-        self.unusual.clone()
+    pub fn told_of_assets(&self) -> Told {
+        self.told.clone()
     }
 
     /// What was refused of one, as of `now`; `None` when nothing ever was.
@@ -174,7 +187,8 @@ impl Book {
     pub fn forget(&mut self, namespace: &str) {
         self.of.retain(|(ns, _), _| ns != namespace);
         self.noted.retain(|(ns, _), _| ns != namespace);
-        self.unusual.retain(|(ns, _), _| ns != namespace);
+        self.told.unusual.retain(|(ns, _), _| ns != namespace);
+        self.told.edits.forget(namespace);
     }
 }
 
@@ -242,6 +256,7 @@ mod tests {
             digest: None,
             tombstone: None,
             unusual: None,
+            edit: None,
         }
     }
 

@@ -5,6 +5,7 @@ pub mod abroad;
 pub mod asset;
 pub mod exemption;
 pub mod expiry;
+pub mod history;
 pub mod profile;
 pub mod record;
 pub mod trust;
@@ -23,7 +24,7 @@ use kube::{Client, Resource};
 use tokio::time::Instant;
 
 use self::ledger::Ledger;
-use super::blocked::Unusual;
+use super::blocked::Told;
 use super::trouble::Trouble;
 use crate::api;
 use crate::gather::world::{Touched, World};
@@ -127,7 +128,7 @@ impl Statuses {
     /// themselves. Returns the namespaces in which an exemption has begun or ceased to count.
     ///
     /// Guarantees: nothing is written before what was written earlier is known, so that no warning is given twice.
-    pub async fn round(&mut self, touched: &Touched, unusual: &Unusual, now: Timestamp) -> BTreeSet<String> {
+    pub async fn round(&mut self, touched: &Touched, told: &Told, now: Timestamp) -> BTreeSet<String> {
         let mut all = touched.all;
         if self.read_at.is_none_or(|at| at.elapsed() > READ_AGAIN) {
             if let Err(error) = self.read().await {
@@ -143,7 +144,7 @@ impl Statuses {
             self.read_at = Some(Instant::now());
             all = true;
         }
-        let dues = self.dues(touched, all, unusual, now);
+        let dues = self.dues(touched, all, told, now);
         let turned = self.turned(&dues.exemptions);
         let writer =
             ledger::Writer { client: &self.client, recorder: &self.recorder, metrics: &self.metrics };
@@ -189,7 +190,7 @@ impl Statuses {
             .collect()
     }
 
-    fn dues(&self, touched: &Touched, all: bool, unusual: &Unusual, now: Timestamp) -> Dues {
+    fn dues(&self, touched: &Touched, all: bool, told: &Told, now: Timestamp) -> Dues {
         let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
         let mut dues = Dues::default();
         let foreign = abroad::abroad(&world.cluster);
@@ -205,7 +206,7 @@ impl Statuses {
                     &world,
                     namespace,
                     every,
-                    (unusual, foreign.get(name.as_str())),
+                    (told, foreign.get(name.as_str())),
                     now,
                     &mut dues,
                 );
@@ -222,7 +223,7 @@ impl Statuses {
         world: &World,
         namespace: &Namespace,
         every: bool,
-        (unusual, abroad): (&Unusual, Option<&abroad::Abroad<'_>>),
+        (told, abroad): (&Told, Option<&abroad::Abroad<'_>>),
         now: Timestamp,
         dues: &mut Dues,
     ) {
@@ -248,14 +249,18 @@ impl Statuses {
         }
         let told = |kind: &str, metadata: &ObjectMeta| {
             let name = metadata.name.as_deref().unwrap_or_default();
-            let told = unusual.get(&(namespace.name.clone(), format!("{kind}/{name}")));
-            (format!("{kind} {name}"), told)
+            let key = (namespace.name.clone(), format!("{kind}/{name}"));
+            (format!("{kind} {name}"), told.unusual.get(&key), told.edits.of(&key))
         };
         for model in namespace.models.values() {
             let decision = judge(Subject::Model(model));
             let former = self.models.former(&model.metadata);
             let mut status = asset::model(model, namespace, &world.cluster, &decision, &former, now);
-            let (what, told) = told("AIModel", &model.metadata);
+            let (what, told, edits) = told("AIModel", &model.metadata);
+            let seen =
+                history::Seen::of(&model.metadata, model.spec.version.as_ref(), model.spec.digest.as_ref());
+            let past = self.models.past(&model.metadata);
+            status.history = history::kept(&former.history, past, edits, &seen, now);
             unusual::mark(&mut status, told, &former, model.spec.last_reviewed_at.as_deref(), now);
             let mut due = Due::new(&model.metadata, status);
             due.events.extend(asset::model_event(model, &due.status, &former, now));
@@ -269,7 +274,14 @@ impl Statuses {
             if let Some(abroad) = abroad {
                 abroad.add(dataset, &mut status);
             }
-            let (what, told) = told("AIDataset", &dataset.metadata);
+            let (what, told, edits) = told("AIDataset", &dataset.metadata);
+            let seen = history::Seen::of(
+                &dataset.metadata,
+                dataset.spec.version.as_ref(),
+                dataset.spec.digest.as_ref(),
+            );
+            let past = self.datasets.past(&dataset.metadata);
+            status.history = history::kept(&former.history, past, edits, &seen, now);
             unusual::mark(&mut status, told, &former, dataset.spec.last_reviewed_at.as_deref(), now);
             let mut due = Due::new(&dataset.metadata, status);
             due.events.extend(asset::dataset_event(dataset, &due.status, &former, now));
@@ -280,7 +292,14 @@ impl Statuses {
             let decision = judge(Subject::Prompt(prompt));
             let former = self.prompts.former(&prompt.metadata);
             let mut status = asset::prompt(prompt, namespace, &decision, &former, now);
-            let (what, told) = told("AIPrompt", &prompt.metadata);
+            let (what, told, edits) = told("AIPrompt", &prompt.metadata);
+            let seen = history::Seen::of(
+                &prompt.metadata,
+                prompt.spec.version.as_ref(),
+                prompt.spec.digest.as_ref(),
+            );
+            let past = self.prompts.past(&prompt.metadata);
+            status.history = history::kept(&former.history, past, edits, &seen, now);
             unusual::mark(&mut status, told, &former, prompt.spec.last_reviewed_at.as_deref(), now);
             let mut due = Due::new(&prompt.metadata, status);
             due.events.extend(asset::prompt_event(prompt, &due.status, &former, now));
@@ -290,7 +309,9 @@ impl Statuses {
         for evidence in namespace.evidence.values() {
             let decision = judge(Subject::Evidence(EvidenceFacts::recorded(evidence)));
             let former = self.evidence.former(&evidence.metadata);
-            let status = record::evidence(evidence, &settings, &decision, &former, now);
+            let facts = world.facts(now, Subject::Namespace, namespace, &settings);
+            let idle = crate::policy::evidence::idle(&facts, evidence);
+            let status = record::evidence(evidence, &settings, (&decision, idle.as_ref()), &former, now);
             let mut due = Due::new(&evidence.metadata, status);
             due.events.extend(record::event(evidence, &settings, &due.status, &former, now));
             dues.evidence.push(due);

@@ -288,7 +288,8 @@ pub fn lineage<'a>(facts: &Facts<'a>, namespace: &'a Namespace, model: &'a AIMod
     while let Some((place, model)) = next.take() {
         let name = model.metadata.name.as_deref().unwrap_or_default();
         if seen.contains(&(&place.name, name)) {
-            out.endless = Some(format!("AIModel {}/{name} is, over others, its own base", place.name));
+            let over = if seen.last() == Some(&(&place.name, name)) { "" } else { ", over others," };
+            out.endless = Some(format!("AIModel {}/{name} is{over} its own base", place.name));
             return out;
         }
         if seen.len() == LONGEST {

@@ -16,17 +16,21 @@
 
 mod cross;
 mod document;
+mod idle;
 mod kinds;
 mod order;
 mod record;
 mod shortfall;
 mod subject;
+mod vouched;
 mod written;
 
 #[cfg(test)]
 mod bad_input_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vouched_tests;
 
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -35,10 +39,11 @@ use super::dates;
 use super::facts::{Facts, Namespace};
 use crate::api::AIEvidence;
 use crate::api::common::Party;
-use crate::api::evidence::{EvidenceResult, StatementState};
+use crate::api::evidence::EvidenceResult;
 
 pub use cross::{end_users, enrol, fails, trained};
 pub use document::{Reference, reference};
+pub use idle::{Idle, idle};
 pub use kinds::{KINDS, Kind, kind};
 pub use shortfall::Shortfall;
 pub use subject::About;
@@ -288,7 +293,7 @@ fn weigh<'a>(
     if let Some(answer) = dated(facts, question, evidence) {
         return answer;
     }
-    if let Some(answer) = vouched(question, evidence) {
+    if let Some(answer) = vouched::vouched(facts, question, evidence) {
         return answer;
     }
     if question.document || spec.ref_.is_some() {
@@ -347,52 +352,6 @@ fn dated<'a>(facts: &Facts<'a>, question: &Question<'a>, evidence: &'a AIEvidenc
     let limit = question.days.or_else(|| kind(question.type_).and_then(|kind| kind.limit(facts.settings)))?;
     let age = facts.now.duration_since(issued);
     (age > SignedDuration::from_hours(limit.saturating_mul(24))).then_some(Answer::TooOld(evidence, limit))
-}
-
-fn vouched<'a>(question: &Question<'a>, evidence: &'a AIEvidence) -> Option<Answer<'a>> {
-    let person = evidence.spec.attested_by.as_deref().filter(|name| !name.is_empty());
-    let wrong = |why: String| Some(Answer::WrongPerson(evidence, why));
-    // Whoever recorded it: with a signed statement it is worth what the signature is.
-    if evidence.spec.attestation.is_some() {
-        let statement = evidence.status.as_ref().and_then(|status| status.statement.as_ref());
-        let who = person.unwrap_or("nobody");
-        match statement.map(|statement| (statement.state, statement.message.as_deref())) {
-            Some((StatementState::Verified, _)) => {}
-            Some((StatementState::Failed, why)) => {
-                let why = why.unwrap_or("it was not signed by that person");
-                return wrong(format!("by {who:?} under a signature that does not count: {why}"));
-            }
-            None => {
-                let why = format!("by {who:?} under a signature that has not been verified yet");
-                return Some(Answer::Unclear(evidence, why));
-            }
-        }
-    }
-    match (question.by, person) {
-        (By::Anybody, _) => None,
-        (_, None) => wrong("by nobody: attestedBy is empty".to_owned()),
-        (By::Another, Some(person)) if question.about.made_by(person) => {
-            wrong(format!("by {person:?}, who made, owns or runs what it vouches for"))
-        }
-        (By::NotTheAuthor, Some(person)) if question.about.written_by(person) => {
-            wrong(format!("by {person:?}, who made what it vouches for"))
-        }
-        (By::Another | By::NotTheAuthor, Some(_)) => None,
-        (By::OneOf(parties), Some(person)) => {
-            if parties.iter().any(|party| party.user.as_deref() == Some(person)) {
-                return None;
-            }
-            let wanted: Vec<&str> =
-                parties.iter().filter_map(|p| p.user.as_deref().or(p.group.as_deref())).take(4).collect();
-            let wanted = wanted.join(", ");
-            if parties.iter().any(|party| party.user.is_none() && party.group.is_some()) {
-                let why =
-                    format!("by {person:?}, and whether that person belongs to {wanted} cannot be seen");
-                return Some(Answer::Unclear(evidence, why));
-            }
-            wrong(format!("by {person:?} instead of {wanted}"))
-        }
-    }
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -102,6 +102,28 @@ pub struct Attempt {
     /// That an asset was changed outside office hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unusual: Option<UnusualChange>,
+    /// Who wrote the specification of an asset, and what it became.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Edit>,
+}
+
+/// Who wrote the specification of an asset, and what it became if the request was carried out.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Edit {
+    /// The whole name of the user; none where it is no name that a status could hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// UID of the object.
+    pub uid: String,
+    /// Its generation afterwards.
+    pub generation: i64,
+    /// Its version afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its digest afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// A request that was let in and belongs into a history: an asset was written or deleted, or the life of a workload turned.
@@ -125,6 +147,8 @@ pub struct Change {
     pub tombstone: Option<Tombstone>,
     /// That it was changed outside office hours.
     pub unusual: Option<UnusualChange>,
+    /// Who wrote its specification, where it is an asset.
+    pub edit: Option<Edit>,
 }
 
 /// What one replica remembers.
@@ -181,6 +205,7 @@ impl RefusalSink for Sink {
                 digest: None,
                 tombstone: None,
                 unusual: None,
+                edit: None,
             });
         }
         let _ = self.events.try_send(Told::Entered(access));
@@ -199,6 +224,7 @@ impl RefusalSink for Sink {
             digest: change.digest,
             tombstone: change.tombstone,
             unusual: change.unusual,
+            edit: change.edit,
         });
     }
 
@@ -216,6 +242,7 @@ impl RefusalSink for Sink {
                 digest: None,
                 tombstone: None,
                 unusual: None,
+                edit: None,
             });
         }
         // A full queue means that Events are behind already: more of them would not help anybody.

@@ -55,8 +55,14 @@ impl Judge {
                         let trust = crate::gather::proofs::compiled(&self.world());
                         crate::gather::proofs::statement(&trust, &evidence.spec, (self.clock)())
                     });
-                    let evidence = EvidenceFacts { evidence: &evidence, user, statement: statement.as_ref() };
-                    self.declared(request, Subject::Evidence(evidence), None)
+                    let groups = &request.user_info.groups;
+                    let facts =
+                        EvidenceFacts { evidence: &evidence, user, groups, statement: statement.as_ref() };
+                    let mut answer = self.declared(request, Subject::Evidence(facts), None);
+                    if answer.allowed() {
+                        answer.warnings.extend(self.idle(request, &evidence));
+                    }
+                    answer
                 }
                 Err(error) => unreadable(request, &error),
             },
@@ -84,6 +90,17 @@ impl Judge {
             "AIExemption" => self.exemption(request, raw).await,
             _ => Answer::allow(),
         }
+    }
+
+    /// Warns of a proof that counts for nothing as things stand: what it is about may come later.
+    fn idle(&self, request: &Request<'_>, evidence: &api::AIEvidence) -> Option<String> {
+        let world = self.world();
+        let namespace = world.namespace(&request.namespace);
+        let settings = world.settings(namespace);
+        let facts = world.facts((self.clock)(), Subject::Namespace, namespace, &settings);
+        let idle = crate::policy::evidence::idle(&facts, evidence)?;
+        let told = format!("AIEvidence {}/{}: {}", request.namespace, request.name, idle.message);
+        Some(words::cut(told, words::LONGEST_WARNING))
     }
 
     /// Warns of the pods that a declaration leaves behind, and of what they lose.

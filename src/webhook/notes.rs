@@ -6,7 +6,7 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::attempts::Change;
+use super::attempts::{Change, Edit};
 use super::judge::{Judge, read};
 use super::pods::same_spec;
 use super::wire::Request;
@@ -64,16 +64,26 @@ impl Judge {
                 digest: None,
                 tombstone: None,
                 unusual: None,
+                edit: None,
             });
         }
     }
 
-    /// An asset that is written or deleted stands in the history of its namespace, with who did it.
+    /// An asset that is written or deleted stands in the history of its namespace, with who did it, and in its own one.
     fn note_asset(&self, request: &Request<'_>) {
         #[derive(Default, serde::Deserialize)]
         struct Asset {
             #[serde(default)]
+            metadata: Meta,
+            #[serde(default)]
             spec: Spec,
+        }
+        #[derive(Default, serde::Deserialize)]
+        struct Meta {
+            #[serde(default)]
+            uid: String,
+            #[serde(default)]
+            generation: i64,
         }
         #[derive(Default, PartialEq, serde::Deserialize)]
         struct Spec {
@@ -85,14 +95,16 @@ impl Judge {
             stage: Option<String>,
         }
         let kind = request.kind.kind.as_ref();
-        let spec =
-            |raw: Option<&RawValue>| raw.and_then(|raw| read::<Asset>(raw).ok()).map(|asset| asset.spec);
-        let (new, old) = (spec(request.object), spec(request.old_object));
-        let at = (self.clock)();
-        let unusual = self.unusual(request, at);
-        if new == old && unusual.is_none() {
+        let (mut meta, mut new) = (Meta::default(), None);
+        if let Some(asset) = request.object.and_then(|raw| read::<Asset>(raw).ok()) {
+            (meta, new) = (asset.metadata, Some(asset.spec));
+        }
+        let old = request.old_object.and_then(|raw| read::<Asset>(raw).ok()).map(|asset| asset.spec);
+        if !edited(request) {
             return;
         }
+        let at = (self.clock)();
+        let unusual = self.unusual(request, at);
         let said = |spec: &Spec| {
             let short = spec.digest.as_deref().and_then(|digest| digest.get(..19)).unwrap_or("no digest");
             let version = spec.version.as_deref().unwrap_or("no version");
@@ -124,6 +136,13 @@ impl Judge {
                 records::tombstone(world.namespace(&request.namespace), kind, &request.name, digest, at)
             }),
             unusual: unusual.filter(|_| new.is_some()),
+            edit: new.as_ref().map(|spec| Edit {
+                user: person(&request.user_info.username),
+                uid: meta.uid,
+                generation: meta.generation,
+                version: spec.version.clone(),
+                digest: spec.digest.clone(),
+            }),
             digest: new.or(old).and_then(|spec| spec.digest),
         });
     }
@@ -135,18 +154,24 @@ impl Judge {
             let settings = world.settings(world.namespace(&request.namespace));
             hours::outside(&settings, at)?.to_owned()
         };
-        // Labels and what stands beside the specification change no asset, and neither does a review of it.
-        let changed = match (request.object, request.old_object) {
-            (Some(new), Some(old)) => !same_spec(new, old) && !only_reviewed(new, old),
-            _ => true,
-        };
         let by = words::cut(request.user_info.username.clone(), 253);
-        changed.then(|| UnusualChange {
-            at: dates::second(at).to_string(),
-            by,
-            hours: words::cut(hours, 128),
-        })
+        Some(UnusualChange { at: dates::second(at).to_string(), by, hours: words::cut(hours, 128) })
     }
+}
+
+/// Whether an asset is another one afterwards. Labels and what stands beside the specification change no asset, and neither
+/// does a review of it.
+fn edited(request: &Request<'_>) -> bool {
+    match (request.object, request.old_object) {
+        (Some(new), Some(old)) => !same_spec(new, old) && !only_reviewed(new, old),
+        _ => true,
+    }
+}
+
+/// The whole name of a user, where a status can hold it: evidence could name no other one either.
+fn person(name: &str) -> Option<String> {
+    let fits = name.chars().count() <= 253 && !name.contains(['\t', '\r', '\n']);
+    (fits && !name.is_empty() && name.trim_matches(' ') == name).then(|| name.to_owned())
 }
 
 /// What begins otherwise than most do.

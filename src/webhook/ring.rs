@@ -106,6 +106,7 @@ impl Missed {
             digest: None,
             tombstone: None,
             unusual: None,
+            edit: None,
         }
     }
 }
@@ -129,6 +130,7 @@ mod tests {
             digest: None,
             tombstone: None,
             unusual: None,
+            edit: None,
         }
     }
 

@@ -166,14 +166,15 @@ const LONG: usize = 180;
 const SHORT: usize = 120;
 
 /// Shortens a status to its bound: first the oldest entries of the history go, which stand in the export, then the oldest
-/// attempts, then very long words, then words and rows of what does not fail, then the words of what fails. The last rows go before words are
-/// shortened to stubs; [`point_on`] counts them.
+/// attempts, then very long words, then words and rows of what refuses no pod, then the words of what may. The last rows go before
+/// words are shortened to stubs; [`point_on`] counts them.
 fn bound(status: &mut AIWorkloadStatus, held: Held) {
     let waiting = waiting(status, held);
     let size =
         |status: &AIWorkloadStatus| serde_json::to_vec(status).map_or(0, |bytes| bytes.len() - waiting);
     let longer = |row: &Row, than: usize| row.message.as_ref().is_some_and(|message| message.len() > than);
-    let fails = |row: &Row| row.state == State::Fail;
+    // What nobody can tell refuses pods as well.
+    let fails = |row: &Row| matches!(row.state, State::Fail | State::Unknown);
     if size(status) > LARGEST_STATUS - POINTER
         && let Some(blocked) = status.blocked.as_mut()
     {
@@ -247,6 +248,24 @@ mod tests {
         assert!(serde_json::to_vec(&status).unwrap().len() <= LARGEST_STATUS);
         assert_eq!(status.rows.len(), 16);
         assert_eq!(status.blocked.unwrap().attempts[0].object, "Pod/chat-19");
+    }
+
+    #[test]
+    fn what_nobody_can_tell_stays_among_the_rows() {
+        let row = |state: State| Row {
+            control: format!("control-{}", state.as_str()),
+            state,
+            provisions: vec!["CoP-5.2".to_owned(); 4],
+            message: Some("w".repeat(180)),
+            object: None,
+        };
+        let fails = std::iter::repeat_n(State::Fail, 11);
+        let rest = std::iter::once(State::Unknown).chain(std::iter::repeat_n(State::Warn, 4));
+        let mut status =
+            AIWorkloadStatus { rows: fails.chain(rest).map(row).collect(), ..AIWorkloadStatus::default() };
+        bound(&mut status, Held { all: 0, waited: 0 });
+        assert!(status.rows.iter().any(|row| row.state == State::Unknown), "{:?}", status.rows.len());
+        assert!(serde_json::to_vec(&status).unwrap().len() <= LARGEST_STATUS);
     }
 
     #[test]

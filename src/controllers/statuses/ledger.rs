@@ -35,6 +35,11 @@ pub(super) struct Writer<'a> {
 pub(super) trait Ours: Default + Clone + PartialEq + Serialize + DeserializeOwned + Send {
     /// Leaves only what this controller writes.
     fn ours(&mut self) {}
+
+    /// Whether it says something of an object of this name that counts when the object is gone.
+    fn outlives(&self) -> bool {
+        false
+    }
 }
 
 impl Ours for crate::api::exemption::AIExemptionStatus {}
@@ -51,24 +56,30 @@ impl Ours for crate::api::evidence::AIEvidenceStatus {
 }
 
 impl Ours for AssetStatus {
-    /// Verification and history are written by whoever verifies, in another name.
+    /// Verification is written by whoever verifies, in another name.
     fn ours(&mut self) {
         self.verification = None;
-        self.history.clear();
         self.conditions.retain(|condition| super::asset::CONDITIONS.contains(&condition.type_.as_str()));
+    }
+
+    fn outlives(&self) -> bool {
+        !self.history.is_empty()
     }
 }
 
-/// The UID stands beside the name: an object that was made anew has no status yet.
-type Key = (Option<String>, Option<String>, Option<String>);
+/// Objects that are gone, of which a kind remembers what outlives them.
+const GONE: usize = 512;
+
+/// Namespace and name.
+type Key = (Option<String>, Option<String>);
 
 fn key(metadata: &ObjectMeta) -> Key {
-    (metadata.namespace.clone(), metadata.name.clone(), metadata.uid.clone())
+    (metadata.namespace.clone(), metadata.name.clone())
 }
 
-/// What was written last.
+/// What was written last, with the UID of the object: one that was made anew has no status yet.
 pub(super) struct Ledger<K: HasStatus> {
-    written: HashMap<Key, K::Status>,
+    written: HashMap<Key, (Option<String>, K::Status)>,
 }
 
 impl<K: HasStatus> Default for Ledger<K> {
@@ -83,29 +94,52 @@ where
 {
     /// What was written of an object last.
     pub(super) fn former(&self, metadata: &ObjectMeta) -> K::Status {
-        self.written.get(&key(metadata)).cloned().unwrap_or_default()
+        let known = self.written.get(&key(metadata)).filter(|(uid, _)| *uid == metadata.uid);
+        known.map(|(_, status)| status.clone()).unwrap_or_default()
     }
 
-    /// Reads what is stored, and forgets all else.
+    /// What was written last of an object of this name that is gone.
+    pub(super) fn past(&self, metadata: &ObjectMeta) -> Option<&K::Status> {
+        let known = self.written.get(&key(metadata)).filter(|(uid, _)| *uid != metadata.uid);
+        known.map(|(_, status)| status)
+    }
+
+    /// Reads what is stored, and forgets all else but what outlives its object.
     pub(super) async fn read(&mut self, client: &Client) -> Result<(), kube::Error> {
         let mut seen = HashMap::new();
         let each = |object: K| {
             if let Some(status) = object.status() {
                 let mut status = status.clone();
                 status.ours();
-                seen.insert(key(object.meta()), status);
+                seen.insert(key(object.meta()), (object.meta().uid.clone(), status));
             }
         };
         list_all(client, each).await?;
-        self.written = seen;
+        self.replace(seen);
         Ok(())
+    }
+
+    fn replace(&mut self, mut seen: HashMap<Key, (Option<String>, K::Status)>) {
+        let gone: Vec<_> = std::mem::take(&mut self.written)
+            .into_iter()
+            .filter(|(key, (uid, status))| {
+                let again = |(other, anew): &(Option<String>, K::Status)| other != uid && !anew.outlives();
+                status.outlives() && seen.get(key).is_none_or(again)
+            })
+            .take(GONE)
+            .collect();
+        seen.extend(gone);
+        self.written = seen;
     }
 
     /// Writes what differs, and tells of it afterwards. Returns whether anything could not be written.
     pub(super) async fn settle(&mut self, writer: &Writer<'_>, dues: Vec<Due<K>>) -> bool {
         let different: Vec<Due<K>> = dues
             .into_iter()
-            .filter(|due| self.written.get(&key(&due.metadata)) != Some(&due.status))
+            .filter(|due| {
+                let known = self.written.get(&key(&due.metadata));
+                known.is_none_or(|(uid, status)| *uid != due.metadata.uid || *status != due.status)
+            })
             .collect();
         let mut results = stream::iter(different)
             .map(|due| async move {
@@ -131,7 +165,7 @@ where
                             writer.tell(&event, about).await;
                         }
                     }
-                    self.written.insert(key(&due.metadata), due.status);
+                    self.written.insert(key(&due.metadata), (due.metadata.uid, due.status));
                 }
                 Ok(false) => {}
                 Err(error) => {

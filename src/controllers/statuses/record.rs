@@ -12,7 +12,7 @@ use crate::api::{AIEvidence, AIGovernance, AISupplier};
 use crate::controllers::conditions::{
     CURRENT, DOCUMENT_COMPARED, Holds, READY, SIGNATURE_VERIFIED, Said, conditions,
 };
-use crate::policy::evidence::kind;
+use crate::policy::evidence::{Idle, kind};
 use crate::policy::facts::Settings;
 use crate::policy::{Decision, Finding, Verdict, dates};
 use crate::render::words;
@@ -82,7 +82,7 @@ fn end(evidence: &AIEvidence, settings: &Settings) -> Option<Timestamp> {
 pub fn evidence(
     evidence: &AIEvidence,
     settings: &Settings,
-    decision: &Decision,
+    (decision, idle): (&Decision, Option<&Idle>),
     former: &AIEvidenceStatus,
     now: Timestamp,
 ) -> AIEvidenceStatus {
@@ -97,6 +97,8 @@ pub fn evidence(
         Said::new(READY, false, "Failed", "spec.result \"fail\": what it is about did not pass")
     } else if let Some(fault) = document_fault(evidence) {
         fault
+    } else if let Some(idle) = idle.filter(|_| decision.refused.is_empty()) {
+        Said::new(READY, false, idle.reason, idle.message.clone())
     } else {
         judged(decision)
     };
@@ -252,25 +254,31 @@ mod tests {
                      "issuedAt": "2026-01-01", "expiresAt": "2026-06-01"}}))
         .unwrap();
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let (nothing, settings) = (Decision::default(), Settings::default());
+        let (kept, settings) = (Decision::default(), Settings::default());
+        let nothing = (&kept, None);
         let first =
-            evidence(&proof, &settings, &nothing, &AIEvidenceStatus::default(), at("2026-02-01T00:00:00Z"));
+            evidence(&proof, &settings, nothing, &AIEvidenceStatus::default(), at("2026-02-01T00:00:00Z"));
         assert_eq!((first.conditions[0].status.as_str(), first.warned_days), ("True", None));
+        let idle = Idle { reason: "OtherDigest", message: "it counts for nothing".to_owned() };
+        let of_another =
+            evidence(&proof, &settings, (&kept, Some(&idle)), &first, at("2026-02-01T00:00:00Z"));
+        let ready = &of_another.conditions[0];
+        assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "OtherDigest"));
         let now = at("2026-05-28T00:00:00Z");
-        let near = evidence(&proof, &settings, &nothing, &first, now);
+        let near = evidence(&proof, &settings, nothing, &first, now);
         let note = event(&proof, &settings, &near, &first, now).and_then(|event| event.note).unwrap();
         assert_eq!(note, "ThreatModel tm about AIWorkload chat ends in 4 days: record a new AIEvidence");
         assert!(event(&proof, &settings, &near, &near, now).is_none());
-        let over = evidence(&proof, &settings, &nothing, &near, at("2026-06-02T00:00:00Z"));
+        let over = evidence(&proof, &settings, nothing, &near, at("2026-06-02T00:00:00Z"));
         assert_eq!((over.conditions[0].reason.as_str(), over.warned_days), ("Expired", Some(0)));
         // Without a day of its own it counts as long as proofs of its type do: 365 days.
         let aging = AIEvidence { spec: AIEvidenceSpec { expires_at: None, ..proof.spec.clone() }, ..proof };
         let far =
-            evidence(&aging, &settings, &nothing, &AIEvidenceStatus::default(), at("2026-11-01T00:00:00Z"));
+            evidence(&aging, &settings, nothing, &AIEvidenceStatus::default(), at("2026-11-01T00:00:00Z"));
         assert_eq!((far.conditions[0].status.as_str(), far.warned_days), ("True", None));
-        let last = evidence(&aging, &settings, &nothing, &far, at("2026-12-31T12:00:00Z"));
+        let last = evidence(&aging, &settings, nothing, &far, at("2026-12-31T12:00:00Z"));
         assert_eq!(last.warned_days, Some(1));
-        let old = evidence(&aging, &settings, &nothing, &last, at("2027-01-02T00:00:00Z"));
+        let old = evidence(&aging, &settings, nothing, &last, at("2027-01-02T00:00:00Z"));
         assert_eq!((old.conditions[0].reason.as_str(), old.warned_days), ("Expired", Some(0)));
     }
 }

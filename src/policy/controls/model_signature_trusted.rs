@@ -23,7 +23,10 @@ pub(super) const CONTROL: Control = Control {
     why: "a signature made right after training is what tells your model from one that was swapped on the way",
     remedy: "sign the model manifest with a key of the AITrustPolicy and set spec.signature of the AIModel",
     gaps: &[],
-    limits: &[],
+    limits: &[
+        "what a model was before stands in its history, which keeps 20 entries; of a model that was deleted and made anew it is \
+         known as long as the same replica of the controller leads",
+    ],
     check: Check::Rule(check),
 };
 
@@ -222,7 +225,6 @@ fn replaced(facts: &Facts<'_>, object: &str, model: &api::AIModel, report: &mut 
     for entry in history {
         if entry.digest.as_deref() == Some(digest) {
             seen = true;
-            after = None;
         } else if seen {
             after = after.or(entry.digest.as_deref());
         }

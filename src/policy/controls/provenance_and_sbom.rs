@@ -197,12 +197,9 @@ fn lineage(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
         return;
     }
     let object = named(model);
-    let unknown = |report: &mut Report<'_>, path: String, name: &str, what: &str, fix: Fix| {
+    let wrong = |report: &mut Report<'_>, path: String, name: &str, what: &str, fix: Fix| {
         report
-            .violated(
-                Place::field(&object, path).value(name),
-                format!("is {what} that the cluster does not know"),
-            )
+            .violated(Place::field(&object, path).value(name), what.to_owned())
             .under(&["CoP-2.1-n6"])
             .fix(fix)
             .in_declaration(facts);
@@ -220,19 +217,33 @@ fn lineage(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
                 "apply an AIDataset {:?}, with its source, digest and controllers",
                 data.dataset
             ));
-            unknown(report, format!("spec.trainedOn[{index}].dataset"), &data.dataset, "a dataset", fix);
+            let what = "is a dataset that the cluster does not know";
+            wrong(report, format!("spec.trainedOn[{index}].dataset"), &data.dataset, what, fix);
         }
     }
     // Whether the lineage goes round is the matter of dataset-boundary, which follows it.
     if let Some(base) = &model.spec.base_model_ref {
         let home = base.namespace.as_deref().or(model.metadata.namespace.as_deref());
         let known = facts.namespace_named(home).is_some_and(|place| place.models.contains_key(&base.name));
-        if !known {
+        let path = || "spec.baseModelRef.name".to_owned();
+        let itself = home == model.metadata.namespace.as_deref()
+            && model.metadata.name.as_deref() == Some(base.name.as_str());
+        if itself && !known {
+            let fix = Fix::Text(
+                "name the model that it was made from, or take out spec.baseModelRef where it was made from none".to_owned(),
+            );
+            wrong(report, path(), &base.name, "is the model itself, and no model is its own base", fix);
+        } else if !known {
+            let own = model.metadata.name.as_deref().unwrap_or_default();
             let fix = Fix::Record(
-                format!("apply an AIModel {:?}, with its source, digest and supplier", base.name),
+                format!(
+                    "apply an AIModel {:?} first, with its source, digest and supplier; where that one names {own:?} as its \
+                     base, the two go round, and spec.baseModelRef has to go from the older one",
+                    base.name
+                ),
                 skeleton::model(home.unwrap_or_default(), &base.name, None),
             );
-            unknown(report, "spec.baseModelRef.name".to_owned(), &base.name, "a base model", fix);
+            wrong(report, path(), &base.name, "is a base model that the cluster does not know", fix);
         }
     }
 }

@@ -132,7 +132,7 @@ fn crept<'a>(facts: &Facts<'a>, model: &'a AIModel, present: &AIEvidence, short:
 }
 
 /// The ways in that the threat model names.
-fn routes<'a>(facts: &Facts<'a>, workload: &'a AIWorkload) -> Vec<&'a str> {
+pub(super) fn routes<'a>(facts: &Facts<'a>, workload: &'a AIWorkload) -> Vec<&'a str> {
     let Answer::Held(model) = ask(facts, &Question::of("ThreatModel", About::Workload(workload))) else {
         return Vec::new();
     };

@@ -1,6 +1,7 @@
 //! `update-revalidated`: a changed model, prompt, guardrail or dataset is a new version and is evaluated
 //! afresh.
 
+use super::robustness_evidence_current::routes;
 use super::security_assessment_current::own_images;
 use crate::api::{AIEvidence, AIWorkload};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
@@ -37,12 +38,17 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let due = |answer: &Answer<'_>| lapsed(answer) || (changed && matches!(answer, Answer::Missing));
     let images = own_images(facts);
     short.hint("images", images.iter().map(|digest| (*digest).to_owned()).collect());
+    short.hint_of("RedTeam", "scope", vec!["system".to_owned()]);
+    let routes = routes(facts, workload).into_iter().map(str::to_owned).collect();
+    short.hint_of("RedTeam", "techniques", routes);
     for type_ in OF_THE_WHOLE {
         let question = Question::of(type_, About::Workload(workload)).bound().passed();
         if type_ != "RedTeam" {
             short.ask_if(question, lapsed);
             continue;
         }
+        // What robustness-evidence-current asks of it is printed too, or the next refusal would ask for it.
+        let question = question.showing(&["scope", "techniques", "spec.evaluator"]);
         let question = if images.is_empty() { question } else { question.with(&["images"]) };
         let due = |answer: &Answer<'_>| due(answer) || matches!(answer, Answer::Lacks(..));
         if let Some(team) = short.ask_if(question, due) {

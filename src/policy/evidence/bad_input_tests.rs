@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::evidence::{AIEvidenceStatus, DocumentRead, DocumentState, StatementRead};
+use crate::api::evidence::{AIEvidenceStatus, DocumentRead, DocumentState, StatementRead, StatementState};
 use crate::policy::control::{Control, Finding, Report};
 use crate::policy::controls::ALL;
 use crate::policy::facts::{EvidenceFacts, Place, Subject};
@@ -165,7 +165,11 @@ fn a_signed_statement_is_worth_what_its_signature_is() {
     let evidence: AIEvidence =
         read(json!({"metadata": {"name": "a", "namespace": NAMESPACE}, "spec": sound(&signed)}));
     let statement = status(StatementState::Verified, None).and_then(|status| status.statement);
-    let facts = EvidenceFacts { evidence: &evidence, user: Some("deployer"), statement: statement.as_ref() };
+    let facts = EvidenceFacts {
+        user: Some("deployer"),
+        statement: statement.as_ref(),
+        ..EvidenceFacts::recorded(&evidence)
+    };
     let bench = Bench::new("production", "internal");
     assert!(bench.judge(control("enforcement-integrity"), Subject::Evidence(facts)).is_empty());
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::written::INDEPENDENT;
 use super::{By, Question};
 use crate::api::AIEvidence;
 use crate::policy::facts::{Facts, Namespace};
@@ -106,8 +107,10 @@ pub(super) fn record(facts: &Facts<'_>, recorded: &Recorded<'_>, hints: &[Hint])
         out.push_str("  expiresAt: \"LAST-DAY\"\n");
     }
     match question.by {
-        By::Anybody => {}
-        By::Another | By::NotTheAuthor => out.push_str("  attestedBy: USER-OTHER-THAN-THE-AUTHOR\n"),
+        By::Anybody if !INDEPENDENT.contains(&question.type_) => {}
+        By::Anybody | By::Another | By::NotTheAuthor => {
+            out.push_str("  attestedBy: USER-OTHER-THAN-THE-AUTHOR\n")
+        }
         By::OneOf(parties) => {
             let user = parties.iter().find_map(|party| party.user.as_deref());
             let _ = writeln!(out, "  attestedBy: {}", user.unwrap_or("USER"));

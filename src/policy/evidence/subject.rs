@@ -1,6 +1,6 @@
 //! What evidence can be about: how it is named, which state of it is meant, and who made it.
 
-use crate::api::common::{AssetOwners, AssetStatus, Party};
+use crate::api::common::{AssetOwners, Party};
 use crate::api::evidence::Subject;
 use crate::api::{AIDataset, AIGovernance, AIModel, AIPrompt, AISupplier, AIWorkload};
 use crate::policy::facts::{Facts, Namespace};
@@ -165,38 +165,92 @@ impl<'a> About<'a> {
         }
     }
 
-    /// Whether this user made it, owns it or runs it, as far as the objects tell.
-    pub(super) fn made_by(&self, user: &str) -> bool {
+    /// That this user made it, owns it or runs it, as far as the objects tell; of a workload also that the user wrote a part
+    /// of it.
+    pub(super) fn made_by(&self, facts: &Facts<'a>, user: &str) -> Option<String> {
+        let owns = || "who made, owns or runs what it vouches for".to_owned();
+        if self.written_by(user) || self.parties().iter().any(|party| party.user.as_deref() == Some(user)) {
+            return Some(owns());
+        }
+        let Self::Workload(workload) = self else { return None };
+        let home = facts.namespace_named(self.namespace())?;
+        let spec = &workload.spec;
+        let models =
+            spec.models.iter().filter_map(|used| home.models.get(&used.name)).map(|o| Self::Model(o));
+        let prompts =
+            spec.prompts.iter().filter_map(|used| home.prompts.get(&used.name)).map(|o| Self::Prompt(o));
+        let datasets = spec.datasets.iter().filter_map(|used| {
+            let place =
+                used.namespace.as_deref().map_or(Some(home), |name| facts.namespace_named(Some(name)))?;
+            place.datasets.get(&used.name).map(|o| Self::Dataset(o))
+        });
+        let part = models.chain(prompts).chain(datasets).find(|part| part.edited_by(user))?;
+        Some(format!("who changed {part}, a part of what it vouches for"))
+    }
+
+    /// Who answers for it, made it or runs it, as far as the object names them.
+    fn parties(&self) -> Vec<&'a Party> {
         match self {
             Self::Workload(o) => {
                 let owners = &o.spec.owners;
-                let parties = [Some(&owners.accountable), owners.system_operator.as_ref()];
-                self.written_by(user)
-                    || parties.into_iter().flatten().any(|party| party.user.as_deref() == Some(user))
+                let others = [&owners.developer, &owners.system_operator].into_iter().flatten();
+                std::iter::once(&owners.accountable).chain(others).collect()
             }
-            _ => self.written_by(user),
+            Self::Model(o) => owner(o.spec.owners.as_ref()),
+            Self::Dataset(o) | Self::Sealed(o, _) => owner(o.spec.owners.as_ref()),
+            Self::Prompt(o) => owner(o.spec.owners.as_ref()),
+            Self::Image(_) | Self::Organisation(_) | Self::Supplier(_) => Vec::new(),
+        }
+    }
+
+    /// The one of these groups that answers for it, made it or runs it.
+    pub(super) fn group_of<'g>(&self, groups: &'g [String]) -> Option<&'g String> {
+        let parties = self.parties();
+        groups.iter().find(|group| parties.iter().any(|party| party.group.as_ref() == Some(*group)))
+    }
+
+    /// What a proof in the namespace `place` names, where it is there.
+    #[must_use]
+    pub fn named(facts: &Facts<'a>, subject: &Subject, place: &'a Namespace) -> Option<Self> {
+        let name = subject.name.as_str();
+        let home = || match subject.namespace.as_deref() {
+            Some(other) if other != place.name => facts.namespace_named(Some(other)),
+            _ => Some(place),
+        };
+        match subject.kind.as_str() {
+            "AIWorkload" => home()?.workloads.get(name).map(|o| Self::Workload(o)),
+            "AIModel" => home()?.models.get(name).map(|o| Self::Model(o)),
+            "AIDataset" => home()?.datasets.get(name).map(|o| Self::Dataset(o)),
+            "AIPrompt" => home()?.prompts.get(name).map(|o| Self::Prompt(o)),
+            "AIGovernance" => facts.cluster.governances.get(name).map(|o| Self::Organisation(o)),
+            "AISupplier" => facts.cluster.suppliers.get(name).map(|o| Self::Supplier(o)),
+            _ => None,
         }
     }
 
     /// Whether this user made it, or owns it where it is an asset.
     pub(super) fn written_by(&self, user: &str) -> bool {
-        let owns = |owners: Option<&AssetOwners>, status: Option<&AssetStatus>| {
-            owners.and_then(|owners| owners.owner.as_ref()).and_then(|party| party.user.as_deref())
-                == Some(user)
-                || status.is_some_and(|status| {
-                    status.history.iter().any(|entry| entry.user.as_deref() == Some(user))
-                })
-        };
+        let is = |party: &Party| party.user.as_deref() == Some(user);
         match self {
-            Self::Workload(o) => {
-                o.spec.owners.developer.as_ref().and_then(|party| party.user.as_deref()) == Some(user)
-            }
-            Self::Model(o) => owns(o.spec.owners.as_ref(), o.status.as_ref()),
-            Self::Dataset(o) | Self::Sealed(o, _) => owns(o.spec.owners.as_ref(), o.status.as_ref()),
-            Self::Prompt(o) => owns(o.spec.owners.as_ref(), o.status.as_ref()),
-            Self::Image(_) | Self::Organisation(_) | Self::Supplier(_) => false,
+            Self::Workload(o) => o.spec.owners.developer.as_ref().is_some_and(is),
+            _ => self.edited_by(user) || self.parties().into_iter().any(is),
         }
     }
+
+    /// Whether the history of an asset names this user.
+    fn edited_by(&self, user: &str) -> bool {
+        let status = match self {
+            Self::Model(o) => o.status.as_ref(),
+            Self::Dataset(o) | Self::Sealed(o, _) => o.status.as_ref(),
+            Self::Prompt(o) => o.status.as_ref(),
+            _ => None,
+        };
+        status.is_some_and(|status| status.history.iter().any(|entry| entry.user.as_deref() == Some(user)))
+    }
+}
+
+fn owner(owners: Option<&AssetOwners>) -> Vec<&Party> {
+    owners.and_then(|owners| owners.owner.as_ref()).into_iter().collect()
 }
 
 impl std::fmt::Display for About<'_> {

@@ -357,9 +357,7 @@ fn a_proof_by_itself_is_what_it_can_be() {
         ),
         (
             json!({"subject": {"kind": "Image", "digest": null}}),
-            format!(
-                "{at}.subject.digest \"\": is an image, of which only the digest says which bytes are meant"
-            ),
+            format!("{at}.subject.digest: is an image, of which only the digest says which bytes are meant"),
         ),
         (json!({"issuedAt": "2026-02-30"}), format!("{at}.issuedAt \"2026-02-30\": is no date")),
         (json!({"issuedAt": "2027-01-01"}), format!("{at}.issuedAt \"2027-01-01\": lies ahead")),

@@ -1,8 +1,8 @@
 //! A proof by itself: whether it is what it can be, and whether the one who brings it is the one who vouches.
 
 use super::document::is_void;
-use super::{KINDS, MOST_WORDS, kind, overlong, reference};
-use crate::api::evidence::StatementState;
+use super::{About, KINDS, MOST_WORDS, kind, overlong, reference};
+use crate::api::evidence::{EvidenceResult, StatementState};
 use crate::policy::control::Report;
 use crate::policy::dates;
 use crate::policy::facts::{EvidenceFacts, Facts, Place};
@@ -36,7 +36,8 @@ pub fn judge_itself(facts: &Facts<'_>, subject: &EvidenceFacts<'_>, report: &mut
             "subject.digest" => Fix::set_at(&place, "", "sha256:DIGEST").after(fix),
             _ => Fix::Text(fix.to_owned()),
         };
-        report.violated(place.value(value), what).under(UNDER).fix(mended);
+        let place = if value.is_empty() { place } else { place.value(value) };
+        report.violated(place, what).under(UNDER).fix(mended);
     };
     if kind(&spec.type_).is_none() {
         wrong("type", &spec.type_, format!("is no known type{}", meant(&spec.type_)), &known());
@@ -108,7 +109,28 @@ pub fn judge_itself(facts: &Facts<'_>, subject: &EvidenceFacts<'_>, report: &mut
             "let that person record it, or sign it and add the signature as spec.attestation",
         );
     }
+    if let (Some(what), Some(person)) = (of_own_group(facts, subject), spec.attested_by.as_deref()) {
+        wrong("attestedBy", person, what, "let somebody outside that group attest it");
+    }
 }
+
+/// That whoever records a proof is in a group that answers for what it vouches for. Groups are known of whoever asks, and of
+/// nobody later.
+fn of_own_group(facts: &Facts<'_>, subject: &EvidenceFacts<'_>) -> Option<String> {
+    let spec = &subject.evidence.spec;
+    let vouches = subject.user.is_some() && subject.user == spec.attested_by.as_deref();
+    if !vouches || !INDEPENDENT.contains(&spec.type_.as_str()) || spec.result == Some(EvidenceResult::Fail) {
+        return None;
+    }
+    let about = About::named(facts, &spec.subject, facts.namespace)?;
+    let group = about.group_of(subject.groups)?;
+    Some(format!(
+        "is of the group {group:?}, which made, owns or runs {about}: nobody vouches for the own work"
+    ))
+}
+
+/// Types that nobody attests of what is the own work.
+pub(super) const INDEPENDENT: [&str; 2] = ["SecurityAssessment", "RedTeam"];
 
 fn known() -> String {
     let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();

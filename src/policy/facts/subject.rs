@@ -165,6 +165,8 @@ pub struct EvidenceFacts<'a> {
     pub evidence: &'a api::AIEvidence,
     /// Who creates it; `None` in the audit and in files.
     pub user: Option<&'a str>,
+    /// The groups of that user.
+    pub groups: &'a [String],
     /// What its signed statement is worth; `None` where it has none, or nobody looked.
     pub statement: Option<&'a StatementRead>,
 }
@@ -174,6 +176,6 @@ impl<'a> EvidenceFacts<'a> {
     #[must_use]
     pub fn recorded(evidence: &'a api::AIEvidence) -> Self {
         let statement = evidence.status.as_ref().and_then(|status| status.statement.as_ref());
-        Self { evidence, user: None, statement }
+        Self { evidence, user: None, groups: &[], statement }
     }
 }

@@ -113,14 +113,14 @@ fn lineage_carries_sensitivity_and_circles_are_told() {
 #[test]
 fn circles_of_one_and_over_namespaces_end_and_are_told() {
     let uses = json!({"models": [{"name": "m"}]});
-    let told = |of: &str| {
+    let told = |what: &str| {
         format!(
-            "AIModel chat-prod/m spec.baseModelRef: how sensitive the data behind it is cannot be told: AIModel {of} is, over \
-             others, its own base [unknown] [may arrive]"
+            "AIModel chat-prod/m spec.baseModelRef: how sensitive the data behind it is cannot be told: AIModel {what} its own \
+             base [unknown] [may arrive]"
         )
     };
     let own = bench(&uses).model("m", &json!({"digest": "sha256:1", "baseModelRef": {"name": "m"}}));
-    assert_lines(&own.of_workload(&CONTROL), &[&told("chat-prod/m")]);
+    assert_lines(&own.of_workload(&CONTROL), &[&told("chat-prod/m is")]);
     // Of the same name elsewhere it is another model, until that one leads back.
     let mut data = namespace("data", "data", "internal");
     let base = |home: &str| {
@@ -131,10 +131,10 @@ fn circles_of_one_and_over_namespaces_end_and_are_told() {
     data.models.insert("m".into(), std::sync::Arc::new(base("elsewhere")));
     let far = json!({"digest": "sha256:1", "baseModelRef": {"name": "m", "namespace": "data"}});
     assert_lines(&bench(&uses).model("m", &far).beside(data.clone()).of_workload(&CONTROL), &[]);
-    for (back, of) in [("data", "data/m"), (NAMESPACE, "chat-prod/m")] {
+    for (back, what) in [("data", "data/m is"), (NAMESPACE, "chat-prod/m is, over others,")] {
         data.models.insert("m".into(), std::sync::Arc::new(base(back)));
         let circle = bench(&uses).model("m", &far).beside(data.clone());
-        assert_lines(&circle.of_workload(&CONTROL), &[&told(of)]);
+        assert_lines(&circle.of_workload(&CONTROL), &[&told(what)]);
     }
 }
 

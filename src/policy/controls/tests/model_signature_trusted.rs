@@ -109,6 +109,12 @@ fn a_replaced_version_does_not_come_back() {
     );
     let line = r#"AIModel chat-prod/m spec.version "2.0": is below "10.0", which ran already, and could bring back what that one mended"#;
     assert_eq!(history(json!([newer("10.0"), own("2.0")])), [line]);
+    // That it came back already changes nothing, and neither do edits in between that leave the bytes alone.
+    let back = format!(
+        "AIModel chat-prod/m spec.digest {DIGEST:?}: was replaced by {other:?} and could bring back what that one mended"
+    );
+    assert_eq!(history(json!([own("1.0"), own("1.0"), newer("1.5"), own("2.0")])), [back]);
+    assert_eq!(history(json!([newer("1.0"), own("2.0"), own("2.0")])), [""; 0]);
     // Versions that are no numbers have no order.
     assert_eq!(history(json!([newer("spring"), own("2.0")])), [""; 0]);
     let long: Vec<Value> = (0..20).map(|n| newer(&format!("1.{n}"))).collect();

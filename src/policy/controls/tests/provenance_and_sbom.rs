@@ -128,6 +128,15 @@ fn what_a_model_was_made_from_is_known() {
         of(&bench().model("m", &model(&json!({"name": "b"})))),
         [r#"AIModel chat-prod/m spec.baseModelRef.name "b": is a base model that the cluster does not know"#]
     );
+    let itself: crate::api::AIModel = read(
+        json!({"metadata": {"name": "m", "namespace": "chat-prod"}, "spec": model(&json!({"name": "m"}))}),
+    );
+    assert_eq!(
+        lines(&bench().judge(&CONTROL, Subject::Model(&itself))),
+        [
+            r#"AIModel chat-prod/m spec.baseModelRef.name "m": is the model itself, and no model is its own base"#
+        ]
+    );
     let mut elsewhere = namespace("models", "production", "internal");
     let object = json!({"metadata": {"name": "b", "namespace": "models"}, "spec": {}});
     elsewhere.models.insert("b".to_owned(), Arc::new(read(object)));

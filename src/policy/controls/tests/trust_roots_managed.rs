@@ -129,7 +129,9 @@ fn who_makes_assets_does_not_decide_whose_signature_they_need() {
             .dataset("d", &json!({"owners": {"owner": {"user": "d.ata"}}}));
         let mut bench = bench;
         let model = Arc::make_mut(bench.namespace.models.get_mut("m").unwrap());
-        model.status = Some(read(json!({"history": [{"at": "2025-01-01", "user": "m.aker"}]})));
+        model.status = Some(read(json!({"history": [
+            {"at": "2025-01-01", "user": "m.aker"},
+            {"at": "2025-01-02", "user": "system:serviceaccount:argocd:argocd"}]})));
         bench.cluster.namespaces.insert("chat-prod".to_owned(), bench.namespace.clone());
         let writer = Some(Writer { user, groups: &groups });
         lines(&bench.judge(&CONTROL, Subject::TrustPolicy(&policy, &[], writer)))
@@ -143,6 +145,10 @@ fn who_makes_assets_does_not_decide_whose_signature_they_need() {
     assert_eq!(of("t.rust", &["trust"]), [""; 0]);
     assert_eq!(of("t.rust", &["trust", "model-team"]), told("t.rust", "AIModel chat-prod/m"));
     assert_eq!(of("m.aker", &[]), told("m.aker", "AIModel chat-prod/m"));
+    // Who deploys what others make, and who may do everything, may do this too; not what the own group makes.
+    assert_eq!(of("m.aker", &["system:masters"]), [""; 0]);
+    assert_eq!(of("system:serviceaccount:argocd:argocd", &[]), [""; 0]);
+    assert_eq!(of("t.rust", &["system:masters", "model-team"]), told("t.rust", "AIModel chat-prod/m"));
     assert_eq!(of("d.ata", &[]), told("d.ata", "AIDataset chat-prod/d"));
 }
 
