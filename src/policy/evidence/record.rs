@@ -109,7 +109,7 @@ pub(super) fn record(facts: &Facts<'_>, recorded: &Recorded<'_>, hints: &[Hint])
     match question.by {
         By::Anybody if !INDEPENDENT.contains(&question.type_) => {}
         By::Anybody | By::Another | By::NotTheAuthor => {
-            out.push_str("  attestedBy: USER-OTHER-THAN-THE-AUTHOR\n")
+            out.push_str("  attestedBy: USER-OTHER-THAN-THE-AUTHOR\n");
         }
         By::OneOf(parties) => {
             let user = parties.iter().find_map(|party| party.user.as_deref());
