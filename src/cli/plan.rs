@@ -294,8 +294,7 @@ mod tests {
             ];
             let origin = |document| Origin { file: "cluster".to_owned(), document, ..Origin::default() };
             let mut documents = Documents::default();
-            documents.objects =
-                objects.into_iter().zip(1..).map(|(object, at)| (origin(at), object)).collect();
+            documents.objects.extend(objects.into_iter().zip(1..).map(|(object, at)| (origin(at), object)));
             let mut about = vec![About::default(); 2];
             about.push(About { owner: "Deployment/chat".to_owned(), when: When::Restart });
             let manifests = Manifests::of(documents, &Assumptions { live: true, ..Assumptions::default() });

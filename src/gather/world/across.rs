@@ -165,7 +165,7 @@ mod tests {
             Object::Service(serde_json::from_value(object).unwrap())
         };
         let all = |namespaces: &[&str]| -> BTreeSet<String> {
-            namespaces.iter().map(ToString::to_string).collect()
+            namespaces.iter().map(|one| (*one).to_owned()).collect()
         };
         let key = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
         let mut world = World::default();

@@ -25,7 +25,7 @@ impl Service {
         let host = self.external_name.as_deref()?.trim_end_matches('.').to_ascii_lowercase();
         let words: Vec<&str> = host.split('.').collect();
         let svc = words.iter().skip(2).position(|word| *word == "svc")?;
-        Some((words.get(svc + 1)?.to_string(), words.get(svc)?.to_string()))
+        Some(((*words.get(svc + 1)?).to_owned(), (*words.get(svc)?).to_owned()))
     }
 }
 
