@@ -65,12 +65,19 @@ fn account(
     let generate = workload.spec.manage == api::workload::Manage::Generate;
     match pod.identity.account {
         None => {
-            report
-                .violated(
-                    Place::object(format!("ServiceAccount {}/{expected}", facts.namespace.name)),
-                    if generate { "is not generated yet" } else { "does not exist" },
+            let finding = report.violated(
+                Place::object(format!("ServiceAccount {}/{expected}", facts.namespace.name)),
+                if generate { "is not generated yet" } else { "does not exist" },
+            );
+            finding.may_arrive().fix(Fix::Text(if generate {
+                format!(
+                    "wait a moment and try again: the operator makes it for {owner}; where it does not come, condition Generated \
+                     of {owner} says why",
+                    owner = Facts::name_of(workload)
                 )
-                .may_arrive();
+            } else {
+                format!("`kubectl create serviceaccount {expected} -n {}`, or let the operator make it (spec.manage: Generate)", facts.namespace.name)
+            }));
         }
         Some(account) if generate && account.generated_for.as_deref() != Some(expected) => {
             report
@@ -264,3 +271,7 @@ fn foreign_user(facts: &Facts<'_>, pod: &PodFacts<'_>, workload: &api::AIWorkloa
         ),
     );
 }
+
+#[cfg(test)]
+#[path = "tests/dedicated_service_account.rs"]
+mod tests;
