@@ -1,3 +1,5 @@
+//! What the history of an asset tells, in which order, and what it forgets.
+
 use super::*;
 use crate::webhook::attempts::Edit;
 
