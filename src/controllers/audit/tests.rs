@@ -108,7 +108,7 @@ fn a_prompt_whose_text_was_deleted_is_named_on_the_workload_and_on_the_row() {
     let (own, row) = said(&world);
     for message in [&own, &row] {
         assert!(message.contains("AIPrompt chat/system spec.source.name \"texts\""), "{message}");
-        assert!(message.ends_with("it is gone or lost it; restore or label it"), "{message}");
+        assert!(message.ends_with("it is gone or lost the label"), "{message}");
     }
     world.apply(text());
     assert_eq!(said(&world), (String::new(), String::new()), "restored, it is said no more");

@@ -241,7 +241,7 @@ fn replaced(facts: &Facts<'_>, object: &str, model: &api::AIModel, report: &mut 
         let (own, highest) = (version.unwrap_or_default(), highest.unwrap_or_default());
         (
             Place::field(object, "spec.version").value(own),
-            format!("is below {highest:?}, which ran already, and could bring back what that one mended"),
+            format!("is below {highest:?}, which it was already, and could bring back what that one mended"),
         )
     } else if let Some(newer) = after {
         (

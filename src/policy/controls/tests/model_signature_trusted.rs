@@ -107,7 +107,7 @@ fn a_replaced_version_does_not_come_back() {
             "AIModel chat-prod/m spec.digest {DIGEST:?}: was replaced by {other:?} and could bring back what that one mended"
         )]
     );
-    let line = r#"AIModel chat-prod/m spec.version "2.0": is below "10.0", which ran already, and could bring back what that one mended"#;
+    let line = r#"AIModel chat-prod/m spec.version "2.0": is below "10.0", which it was already, and could bring back what that one mended"#;
     assert_eq!(history(json!([newer("10.0"), own("2.0")])), [line]);
     // That it came back already changes nothing, and neither do edits in between that leave the bytes alone.
     let back = format!(
