@@ -169,6 +169,20 @@ pub(crate) async fn writes(client: &Client) -> Result<u64> {
     Ok(sum)
 }
 
+/// The same once none has come for some seconds: the last change is written of all whom it concerns.
+pub(crate) async fn still(client: &Client) -> Result<u64> {
+    const STILL: Duration = Duration::from_secs(5);
+    let mut before = writes(client).await?;
+    loop {
+        tokio::time::sleep(STILL).await;
+        let now = writes(client).await?;
+        if now == before {
+            return Ok(now);
+        }
+        before = now;
+    }
+}
+
 /// Whether the verdict on the first workload names the Secrets that its identity may read.
 pub(crate) async fn widened(client: &Client) -> Result<bool> {
     let workloads: Api<AIWorkload> = Api::namespaced(client.clone(), &space(0));

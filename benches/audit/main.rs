@@ -127,7 +127,7 @@ async fn scale(client: &Client, size: &Size, report: &mut Report) -> Result<()> 
         look::turned(client, false).await?;
     }
     let Look { average, largest, whole } = look::bytes(client).await?;
-    let before = look::writes(client).await?;
+    let before = look::still(client).await?;
     tokio::time::sleep(QUIET).await;
     let after = look::writes(client).await?;
     report.table("F. What the audit costs others", &["what", "measured"]);

@@ -56,11 +56,13 @@ impl Ring {
         }
     }
 
-    /// Whether the last that is remembered of the object is the same, of a moment ago.
+    /// Whether the last that is remembered of the object is the same, of a moment ago. Over what somebody else has changed
+    /// meanwhile it is another one, of a later generation.
     fn repeats(&self, note: &Attempt) -> bool {
         let near = self.noted.iter().rev().take_while(|one| note.at.duration_since(one.at) < AGAIN);
         let mut of_object = near.filter(|one| one.namespace == note.namespace && one.object == note.object);
-        of_object.next().is_some_and(|one| one.message == note.message && one.digest == note.digest)
+        let what = |one: &Attempt| (one.message.clone(), one.digest.clone(), one.edit.clone());
+        of_object.next().is_some_and(|one| what(one) == what(note))
     }
 
     fn miss(&mut self, note: Attempt) {
@@ -115,6 +117,7 @@ impl Missed {
 mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
+    use super::super::attempts::Edit;
     use super::*;
 
     fn attempt(namespace: &str, noted: Option<HistoryKind>) -> Attempt {
@@ -160,8 +163,12 @@ mod tests {
         ] {
             ring.push(at(millis, object, message));
         }
+        let edit = |generation| Some(Edit { generation, ..Edit::default() });
+        for (millis, generation) in [(3_000, 5), (3_010, 5), (3_020, 6)] {
+            ring.push(Attempt { edit: edit(generation), ..at(millis, "AIModel/m", "ada changed 1 -> 2") });
+        }
         let told: Vec<i64> = ring.ask().iter().map(|one| one.at.as_millisecond()).collect();
-        assert_eq!(told, [0, 5, 30, 40, 1_500]);
+        assert_eq!(told, [0, 5, 30, 40, 1_500, 3_000, 3_020]);
     }
 
     #[test]
