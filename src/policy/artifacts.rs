@@ -23,6 +23,7 @@ const MODEL_DRIVER: &str = "model.csi.modelpack.org";
 /// Image volumes carry models and data: each must be a registered model that the workload declares.
 pub(super) fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
     let Some(workload) = facts.declaration() else { return };
+    let supporting = workload.spec.type_ == WorkloadType::Supporting;
     for image in pod.images().filter(crate::policy::containers::ImageUse::is_volume) {
         let Ok(volume) = ImageRef::parse(image.reference) else { continue };
         // Data is dataset-boundary's.
@@ -43,17 +44,26 @@ pub(super) fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<
         let place = || pod.at(image.path()).value(image.reference);
         match registered.first() {
             None => {
-                report
-                    .violated(place(), "no AIModel of this namespace has this artifact as its source")
-                    .fix(Fix::Record(
+                let finding =
+                    report.violated(place(), "no AIModel of this namespace has this artifact as its source");
+                finding.may_arrive().fix(if supporting {
+                    Fix::Text(
+                        "build the files into the image of the container; what is a model is mounted by a workload that is declared \
+                         as AI (spec.type)"
+                            .to_owned(),
+                    )
+                } else {
+                    Fix::Record(
                         format!(
                             "register it as an AIModel, and name it in spec.models of {}",
                             Facts::name_of(workload)
                         ),
                         skeleton::model(&facts.namespace.name, "MODEL", Some(image.reference)),
-                    ))
-                    .may_arrive();
+                    )
+                });
             }
+            // That it is AI then is said by itself.
+            Some(_) if supporting => {}
             Some(name) => {
                 report
                     .violated(
@@ -180,6 +190,10 @@ pub(super) fn disguised(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Repo
         if let Some(device) = device {
             let place = pod.at(container.path("resources.limits")).value(device);
             found.get_or_insert((place, "asks for a device for machine learning".to_owned()));
+        }
+        if let Some(claim) = container.resources.and_then(devices::claimed) {
+            let place = pod.at(container.path("resources.claims")).value(claim);
+            found.get_or_insert((place, "claims a device".to_owned()));
         }
         if serves(container) {
             let place = pod.at(container.path("")).value(container.name);

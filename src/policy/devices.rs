@@ -11,3 +11,9 @@ pub fn asked(resources: &ResourceRequirements) -> Option<&str> {
     let mut limits = resources.limits.iter().flat_map(|limits| limits.keys());
     limits.find(|name| DEVICES.iter().any(|device| name.ends_with(device))).map(String::as_str)
 }
+
+/// The first claim on devices of whatever kind, which its class alone tells.
+#[must_use]
+pub fn claimed(resources: &ResourceRequirements) -> Option<&str> {
+    resources.claims.iter().flatten().next().map(|claim| claim.name.as_str())
+}

@@ -1,6 +1,6 @@
 //! Whether a guard gets the rules that its declaration names: those count that stand before it, not those that are declared.
 
-use k8s_openapi::api::core::v1::{KeyToPath, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{KeyToPath, Volume, VolumeMount, VolumeProjection};
 
 use super::containers::ContainerView;
 use super::control::Report;
@@ -34,12 +34,13 @@ pub(super) fn rules(
             continue;
         }
         seen.push((name, rules));
-        Handed { pod, workload, container, direction, rules, source }.judge(report);
+        Handed { facts, pod, workload, container, direction, rules, source }.judge(report);
     }
 }
 
 /// A guard, and the rules that it is to have.
 struct Handed<'r, 'a> {
+    facts: &'r Facts<'a>,
     pod: &'r PodFacts<'a>,
     workload: &'r api::AIWorkload,
     container: &'r ContainerView<'a>,
@@ -70,14 +71,24 @@ impl Handed<'_, '_> {
             })
         };
         let told = by_variable || files.iter().any(|file| right(&file.path));
+        let handed = files.iter().any(|file| file.rules && right(&file.path));
         for file in files.iter().filter(|file| !right(&file.path)) {
-            let Some(volume) = self.volume_at(&file.path) else { continue };
-            if !(changes(volume) && (file.rules || !told || fields(volume))) {
+            let volume = self.volume_at(&file.path);
+            let (wrong, place) = match volume {
+                Some(volume) => {
+                    // A file of the same name, where none of the right ones is named, is what the guard takes for its rules.
+                    let instead = !told && shown.iter().any(|shown| name_of(shown) == name_of(&file.path));
+                    let holds_text = self.is_prompt(volume);
+                    let wrong = changes(volume) && (file.rules || fields(volume) || instead && !holds_text);
+                    (wrong, format!("volume {:?}", volume.name))
+                }
+                None => (file.rules && !handed && !by_variable, "the image".to_owned()),
+            };
+            if !wrong {
                 continue;
             }
             let what = format!(
-                "lies in volume {:?}, which does not hold {}, the rules of the {} guard",
-                volume.name,
+                "lies in {place}, which does not hold {}, the rules of the {} guard",
                 self.named(),
                 self.direction
             );
@@ -89,6 +100,17 @@ impl Handed<'_, '_> {
                     None => self.hand_over(),
                 });
         }
+    }
+
+    /// Whether a volume holds texts that are registered, of whatever prompt.
+    fn is_prompt(&self, volume: &Volume) -> bool {
+        let known = |name: &str| {
+            self.facts.namespace.prompts.values().any(|prompt| {
+                prompt.spec.source.as_ref().is_some_and(|source| source.name.as_deref() == Some(name))
+            })
+        };
+        let maps = maps::mounted(0, volume);
+        !maps.is_empty() && maps.iter().all(|(_, name, _)| known(name))
     }
 
     fn named(&self) -> String {
@@ -114,9 +136,12 @@ impl Handed<'_, '_> {
     /// Whether the text comes as a variable.
     fn by_variable(&self) -> bool {
         let (Some(map), Some(key)) = (&self.source.name, &self.source.key) else { return false };
-        let one = self.container.env.iter().any(|variable| {
+        let env = self.container.env;
+        let one = env.iter().enumerate().any(|(index, variable)| {
             let from = variable.value_from.as_ref().and_then(|from| from.config_map_key_ref.as_ref());
+            // Of several of one name the last counts.
             from.is_some_and(|from| from.name == *map && from.key == *key)
+                && env[index + 1..].iter().all(|later| later.name != variable.name)
         });
         let sources = self.container.env_from.iter().filter_map(|source| source.config_map_ref.as_ref());
         one || sources.into_iter().any(|from| from.name == *map)
@@ -158,15 +183,19 @@ impl Handed<'_, '_> {
         if let Some(source) = volume.config_map.as_ref().filter(|source| source.name == *map) {
             return of_key(source.items.as_deref());
         }
-        // Of several sources the last that shows a path wins: here it has to be alone.
-        let mut sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
-        match (sources.next(), sources.next()) {
-            (Some(one), None) => {
-                let one = one.config_map.as_ref().filter(|source| source.name == *map);
-                one.map_or_else(Vec::new, |source| of_key(source.items.as_deref()))
-            }
-            _ => Vec::new(),
-        }
+        let sources = || volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+        let own = |source: &VolumeProjection| {
+            source
+                .config_map
+                .as_ref()
+                .filter(|source| source.name == *map)
+                .map(|source| of_key(source.items.as_deref()))
+        };
+        // Of several sources the last that shows a path wins: no other one may.
+        let alone = |path: &String| {
+            !sources().filter(|source| own(source).is_none()).any(|source| may_show(source, path))
+        };
+        sources().filter_map(own).flatten().filter(alone).collect()
     }
 
     fn volume(&self, name: &str) -> Option<&Volume> {
@@ -227,6 +256,34 @@ fn seen_at(mount: &VolumeMount, item: &str) -> Option<String> {
     let rest = if part == "/" { item.as_str() } else { item.strip_prefix(part.as_str())? };
     let below = rest.is_empty() || rest.starts_with('/');
     below.then(|| maps::walked(&format!("{}{rest}", mount.mount_path)))
+}
+
+/// The last part of a path.
+fn name_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Whether a source of a projected volume may show something at `path`, or in its way.
+fn may_show(source: &VolumeProjection, path: &str) -> bool {
+    let wanted = maps::walked(path);
+    let meets = |shown: &str| {
+        let shown = maps::walked(shown);
+        lies_in(&shown, &wanted) || lies_in(&wanted, &shown)
+    };
+    // Without items every key is a file, and which there are changes.
+    let keys = |items: Option<&[KeyToPath]>| {
+        items.is_none_or(|items| items.is_empty() || items.iter().any(|item| meets(&item.path)))
+    };
+    source.config_map.as_ref().is_some_and(|map| keys(map.items.as_deref()))
+        || source.secret.as_ref().is_some_and(|secret| keys(secret.items.as_deref()))
+        || source
+            .downward_api
+            .iter()
+            .flat_map(|fields| fields.items.iter().flatten())
+            .any(|item| meets(&item.path))
+        || source.service_account_token.as_ref().is_some_and(|token| meets(&token.path))
+        || source.cluster_trust_bundle.as_ref().is_some_and(|bundle| meets(&bundle.path))
+        || source.pod_certificate.is_some()
 }
 
 fn lies_in(path: &str, folder: &str) -> bool {

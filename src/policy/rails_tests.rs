@@ -64,6 +64,24 @@ fn a_guard_has_its_rules_by_a_mount_or_a_variable() {
             json!({"env": [{"name": "RULES", "valueFrom": {"configMapKeyRef": {"name": "rules-v1", "key": "text"}}}]}),
             json!([]),
         ),
+        // Two texts in one volume, each under its own path.
+        (
+            mounts(&json!(["--rules=/rules/rules", "--system=/rules/system"]), &at("/rules")),
+            json!([{"name": "rules", "projected": {"sources": [
+                {"configMap": {"name": "system-v1", "items": [{"key": "text", "path": "system"}]}},
+                {"configMap": {"name": "rules-v1", "items": [{"key": "text", "path": "rules"}]}}]}}]),
+        ),
+        // What else it is told, where it finds its rules by itself.
+        (
+            mounts(
+                &json!(["--config=/etc/guard/guard.yaml", "--cache=/cache/x"]),
+                &json!([{"name": "rules", "mountPath": "/rules"}, {"name": "config", "mountPath": "/etc/guard"}, {"name": "cache", "mountPath": "/cache"}]),
+            ),
+            json!([{"name": "rules", "configMap": {"name": "rules-v1"}}, {"name": "config", "configMap": {"name": "guard-config"}},
+                {"name": "cache", "emptyDir": {}}]),
+        ),
+        // Rules of the image beside its own.
+        (mounts(&json!(["--base-rules=/opt/rules", "--rules=/rules/text"]), &at("/rules")), map.clone()),
         // A place for files of its own beside them.
         (
             mounts(
@@ -102,6 +120,15 @@ fn what_hides_or_replaces_the_rules_is_refused() {
             json!([{"name": "rules", "projected": {"sources": [{"configMap": {"name": "rules-v1"}}, {"downwardAPI": annotation}]}}]),
         ),
         (mounts(&args, &json!([rules])), json!([{"name": "rules", "configMap": {"name": "another"}}])),
+        (
+            mounts(&args, &json!([rules])),
+            json!([{"name": "rules", "projected": {"sources": [{"configMap": {"name": "rules-v1"}}, {"configMap": {"name": "another"}}]}}]),
+        ),
+        (
+            json!({"env": [{"name": "RULES", "valueFrom": {"configMapKeyRef": {"name": "rules-v1", "key": "text"}}},
+                {"name": "RULES", "value": "off"}]}),
+            json!([]),
+        ),
     ] {
         assert_eq!(in_map(&guard, &volumes), [missing], "{guard} {volumes}");
     }
@@ -131,6 +158,10 @@ fn rules_that_are_mounted_and_not_read_are_told_from_those_that_are() {
             "{args} {volume}"
         );
     }
+    let in_image = mounts(&json!(["--rules=/opt/other", "--x=/unused/text"]), &json!([rules]));
+    let of_image = "spec.containers[1].args[0] \"/opt/other\": lies in the image, which does not hold AIPrompt \"rules\", the rules of the \
+                    input guard";
+    assert_eq!(in_map(&in_image, &json!([map])), [of_image]);
     // What lies in an artifact is registered there.
     let model = json!({"name": "other", "image": {"reference": format!("r.example/m@{DIGEST}")}});
     let guard = mounts(&json!(["--policy-model=/rules/text"]), &json!([rules, other]));

@@ -10,8 +10,9 @@ use kube::core::{DynamicObject, ObjectMeta};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::api::common::{AssetStatus, HistoryEntry};
 use crate::api::workload::{AIWorkloadStatus, CLOUD_ANNOTATIONS};
-use crate::api::{self, common::AssetStatus, evidence::AIEvidenceStatus};
+use crate::api::{self, evidence::AIEvidenceStatus};
 use crate::policy::facts;
 
 /// Drops what no rule asks for and what changes at every write.
@@ -22,12 +23,15 @@ pub(super) fn slim<S>(metadata: &mut ObjectMeta, status: &mut Option<S>) {
     *status = None;
 }
 
-/// The same for an asset: of what the operator itself says of it, rules look at what was verified.
+/// The same for an asset: of what the operator itself says of it, rules look at what was verified, who wrote it and what it was.
 pub(super) fn slim_asset(metadata: &mut ObjectMeta, status: &mut Option<AssetStatus>) {
-    let verification = status.take().and_then(|status| status.verification);
+    let known = status.take().filter(|known| known.verification.is_some() || !known.history.is_empty());
     slim(metadata, status);
-    *status = verification
-        .map(|verification| AssetStatus { verification: Some(verification), ..AssetStatus::default() });
+    *status = known.map(|AssetStatus { verification, history, .. }| AssetStatus {
+        verification,
+        history: history.into_iter().map(|entry| HistoryEntry { hash: None, ..entry }).collect(),
+        ..AssetStatus::default()
+    });
 }
 
 /// The same for a proof: of what the operator itself says of it, rules look at its document and its signed statement.

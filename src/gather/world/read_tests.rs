@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::{Object, World};
 use super::*;
 
 fn object(spec: &Value) -> DynamicObject {
@@ -95,4 +96,25 @@ fn a_grant_is_read_for_routes_and_services_alone() {
     let secrets =
         route_grant(&object(&json!({"from": [from(gateway, "HTTPRoute")], "to": [{"kind": "Secret"}]})));
     assert!(!secrets.allows("HTTPRoute", "front", "chat"));
+}
+
+#[test]
+fn who_wrote_an_asset_and_what_it_was_is_kept_of_its_status() {
+    let mut world = World::default();
+    let status = |history: Value| json!({"conditions": [], "history": history});
+    let model = |status: Value| {
+        let object = json!({"apiVersion": "portcullis.dev/v1alpha1", "kind": "AIModel",
+            "metadata": {"name": "m", "namespace": "a"}, "spec": {}, "status": status});
+        Object::Model(Box::new(serde_json::from_value(object).unwrap()))
+    };
+    let ada = json!({"at": "2026-01-01T00:00:00Z", "user": "ada", "version": "1", "hash": "00"});
+    let bob = json!({"at": "2026-01-02T00:00:00Z", "user": "bob", "version": "2", "hash": "11"});
+    world.apply(model(status(json!([ada]))));
+    let touched = world.apply(model(status(json!([ada, bob]))));
+    assert!(touched.namespaces.contains("a"), "who wrote it last is news");
+    let kept = world.namespace("a").models["m"].status.as_ref().unwrap();
+    let users: Vec<_> = kept.history.iter().map(|entry| entry.user.as_deref().unwrap()).collect();
+    assert_eq!(users, ["ada", "bob"]);
+    world.apply(model(status(json!([]))));
+    assert!(world.namespace("a").models["m"].status.is_none());
 }

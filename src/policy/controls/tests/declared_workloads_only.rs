@@ -78,12 +78,14 @@ fn what_only_ai_has_is_not_declared_as_supporting() {
     let server =
         "runs a model server, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
     let device = "asks for a device for machine learning, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
+    let claim = "claims a device, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
     for (container, what) in [
         (json!({"name": "c", "command": ["vllm"], "args": ["serve", "/m"]}), server),
         (json!({"name": "c", "command": ["python3", "-m", "vllm.entrypoints.openai.api_server"]}), server),
         (json!({"name": "c", "command": ["sh", "-c", "exec vllm serve /m"]}), server),
         (json!({"name": "c", "image": format!("r.example/vllm-openai@{DIGEST}")}), server),
         (json!({"name": "c", "resources": {"limits": {"nvidia.com/gpu": "1"}}}), device),
+        (json!({"name": "c", "resources": {"claims": [{"name": "g"}]}}), claim),
     ] {
         assert_eq!(found("supporting", &container), [what], "{container}");
         assert_eq!(found("inference", &container), [""; 0], "{container}");
@@ -95,4 +97,19 @@ fn what_only_ai_has_is_not_declared_as_supporting() {
     ] {
         assert_eq!(found("supporting", &container), [""; 0], "{container}");
     }
+}
+
+#[test]
+fn files_of_a_supporting_pod_are_built_into_its_image() {
+    let reference = format!("r.example/site@{DIGEST}");
+    let pod =
+        json!({"containers": [{"name": "c"}], "volumes": [{"name": "m", "image": {"reference": reference}}]});
+    let found = bench(&json!({"type": "supporting"})).of_pod(&CONTROL, &pod);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let fix = format!("{:?}", found[0].fix);
+    assert!(fix.contains("build the files into the image"), "{fix}");
+    let source = json!({"digest": DIGEST, "version": "1", "source": {"kind": "oci", "reference": reference}});
+    let known = bench(&json!({"type": "supporting"})).model("m", &source).of_pod(&CONTROL, &pod);
+    assert_eq!(known.len(), 1, "{known:?}");
+    assert!(known[0].detail.starts_with("holds AIModel \"m\", and AIWorkload"), "{known:?}");
 }
