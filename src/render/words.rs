@@ -246,18 +246,19 @@ pub fn listed(head: String, items: impl Iterator<Item = String>) -> String {
     cut(out, 2 * LONGEST_WARNING)
 }
 
-/// What is kept of the place in a sentence that is too long, in bytes.
-const PLACE: usize = 24;
+/// Longest name of an object that a sentence keeps whole though it is too long, in bytes.
+const OBJECT: usize = 60;
 
-/// A sentence of at most `bytes` bytes: what is too much goes from the end of its place, which the object shows besides, before
-/// anything goes from what is wrong there.
+/// A sentence of at most `bytes` bytes: what is too much goes from the end of its place, but for the object, before anything goes
+/// from what is wrong there.
 #[must_use]
 pub fn shorten(sentence: String, bytes: usize) -> String {
     if sentence.len() <= bytes {
         return sentence;
     }
     let Some((place, detail)) = sentence.split_once(": ") else { return cut(sentence, bytes) };
-    let room = bytes.saturating_sub(detail.len() + 2).max(PLACE);
+    let object = place.match_indices(' ').nth(1).map_or(place.len(), |(end, _)| end).min(OBJECT);
+    let room = bytes.saturating_sub(detail.len() + 2).max(object + 3);
     cut(format!("{}: {detail}", cut(place.to_owned(), room)), bytes)
 }
 
@@ -289,7 +290,9 @@ mod tests {
         assert_eq!(short, format!("AIPrompt chat-prod/system spec.sou...: {detail}"));
         assert_eq!(short.len(), 100);
         let shorter = shorten(whole, 60);
-        assert_eq!(shorter, "AIPrompt chat-prod/sy...: no ConfigMap of this name has t...");
+        assert_eq!(shorter, "AIPrompt chat-prod/system...: no ConfigMap of this name h...");
+        let route = "HTTPRoute shop/in: has no BackendTrafficPolicy, so nothing keeps the limits".to_owned();
+        assert_eq!(shorten(route, 50), "HTTPRoute shop/in: has no BackendTrafficPolicy,...");
         assert_eq!(shorten("w".repeat(70), 60), format!("{}...", "w".repeat(57)));
     }
 
