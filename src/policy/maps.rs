@@ -105,6 +105,13 @@ impl<'r> Keys<'r> {
     }
 }
 
+/// Whether `path`, as it is walked, is `folder` or lies below it.
+#[must_use]
+pub fn lies_in(path: &str, folder: &str) -> bool {
+    let rest = path.strip_prefix(folder.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// A path as the kernel walks it, from the top and without what leads back.
 #[must_use]
 pub fn walked(path: &str) -> String {

@@ -219,13 +219,7 @@ pub(super) fn beside(
 ) {
     let below = path.strip_prefix(mount.mount_path.trim_end_matches('/')).unwrap_or_default();
     let shown = maps::walked(&format!("{}/{below}", mount.sub_path.as_deref().unwrap_or_default()));
-    let meets = |item: &str| {
-        let item = maps::walked(item);
-        let inside = item
-            .strip_prefix(shown.trim_end_matches('/'))
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        inside || mount.sub_path_expr.is_some()
-    };
+    let meets = |item: &str| maps::lies_in(&maps::walked(item), &shown) || mount.sub_path_expr.is_some();
     let sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
     for (number, source) in sources.enumerate() {
         let kind = if let Some(secret) = &source.secret {

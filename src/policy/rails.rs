@@ -6,7 +6,7 @@ use super::containers::ContainerView;
 use super::control::Report;
 use super::facts::{Facts, PodFacts};
 use super::fix::Fix;
-use super::maps;
+use super::maps::{self, lies_in};
 use crate::api;
 use crate::api::prompt::{PromptSource, PromptSourceKind};
 
@@ -284,11 +284,6 @@ fn may_show(source: &VolumeProjection, path: &str) -> bool {
         || source.service_account_token.as_ref().is_some_and(|token| meets(&token.path))
         || source.cluster_trust_bundle.as_ref().is_some_and(|bundle| meets(&bundle.path))
         || source.pod_certificate.is_some()
-}
-
-fn lies_in(path: &str, folder: &str) -> bool {
-    let rest = path.strip_prefix(folder.trim_end_matches('/'));
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether what lies in a volume is written while the pod runs, or came from where nobody registered it.

@@ -403,11 +403,7 @@ fn file(
     report: &mut Report<'_>,
 ) {
     let path = &maps::walked(path);
-    let holds = |folder: &str| {
-        let rest = path.strip_prefix(folder.trim_end_matches('/'));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    let mounts = container.mounts.iter().filter(|mount| holds(&mount.mount_path));
+    let mounts = container.mounts.iter().filter(|mount| maps::lies_in(path, &mount.mount_path));
     let mount = mounts.max_by_key(|mount| mount.mount_path.len());
     let Some(mount) = mount else {
         let what = "hands over a prompt that lies in the image, where nobody registered it";
