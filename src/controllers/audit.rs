@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use self::states::{States, sorted};
-use super::pods::{Pods, RunningPod};
+use super::pods::{PodText, Pods, RunningPod};
 use super::wake::Waiting;
 use crate::api::common::State;
 use crate::gather::objects::PodObject;
@@ -17,7 +17,7 @@ use crate::gather::world::{World, matched};
 use crate::policy::facts::{
     BindingFacts, EvidenceFacts, ExemptionFacts, Facts, Matched, Namespace, Signature, Stage, Subject,
 };
-use crate::policy::{Decision, Enforcement, Finding, decide, evaluate};
+use crate::policy::{Decision, Enforcement, Finding, decide, evaluate, texts};
 
 /// What is known of the signatures of images, by reference.
 pub type Signatures = BTreeMap<String, Signature>;
@@ -35,9 +35,17 @@ pub struct AuditedWorkload {
     pub blocked: bool,
     /// Since when its verdict is the one that its last pods left behind.
     pub held: Option<Timestamp>,
+    /// The images of its pods.
+    pub images: BTreeSet<String>,
 }
 
 impl AuditedWorkload {
+    /// One without pods.
+    #[must_use]
+    pub fn of(states: States) -> Self {
+        Self { states, pods: 0, never_verified: 0, blocked: false, held: None, images: BTreeSet::new() }
+    }
+
     /// Whether its pods run and keep all that is enforced: a composition to go back to. That there is none yet, which is
     /// for recovery to say, must not keep the first one from counting.
     #[must_use]
@@ -92,7 +100,11 @@ impl AuditedNamespace {
     pub fn into_blocked(self) -> BTreeMap<String, AuditedWorkload> {
         let blocked =
             self.workloads.into_iter().filter(|(_, w)| w.blocked && (w.pods > 0 || w.held.is_some()));
-        blocked.map(|(name, w)| (name, AuditedWorkload { states: w.states.gravest(), ..w })).collect()
+        blocked
+            .map(|(name, w)| {
+                (name, AuditedWorkload { states: w.states.gravest(), images: BTreeSet::new(), ..w })
+            })
+            .collect()
     }
 }
 
@@ -130,8 +142,7 @@ pub fn audit_namespace(
     for (workload_name, workload) in &namespace.workloads {
         let mut states = States::judged();
         states.take(judge(Subject::Workload(workload), Some(workload)));
-        let audited = AuditedWorkload { states, pods: 0, never_verified: 0, blocked: false, held: None };
-        out.workloads.insert(workload_name.clone(), audited);
+        out.workloads.insert(workload_name.clone(), AuditedWorkload::of(states));
     }
 
     // The namespace's own controls: those on which something of its own was found.
@@ -161,9 +172,10 @@ pub fn audit_namespace(
     }
 
     for (pod_names, sample) in &alike {
-        let mut facts = world.pod_facts(namespace, &sample.object, Stage::Running);
+        let object = sample.made_of.read();
+        let mut facts = world.pod_facts(namespace, &object, Stage::Running);
         facts.name = pod_names.first().map_or("", |n| n.0);
-        facts.signatures = known_signatures(&sample.object, signatures);
+        facts.signatures = known_signatures(&object, signatures);
         let matched = match &facts.matched {
             Matched::One(workload) => Some(Arc::clone(workload)),
             _ => None,
@@ -182,6 +194,9 @@ pub fn audit_namespace(
             audited.never_verified += u32::try_from(old).unwrap_or(u32::MAX);
             audited.blocked |= !decision.allowed();
             audited.states.take(decision);
+            let containers = crate::policy::containers::containers(&object.spec);
+            let images = crate::policy::containers::images(&containers, &object.spec);
+            audited.images.extend(images.map(|image| image.reference.to_owned()));
         } else {
             out.undeclared_pods += total;
             // Each of those that claim the pod answers for it: a second declaration must not hide what runs.
@@ -231,10 +246,10 @@ type Alike<'a> = (Vec<(&'a str, &'a RunningPod)>, &'a RunningPod);
 
 /// The pods of a namespace, those that are alike together.
 fn groups<'a>(pods: &'a Pods, namespace: &str) -> Vec<Alike<'a>> {
-    let mut by_object: BTreeMap<*const PodObject, Alike<'a>> = BTreeMap::new();
+    let mut by_object: BTreeMap<*const PodText, Alike<'a>> = BTreeMap::new();
     for (name, pod) in pods.of(namespace) {
         by_object
-            .entry(Arc::as_ptr(&pod.object))
+            .entry(Arc::as_ptr(&pod.made_of))
             .or_insert_with(|| (Vec::new(), pod))
             .0
             .push((name.as_str(), pod));
@@ -248,9 +263,8 @@ fn groups<'a>(pods: &'a Pods, namespace: &str) -> Vec<Alike<'a>> {
 fn lasting(alike: &[Alike<'_>], namespace: &Namespace) -> BTreeMap<String, u32> {
     let mut out = BTreeMap::new();
     for (names, sample) in alike {
-        let ends = sample.object.spec.restart_policy.as_deref().is_some_and(|policy| policy != "Always");
-        if let Matched::One(workload) = matched(namespace, &sample.object.labels)
-            && !ends
+        if let Matched::One(workload) = matched(namespace, &sample.made_of.labels)
+            && !sample.made_of.ends
         {
             let name = workload.metadata.name.clone().unwrap_or_default();
             *out.entry(name).or_default() += u32::try_from(names.len()).unwrap_or(u32::MAX);
@@ -272,26 +286,24 @@ fn note_all(
     }
 }
 
-/// The images of the running pods of each workload of a namespace.
-#[must_use]
-pub fn images_by_workload(pods: &Pods, namespace: &Namespace) -> BTreeMap<String, BTreeSet<String>> {
-    let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (_, sample) in groups(pods, &namespace.name) {
-        let Matched::One(workload) = matched(namespace, &sample.object.labels) else { continue };
-        let Some(name) = workload.metadata.name.clone() else { continue };
-        let containers = crate::policy::containers::containers(&sample.object.spec);
-        let images = crate::policy::containers::images(&containers, &sample.object.spec);
-        out.entry(name).or_default().extend(images.map(|image| image.reference.to_owned()));
-    }
-    out
+/// What the running pods of a namespace refer to.
+#[derive(Debug, Default)]
+pub struct Referred {
+    /// Their images.
+    pub images: BTreeSet<ImageQuestion>,
+    /// `ConfigMap`s that they read.
+    pub maps: BTreeSet<String>,
 }
 
-/// Every image that the pods and declarations of a namespace name.
+/// What the running pods of the namespace `name` refer to.
 #[must_use]
-pub fn images_of(pods: &Pods, namespace: &Namespace) -> BTreeSet<ImageQuestion> {
-    let mut out = BTreeSet::new();
-    for (_, pod) in pods.of(&namespace.name) {
-        out.extend(questions(&pod.object.spec));
+pub fn referred(pods: &Pods, name: &str) -> Referred {
+    let mut out = Referred::default();
+    for (_, sample) in groups(pods, name) {
+        let spec = sample.made_of.read().spec;
+        out.images.extend(questions(&spec));
+        let maps = texts::referred(&crate::policy::containers::containers(&spec), &spec);
+        out.maps.extend(maps.into_iter().map(|(_, map)| map.to_owned()));
     }
     out
 }

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use self::life::{lineage, residue};
 use self::pulse::Pulse;
 use self::stored::{Kept, Stored, Written};
-use super::audit::{Signatures, audit_namespace, images_by_workload, images_of};
+use super::audit::{Signatures, audit_namespace, referred};
 use super::blocked::Book;
 use super::compliance::rows::{self, namespace_status, own_conditions};
 use super::compliance::workload::{Beside, Held, workload_status};
@@ -278,8 +278,7 @@ impl Auditor {
         }
     }
 
-    async fn signatures_of(&self, name: &str) -> Signatures {
-        let images = images_of(&lock(&self.pods), self.world().namespace(name));
+    async fn signatures_of(&self, name: &str, images: BTreeSet<ImageQuestion>) -> Signatures {
         let questions: Vec<ImageQuestion> = images.into_iter().collect();
         self.signatures.signatures(name, questions, Instant::now() + LOOK_UP).await
     }
@@ -289,9 +288,10 @@ impl Auditor {
     async fn namespace(&self, name: &str, now: Timestamp, pulse: &Pulse, written: &mut Written) -> bool {
         written.unwritten.remove(name);
         self.generate(name, written).await;
-        let known = self.signatures_of(name).await;
+        let named = referred(&lock(&self.pods), name);
+        let known = self.signatures_of(name, named.images).await;
         let mut former = written.namespaces.remove(name).unwrap_or_default();
-        let texts = self.read_texts(name, std::mem::take(&mut former.texts)).await;
+        let texts = self.read_texts(name, named.maps, std::mem::take(&mut former.texts)).await;
         let former_row = former.row.whole();
         let since = former_row
             .conditions
@@ -315,7 +315,6 @@ impl Auditor {
             let namespace = world.namespace(name);
             let settings = world.settings(namespace);
             let book = lock(&self.book);
-            let images = images_by_workload(&lock(&self.pods), namespace);
             let statuses: Vec<(Arc<AIWorkload>, AIWorkloadStatus)> = audited
                 .workloads
                 .iter()
@@ -353,7 +352,7 @@ impl Auditor {
                         namespace,
                         &composition,
                         result.is_good(),
-                        images.get(workload_name).into_iter().flatten().map(String::as_str),
+                        result.images.iter().map(String::as_str),
                         now,
                     );
                     let beside = Beside {

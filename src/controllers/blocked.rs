@@ -4,6 +4,7 @@ mod edits;
 mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use jiff::{Timestamp, ToSpan};
 
@@ -28,7 +29,7 @@ pub struct Book {
     seen: HashMap<String, u64>,
     of: BTreeMap<Whose, Blocked>,
     noted: BTreeMap<Whose, Waiting>,
-    told: Told,
+    told: Arc<Told>,
 }
 
 /// What was told of assets since the leader leads.
@@ -65,7 +66,9 @@ impl Book {
         for attempt in fresh {
             let whose = (attempt.namespace.clone(), attempt.workload.clone());
             self.mark(attempt);
-            self.told.edits.take(attempt);
+            if attempt.edit.is_some() {
+                Arc::make_mut(&mut self.told).edits.take(attempt);
+            }
             if let Some(kind) = attempt.noted {
                 let note = Noted {
                     source: Source::new(&report.replica, attempt.sequence),
@@ -92,21 +95,21 @@ impl Book {
     fn mark(&mut self, attempt: &Attempt) {
         let Some(change) = &attempt.unusual else { return };
         let key = (attempt.namespace.clone(), attempt.object.clone());
-        let known = self.told.unusual.entry(key).or_default();
+        let unusual = &mut Arc::make_mut(&mut self.told).unusual;
+        let known = unusual.entry(key).or_default();
         if known.at < change.at {
             known.clone_from(change);
         }
-        if self.told.unusual.len() > UNUSUAL {
-            let oldest =
-                self.told.unusual.iter().min_by(|a, b| a.1.at.cmp(&b.1.at)).map(|(key, _)| key.clone());
-            oldest.map(|key| self.told.unusual.remove(&key));
+        if unusual.len() > UNUSUAL {
+            let oldest = unusual.iter().min_by(|a, b| a.1.at.cmp(&b.1.at)).map(|(key, _)| key.clone());
+            oldest.map(|key| unusual.remove(&key));
         }
     }
 
     /// What was told of assets.
     #[must_use]
-    pub fn told_of_assets(&self) -> Told {
-        self.told.clone()
+    pub fn told_of_assets(&self) -> Arc<Told> {
+        Arc::clone(&self.told)
     }
 
     /// What was refused of one, as of `now`; `None` when nothing ever was.
@@ -187,8 +190,9 @@ impl Book {
     pub fn forget(&mut self, namespace: &str) {
         self.of.retain(|(ns, _), _| ns != namespace);
         self.noted.retain(|(ns, _), _| ns != namespace);
-        self.told.unusual.retain(|(ns, _), _| ns != namespace);
-        self.told.edits.forget(namespace);
+        let told = Arc::make_mut(&mut self.told);
+        told.unusual.retain(|(ns, _), _| ns != namespace);
+        told.edits.forget(namespace);
     }
 }
 

@@ -1,4 +1,5 @@
-//! The running pods, as the audit needs them: each distinct specification once, however many pods share it.
+//! The running pods, as the audit needs them: each distinct specification once, however many pods share it, and as text,
+//! which takes a fraction of the memory of what it says.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,16 +7,17 @@ use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
 use crate::gather::objects::PodObject;
 use crate::policy::devices;
+use crate::policy::facts::{Around, Labels};
 
 /// One running pod.
 #[derive(Clone, Debug)]
 pub struct RunningPod {
     /// What it is made of; shared between pods that are alike.
-    pub object: Arc<PodObject>,
+    pub made_of: Arc<PodText>,
     /// When it was created.
     pub created: Timestamp,
     /// Whether it is ready.
@@ -24,14 +26,63 @@ pub struct RunningPod {
     pub address: Option<IpAddr>,
 }
 
+/// What pods that are alike are made of.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PodText {
+    /// Their labels.
+    pub labels: Labels,
+    /// Whether they end by themselves, as those of Jobs do.
+    pub ends: bool,
+    /// Their ports that have names.
+    ports: Box<[(String, i32)]>,
+    /// Annotations and specification, as JSON.
+    text: Box<str>,
+}
+
+impl PodText {
+    fn of(labels: Labels, annotations: &Labels, spec: &PodSpec) -> Self {
+        let all = crate::policy::containers::containers(spec);
+        let named = all.iter().flat_map(|container| container.ports);
+        Self {
+            labels,
+            ends: spec.restart_policy.as_deref().is_some_and(|policy| policy != "Always"),
+            ports: named.filter_map(|port| Some((port.name.clone()?, port.container_port))).collect(),
+            text: serde_json::to_string(&(annotations, spec)).unwrap_or_default().into(),
+        }
+    }
+
+    /// What the text says. One that could not be read would be judged as a pod of unknown fields, which fails.
+    #[must_use]
+    pub fn read(&self) -> PodObject {
+        let read = serde_json::from_str::<(Labels, PodSpec)>(&self.text);
+        let unknown_fields = read.as_ref().err().map(|_| "spec".to_owned()).into_iter().collect();
+        let (annotations, spec) = read.unwrap_or_default();
+        PodObject {
+            prefix: String::new(),
+            labels: self.labels.clone(),
+            annotations,
+            spec,
+            unknown_fields,
+            around: Around::default(),
+        }
+    }
+
+    /// The number of the port that has this name.
+    #[must_use]
+    pub fn port(&self, name: &str) -> Option<u16> {
+        let (_, number) = self.ports.iter().find(|(known, _)| known == name)?;
+        u16::try_from(*number).ok()
+    }
+}
+
 /// The pods of the cluster.
 ///
-/// Memory: a pod costs its name and a pointer; a specification is kept once. Of pods outside governed namespaces only
+/// Memory: a pod costs its name and a pointer; the text of a specification is kept once. Of pods outside governed namespaces only
 /// those that look like AI are kept, by a sentence.
 #[derive(Debug, Default)]
 pub struct Pods {
     by_namespace: BTreeMap<String, BTreeMap<String, RunningPod>>,
-    interned: HashMap<u64, Weak<PodObject>>,
+    interned: HashMap<u64, Weak<PodText>>,
     undeclared: BTreeMap<(String, String), String>,
     /// Digests of the image volumes of pods that look like nothing else.
     artifacts: BTreeMap<(String, String), Vec<String>>,
@@ -56,7 +107,7 @@ impl Pods {
         let own = pod.spec.as_ref().is_some_and(|spec| spec.host_network != Some(true));
         let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()).filter(|_| own);
         let address = address.and_then(|address| address.parse().ok());
-        let object = self.intern(pod);
+        let made_of = self.intern(pod);
         let key = (namespace.clone(), name.clone());
         match looks {
             Some(how) => drop(self.undeclared.insert(key.clone(), format!("Pod {namespace}/{name} {how}"))),
@@ -68,8 +119,8 @@ impl Pods {
             self.artifacts.insert(key, artifacts);
         }
         let known = self.by_namespace.entry(namespace).or_default();
-        let changed = known.get(&name).is_none_or(|k| !Arc::ptr_eq(&k.object, &object) || k.ready != ready);
-        known.insert(name, RunningPod { object, created, ready, address });
+        let changed = known.get(&name).is_none_or(|k| !Arc::ptr_eq(&k.made_of, &made_of) || k.ready != ready);
+        known.insert(name, RunningPod { made_of, created, ready, address });
         changed
     }
 
@@ -132,41 +183,58 @@ impl Pods {
         self.by_namespace.is_empty()
     }
 
-    fn intern(&mut self, pod: Pod) -> Arc<PodObject> {
+    fn intern(&mut self, pod: Pod) -> Arc<PodText> {
         let mut spec = pod.spec.unwrap_or_default();
-        // What the cluster adds to each pod by itself would make every pod different.
-        spec.node_name = None;
         let mut labels = pod.metadata.labels.unwrap_or_default();
-        labels.retain(|key, _| {
-            key != "apps.kubernetes.io/pod-index" && key != "statefulset.kubernetes.io/pod-name"
-        });
-        let annotations = pod.metadata.annotations.unwrap_or_default();
-        let object = PodObject {
-            prefix: String::new(),
-            labels,
-            annotations,
-            spec,
-            unknown_fields: Vec::new(),
-            around: crate::policy::facts::Around::default(),
-        };
-        let mut hasher = DefaultHasher::new();
+        let mut annotations = pod.metadata.annotations.unwrap_or_default();
+        alike(&mut spec, &mut labels, &mut annotations);
         // The typed form has no maps without order, so equal pods have equal texts.
-        serde_json::to_string(&object.spec).unwrap_or_default().hash(&mut hasher);
-        object.labels.hash(&mut hasher);
-        object.annotations.hash(&mut hasher);
+        let made_of = PodText::of(labels, &annotations, &spec);
+        let mut hasher = DefaultHasher::new();
+        made_of.labels.hash(&mut hasher);
+        made_of.text.hash(&mut hasher);
         let key = hasher.finish();
-        if let Some(known) = self.interned.get(&key).and_then(Weak::upgrade)
-            && known.spec == object.spec
-            && known.labels == object.labels
-            && known.annotations == object.annotations
-        {
-            return known;
-        }
-        let object = Arc::new(object);
-        self.interned.insert(key, Arc::downgrade(&object));
-        object
+        let known = self.interned.get(&key).and_then(Weak::upgrade).filter(|known| **known == made_of);
+        known.unwrap_or_else(|| {
+            let made_of = Arc::new(made_of);
+            self.interned.insert(key, Arc::downgrade(&made_of));
+            made_of
+        })
     }
 }
+
+/// Takes away what the cluster adds to each pod by itself, which would make every pod different from its replicas.
+fn alike(spec: &mut PodSpec, labels: &mut Labels, annotations: &mut Labels) {
+    spec.node_name = None;
+    labels.retain(|key, _| !NUMBERED.contains(&key.as_str()));
+    annotations.retain(|key, _| !OF_NETWORKS.iter().any(|of| key.starts_with(of)));
+    let automatic = |name: &str| name.strip_prefix(TOKENS).is_some_and(|rest| rest.len() == 5);
+    for volume in spec.volumes.iter_mut().flatten().filter(|volume| automatic(&volume.name)) {
+        TOKENS.clone_into(&mut volume.name);
+    }
+    let containers = spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten());
+    let passing =
+        spec.ephemeral_containers.iter_mut().flatten().map(|container| &mut container.volume_mounts);
+    let mounts = containers.map(|container| &mut container.volume_mounts).chain(passing);
+    for mount in mounts.flat_map(|mounts| mounts.iter_mut().flatten()) {
+        if automatic(&mount.name) {
+            TOKENS.clone_into(&mut mount.name);
+        }
+    }
+}
+
+/// What the controllers of the cluster number pods by.
+const NUMBERED: [&str; 2] = ["apps.kubernetes.io/pod-index", "statefulset.kubernetes.io/pod-name"];
+/// What networks write into each pod: its addresses and identifiers. The webhook has judged them as they were written.
+const OF_NETWORKS: [&str; 5] = [
+    "cni.projectcalico.org/",
+    "k8s.ovn.org/",
+    "k8s.v1.cni.cncf.io/network-status",
+    "ovn.kubernetes.io/",
+    "vpc.amazonaws.com/",
+];
+/// The name of the volume of tokens that the API server adds, up to five letters made up for each pod.
+const TOKENS: &str = "kube-api-access-";
 
 fn finished(pod: &Pod) -> bool {
     matches!(pod.status.as_ref().and_then(|s| s.phase.as_deref()), Some("Succeeded" | "Failed"))
@@ -212,10 +280,49 @@ mod tests {
         assert!(pods.apply(pod("one", "n1", &json!({}))));
         assert!(pods.apply(pod("two", "n2", &json!({}))));
         assert!(!pods.apply(pod("two", "n2", &json!({}))), "nothing new");
-        let objects: Vec<_> = pods.of("a").map(|(_, p)| Arc::as_ptr(&p.object)).collect();
+        let objects: Vec<_> = pods.of("a").map(|(_, p)| Arc::as_ptr(&p.made_of)).collect();
         assert_eq!(objects[0], objects[1]);
         assert!(pods.remove("a", "one") && pods.remove("a", "two"));
         assert!(pods.is_empty());
+    }
+
+    #[test]
+    fn what_the_cluster_adds_does_not_tell_replicas_apart() {
+        let replica = |name: &str, own: &str| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": {"name": name, "namespace": "a", "labels": {"app": "x"},
+                    "annotations": {"cni.projectcalico.org/podIP": own, "team": "t"}},
+                "spec": {"restartPolicy": "Always",
+                    "containers": [{"name": "c", "ports": [{"name": "http", "containerPort": 80}],
+                        "volumeMounts": [{"name": format!("kube-api-access-{own}"), "mountPath": "/t"}]}],
+                    "volumes": [{"name": format!("kube-api-access-{own}"), "projected": {}}, {"name": "kube-api-access-mine"}]}
+            }))
+            .unwrap()
+        };
+        let mut pods = Pods::default();
+        assert!(pods.apply(replica("one", "aaaaa")) && pods.apply(replica("two", "bbbbb")));
+        let made_of: Vec<_> = pods.of("a").map(|(_, p)| Arc::clone(&p.made_of)).collect();
+        assert!(Arc::ptr_eq(&made_of[0], &made_of[1]));
+        assert_eq!(
+            (made_of[0].port("http"), made_of[0].port("other"), made_of[0].ends),
+            (Some(80), None, false)
+        );
+        let object = made_of[0].read();
+        assert_eq!(object.annotations, [("team".to_owned(), "t".to_owned())].into());
+        assert!(object.unknown_fields.is_empty());
+        let volumes: Vec<_> =
+            object.spec.volumes.iter().flatten().map(|volume| volume.name.as_str()).collect();
+        assert_eq!(volumes, ["kube-api-access-", "kube-api-access-mine"]);
+        let mounts = object.spec.containers[0].volume_mounts.as_ref().unwrap();
+        assert_eq!(mounts[0].name, volumes[0]);
+        assert!(pods.apply(replica("two", "longer")), "a name that somebody gave stays");
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_read_is_no_empty_pod() {
+        let broken =
+            PodText { text: "{".into(), ..PodText::of(Labels::new(), &Labels::new(), &PodSpec::default()) };
+        assert_eq!(broken.read().unknown_fields, ["spec"]);
     }
 
     #[test]

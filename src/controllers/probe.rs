@@ -172,7 +172,7 @@ impl Prober {
         let mut out: BTreeMap<Whose, Target> = BTreeMap::new();
         for namespace in world.cluster.namespaces.values().filter(|n| n.governed() && !n.terminating) {
             for (name, pod) in pods.of(&namespace.name).filter(|(_, pod)| pod.ready) {
-                let Matched::One(workload) = matched(namespace, &pod.object.labels) else { continue };
+                let Matched::One(workload) = matched(namespace, &pod.made_of.labels) else { continue };
                 let Some(workload_name) = &workload.metadata.name else { continue };
                 let whose = (namespace.name.clone(), workload_name.clone());
                 let known = seen.get(&whose).is_some_and(|seen| seen.pod == *name);
@@ -192,14 +192,12 @@ fn target(whose: Whose, workload: &AIWorkload, name: &str, pod: &super::pods::Ru
     let monitoring = workload.spec.monitoring.as_ref()?;
     let (metrics, log) = (monitoring.metrics.as_ref()?, monitoring.io_log.as_ref());
     let address = pod.address.filter(|address| of_a_pod(*address))?;
-    let containers = crate::policy::containers::containers(&pod.object.spec);
-    let mut ports = containers.iter().flat_map(|container| container.ports);
-    let port = ports.find(|port| port.name.as_deref() == Some(metrics.port.as_str()))?;
+    let port = pod.made_of.port(&metrics.port)?;
     let path = metrics.path.as_deref().unwrap_or("/metrics");
     Some(Target {
         whose,
         pod: name.to_owned(),
-        address: SocketAddr::new(address, u16::try_from(port.container_port).ok()?),
+        address: SocketAddr::new(address, port),
         path: if path.starts_with('/') { path.to_owned() } else { format!("/{path}") },
         tls: metrics.scheme == Some(MetricsScheme::Https),
         required: metrics.required.clone(),

@@ -14,19 +14,23 @@ pub mod unusual;
 mod ledger;
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
+use kube::core::object::HasStatus;
 use kube::runtime::events::{Event, EventType};
 use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use self::ledger::Ledger;
 use super::blocked::Told;
 use super::trouble::Trouble;
 use crate::api;
+use crate::api::common::AssetStatus;
 use crate::gather::world::{Touched, World};
 use crate::policy::facts::{EvidenceFacts, ExemptionFacts, Namespace, Subject};
 use crate::policy::{Decision, Enforcement, decide, evaluate};
@@ -37,7 +41,7 @@ use crate::telemetry::metrics::Metrics;
 const READ_AGAIN: Duration = Duration::from_mins(5);
 
 /// One object, the status that it should have, and what its readers are told when it gets it.
-struct Due<K: kube::core::object::HasStatus> {
+struct Due<K: HasStatus> {
     metadata: ObjectMeta,
     status: K::Status,
     events: Vec<Event>,
@@ -45,7 +49,7 @@ struct Due<K: kube::core::object::HasStatus> {
     about: Option<k8s_openapi::api::core::v1::ObjectReference>,
 }
 
-impl<K: kube::core::object::HasStatus> Due<K> {
+impl<K: HasStatus> Due<K> {
     fn new(metadata: &ObjectMeta, status: K::Status) -> Self {
         Self { metadata: metadata.clone(), status, events: Vec::new(), about: None }
     }
@@ -94,6 +98,38 @@ struct Dues {
     evidence: Vec<Due<api::AIEvidence>>,
     suppliers: Vec<Due<api::AISupplier>>,
     governances: Vec<Due<api::AIGovernance>>,
+}
+
+/// What assets of every kind have in common: who wrote them, and when that was unusual.
+struct Own<'a> {
+    told: &'a Told,
+    namespace: &'a str,
+    now: Timestamp,
+}
+
+impl Own<'_> {
+    /// The status of an asset of this version, digest and last review: what `judged` makes of the former one, with its history.
+    fn due<K>(
+        &self,
+        ledger: &Ledger<K>,
+        metadata: &ObjectMeta,
+        (version, digest, reviewed): (&Option<String>, &Option<String>, &Option<String>),
+        judged: impl FnOnce(&AssetStatus) -> (AssetStatus, Option<Event>),
+    ) -> Due<K>
+    where
+        K: Resource<DynamicType = ()> + HasStatus<Status = AssetStatus> + Clone + DeserializeOwned + Debug,
+    {
+        let what = format!("{}/{}", K::kind(&()), metadata.name.as_deref().unwrap_or_default());
+        let key = (self.namespace.to_owned(), what);
+        let former = ledger.former(metadata);
+        let (mut status, event) = judged(&former);
+        let seen = history::Seen::of(metadata, version.as_ref(), digest.as_ref());
+        let (past, edits) = (ledger.past(metadata), self.told.edits.of(&key));
+        status.history = history::kept(&former.history, past, edits, &seen, self.now);
+        unusual::mark(&mut status, self.told.unusual.get(&key), &former, reviewed.as_deref(), self.now);
+        let unusual = unusual::event(&key.1.replacen('/', " ", 1), &status, &former);
+        Due { events: event.into_iter().chain(unusual).collect(), ..Due::new(metadata, status) }
+    }
 }
 
 impl Statuses {
@@ -247,64 +283,39 @@ impl Statuses {
         if !every {
             return;
         }
-        let told = |kind: &str, metadata: &ObjectMeta| {
-            let name = metadata.name.as_deref().unwrap_or_default();
-            let key = (namespace.name.clone(), format!("{kind}/{name}"));
-            (format!("{kind} {name}"), told.unusual.get(&key), told.edits.of(&key))
-        };
+        let own = Own { told, namespace: &namespace.name, now };
         for model in namespace.models.values() {
             let decision = judge(Subject::Model(model));
-            let former = self.models.former(&model.metadata);
-            let mut status = asset::model(model, namespace, &world.cluster, &decision, &former, now);
-            let (what, told, edits) = told("AIModel", &model.metadata);
-            let seen =
-                history::Seen::of(&model.metadata, model.spec.version.as_ref(), model.spec.digest.as_ref());
-            let past = self.models.past(&model.metadata);
-            status.history = history::kept(&former.history, past, edits, &seen, now);
-            unusual::mark(&mut status, told, &former, model.spec.last_reviewed_at.as_deref(), now);
-            let mut due = Due::new(&model.metadata, status);
-            due.events.extend(asset::model_event(model, &due.status, &former, now));
-            due.events.extend(unusual::event(&what, &due.status, &former));
-            dues.models.push(due);
+            let spec = &model.spec;
+            let kept = (&spec.version, &spec.digest, &spec.last_reviewed_at);
+            dues.models.push(own.due(&self.models, &model.metadata, kept, |former| {
+                let status = asset::model(model, namespace, &world.cluster, &decision, former, now);
+                let event = asset::model_event(model, &status, former, now);
+                (status, event)
+            }));
         }
         for dataset in namespace.datasets.values() {
             let decision = judge(Subject::Dataset(dataset));
-            let former = self.datasets.former(&dataset.metadata);
-            let mut status = asset::dataset(dataset, namespace, &world.cluster, &decision, &former, now);
-            if let Some(abroad) = abroad {
-                abroad.add(dataset, &mut status);
-            }
-            let (what, told, edits) = told("AIDataset", &dataset.metadata);
-            let seen = history::Seen::of(
-                &dataset.metadata,
-                dataset.spec.version.as_ref(),
-                dataset.spec.digest.as_ref(),
-            );
-            let past = self.datasets.past(&dataset.metadata);
-            status.history = history::kept(&former.history, past, edits, &seen, now);
-            unusual::mark(&mut status, told, &former, dataset.spec.last_reviewed_at.as_deref(), now);
-            let mut due = Due::new(&dataset.metadata, status);
-            due.events.extend(asset::dataset_event(dataset, &due.status, &former, now));
-            due.events.extend(unusual::event(&what, &due.status, &former));
-            dues.datasets.push(due);
+            let spec = &dataset.spec;
+            let kept = (&spec.version, &spec.digest, &spec.last_reviewed_at);
+            dues.datasets.push(own.due(&self.datasets, &dataset.metadata, kept, |former| {
+                let mut status = asset::dataset(dataset, namespace, &world.cluster, &decision, former, now);
+                if let Some(abroad) = abroad {
+                    abroad.add(dataset, &mut status);
+                }
+                let event = asset::dataset_event(dataset, &status, former, now);
+                (status, event)
+            }));
         }
         for prompt in namespace.prompts.values() {
             let decision = judge(Subject::Prompt(prompt));
-            let former = self.prompts.former(&prompt.metadata);
-            let mut status = asset::prompt(prompt, namespace, &decision, &former, now);
-            let (what, told, edits) = told("AIPrompt", &prompt.metadata);
-            let seen = history::Seen::of(
-                &prompt.metadata,
-                prompt.spec.version.as_ref(),
-                prompt.spec.digest.as_ref(),
-            );
-            let past = self.prompts.past(&prompt.metadata);
-            status.history = history::kept(&former.history, past, edits, &seen, now);
-            unusual::mark(&mut status, told, &former, prompt.spec.last_reviewed_at.as_deref(), now);
-            let mut due = Due::new(&prompt.metadata, status);
-            due.events.extend(asset::prompt_event(prompt, &due.status, &former, now));
-            due.events.extend(unusual::event(&what, &due.status, &former));
-            dues.prompts.push(due);
+            let spec = &prompt.spec;
+            let kept = (&spec.version, &spec.digest, &spec.last_reviewed_at);
+            dues.prompts.push(own.due(&self.prompts, &prompt.metadata, kept, |former| {
+                let status = asset::prompt(prompt, namespace, &decision, former, now);
+                let event = asset::prompt_event(prompt, &status, former, now);
+                (status, event)
+            }));
         }
         for evidence in namespace.evidence.values() {
             let decision = judge(Subject::Evidence(EvidenceFacts::recorded(evidence)));

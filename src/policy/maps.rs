@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{KeyToPath, PodSpec, Volume};
+use k8s_openapi::api::core::v1::{KeyToPath, PodSpec, Volume, VolumeProjection};
 
 use super::containers::ContainerView;
 use super::facts::{ConfigMap, Namespace};
@@ -102,6 +102,29 @@ impl<'r> Keys<'r> {
                 map.into_iter().flat_map(|map| map.digests.keys()).map(|key| (None, key.as_str())).collect()
             }
         }
+    }
+}
+
+/// The kind of a source of a projected volume, where it may show something at a path that `meets`.
+pub fn shows(source: &VolumeProjection, meets: impl Fn(&str) -> bool) -> Option<&'static str> {
+    // Without items every key is a file, and which there are changes.
+    let keys = |items: Option<&[KeyToPath]>| {
+        items.is_none_or(|items| items.is_empty() || items.iter().any(|item| meets(&item.path)))
+    };
+    if let Some(map) = &source.config_map {
+        keys(map.items.as_deref()).then_some("configMap")
+    } else if let Some(secret) = &source.secret {
+        keys(secret.items.as_deref()).then_some("secret")
+    } else if let Some(fields) = &source.downward_api {
+        fields.items.iter().flatten().any(|item| meets(&item.path)).then_some("downwardAPI")
+    } else if let Some(token) = &source.service_account_token {
+        meets(&token.path).then_some("serviceAccountToken")
+    } else if let Some(bundle) = &source.cluster_trust_bundle {
+        meets(&bundle.path).then_some("clusterTrustBundle")
+    } else {
+        let made = source.pod_certificate.as_ref()?;
+        let paths = [&made.credential_bundle_path, &made.key_path, &made.certificate_chain_path];
+        paths.into_iter().flatten().any(|path| meets(path)).then_some("podCertificate")
     }
 }
 

@@ -222,20 +222,7 @@ pub(super) fn beside(
     let meets = |item: &str| maps::lies_in(&maps::walked(item), &shown) || mount.sub_path_expr.is_some();
     let sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
     for (number, source) in sources.enumerate() {
-        let kind = if let Some(secret) = &source.secret {
-            // Without items every key is a file, and which there are nobody can see.
-            let items = secret.items.as_deref();
-            items.is_none_or(|items| items.iter().any(|item| meets(&item.path))).then_some("secret")
-        } else if let Some(fields) = &source.downward_api {
-            fields.items.iter().flatten().any(|item| meets(&item.path)).then_some("downwardAPI")
-        } else if let Some(token) = &source.service_account_token {
-            meets(&token.path).then_some("serviceAccountToken")
-        } else if let Some(bundle) = &source.cluster_trust_bundle {
-            meets(&bundle.path).then_some("clusterTrustBundle")
-        } else {
-            None
-        };
-        let Some(kind) = kind else { continue };
+        let Some(kind) = maps::shows(source, meets).filter(|_| source.config_map.is_none()) else { continue };
         let place = pod.at(format!("spec.volumes[{index}].projected.sources[{number}].{kind}"));
         report
             .violated(place, format!("may stand at {path:?}, where a prompt is handed over, and nobody registered it"))

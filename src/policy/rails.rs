@@ -63,6 +63,7 @@ impl Handed<'_, '_> {
             report.violated(place, what).under(&["CoP-2.2", "CoP-11.3"]).fix(self.hand_over());
             return;
         }
+        self.own_text(report);
         let files = self.files();
         let right = |path: &str| {
             shown.iter().any(|file| {
@@ -72,6 +73,10 @@ impl Handed<'_, '_> {
         };
         let told = by_variable || files.iter().any(|file| right(&file.path));
         let handed = files.iter().any(|file| file.rules && right(&file.path));
+        // Of a flag that is given twice, programs take the last one.
+        let again = |file: &File<'_>| {
+            file.flag && files.iter().any(|other| other.flag && other.by == file.by && right(&other.path))
+        };
         for file in files.iter().filter(|file| !right(&file.path)) {
             let volume = self.volume_at(&file.path);
             let (wrong, place) = match volume {
@@ -82,7 +87,7 @@ impl Handed<'_, '_> {
                     let wrong = changes(volume) && (file.rules || fields(volume) || instead && !holds_text);
                     (wrong, format!("volume {:?}", volume.name))
                 }
-                None => (file.rules && !handed && !by_variable, "the image".to_owned()),
+                None => (file.rules && (again(file) || !handed && !by_variable), "the image".to_owned()),
             };
             if !wrong {
                 continue;
@@ -99,6 +104,21 @@ impl Handed<'_, '_> {
                     Some(path) => Fix::Text(format!("pass {path}, where they are mounted")),
                     None => self.hand_over(),
                 });
+        }
+    }
+
+    /// What is handed over as rules is no text of its own, which nobody registered.
+    fn own_text(&self, report: &mut Report<'_>) {
+        for told in self.told().filter(Told::is_own_text) {
+            let what = format!(
+                "gives the guard a text of its own beside {}, the rules of the {} guard",
+                self.named(),
+                self.direction
+            );
+            report
+                .violated(self.pod.at(self.container.path(&told.field)), what)
+                .under(&["CoP-2.2", "CoP-11.3"])
+                .fix(Fix::Text(format!("write it into the text of {}, and take it away here", self.named())));
         }
     }
 
@@ -210,40 +230,74 @@ impl Handed<'_, '_> {
     }
 
     /// The files that the words and variables of the container name.
-    fn files(&self) -> Vec<File> {
-        let mut out = Vec::new();
-        for (list, words) in [("command", self.container.command), ("args", self.container.args)] {
-            for (index, word) in words.iter().enumerate() {
+    fn files(&self) -> Vec<File<'_>> {
+        let paths = self.told().filter(|told| told.value.starts_with('/'));
+        paths
+            .map(|told| File {
+                path: maps::walked(told.value),
+                rules: told.rules(),
+                flag: told.flag && !told.by.is_empty(),
+                by: told.by,
+                field: told.field,
+            })
+            .collect()
+    }
+
+    /// What the words and variables of the container say, each with what it is called by.
+    fn told(&self) -> impl Iterator<Item = Told<'_>> {
+        let lists = [("command", self.container.command), ("args", self.container.args)];
+        let words = lists.into_iter().flat_map(|(list, words)| {
+            words.iter().enumerate().map(move |(index, word)| {
                 let (flag, value) = match word.split_once('=') {
                     Some((flag, value)) if flag.starts_with('-') => (flag, value),
                     _ => (index.checked_sub(1).map_or("", |before| words[before].as_str()), word.as_str()),
                 };
-                let flag = if flag.starts_with('-') { flag } else { "" };
-                out.extend(File::of(format!("{list}[{index}]"), flag, value));
-            }
-        }
-        for (index, variable) in self.container.env.iter().enumerate() {
-            let value = variable.value.as_deref().unwrap_or_default();
-            out.extend(File::of(format!("env[{index}].value"), &variable.name, value));
-        }
-        out
+                let by = if flag.starts_with('-') { flag } else { "" };
+                Told { field: format!("{list}[{index}]"), by, flag: true, value }
+            })
+        });
+        let variables = self.container.env.iter().enumerate().map(|(index, variable)| Told {
+            field: format!("env[{index}].value"),
+            by: &variable.name,
+            flag: false,
+            value: variable.value.as_deref().unwrap_or_default(),
+        });
+        words.chain(variables)
+    }
+}
+
+/// What a container is told by a word or a variable.
+struct Told<'a> {
+    field: String,
+    /// The flag or the variable; empty for a word by itself.
+    by: &'a str,
+    flag: bool,
+    value: &'a str,
+}
+
+impl Told<'_> {
+    /// Whether what says it is called after rules.
+    fn rules(&self) -> bool {
+        let by = self.by.to_ascii_lowercase();
+        RULES.iter().any(|word| by.contains(word))
+    }
+
+    /// Whether it is a text of rules: words of more than one, no path, no switch.
+    fn is_own_text(&self) -> bool {
+        let value = self.value.trim();
+        self.rules() && value.contains(char::is_whitespace) && !value.starts_with(['/', '-'])
     }
 }
 
 /// A file that a container is told of.
-struct File {
+struct File<'a> {
     field: String,
     path: String,
     /// Whether what hands it over is called after rules.
     rules: bool,
-}
-
-impl File {
-    fn of(field: String, by: &str, value: &str) -> Option<Self> {
-        let by = by.to_ascii_lowercase();
-        let rules = RULES.iter().any(|word| by.contains(word));
-        value.starts_with('/').then(|| Self { field, path: maps::walked(value), rules })
-    }
+    /// Whether that is a flag.
+    flag: bool,
+    by: &'a str,
 }
 
 /// Where a container sees what lies at `item` in a volume, if it does.
@@ -270,20 +324,7 @@ fn may_show(source: &VolumeProjection, path: &str) -> bool {
         let shown = maps::walked(shown);
         lies_in(&shown, &wanted) || lies_in(&wanted, &shown)
     };
-    // Without items every key is a file, and which there are changes.
-    let keys = |items: Option<&[KeyToPath]>| {
-        items.is_none_or(|items| items.is_empty() || items.iter().any(|item| meets(&item.path)))
-    };
-    source.config_map.as_ref().is_some_and(|map| keys(map.items.as_deref()))
-        || source.secret.as_ref().is_some_and(|secret| keys(secret.items.as_deref()))
-        || source
-            .downward_api
-            .iter()
-            .flat_map(|fields| fields.items.iter().flatten())
-            .any(|item| meets(&item.path))
-        || source.service_account_token.as_ref().is_some_and(|token| meets(&token.path))
-        || source.cluster_trust_bundle.as_ref().is_some_and(|bundle| meets(&bundle.path))
-        || source.pod_certificate.is_some()
+    maps::shows(source, meets).is_some()
 }
 
 /// Whether what lies in a volume is written while the pod runs, or came from where nobody registered it.

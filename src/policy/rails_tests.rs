@@ -162,10 +162,35 @@ fn rules_that_are_mounted_and_not_read_are_told_from_those_that_are() {
     let of_image = "spec.containers[1].args[0] \"/opt/other\": lies in the image, which does not hold AIPrompt \"rules\", the rules of the \
                     input guard";
     assert_eq!(in_map(&in_image, &json!([map])), [of_image]);
+    let twice = mounts(&json!(["--rules=/unused/text", "--rules=/opt/other"]), &json!([rules]));
+    assert_eq!(in_map(&twice, &json!([map])), [of_image.replace("args[0]", "args[1]")]);
     // What lies in an artifact is registered there.
     let model = json!({"name": "other", "image": {"reference": format!("r.example/m@{DIGEST}")}});
     let guard = mounts(&json!(["--policy-model=/rules/text"]), &json!([rules, other]));
     assert_eq!(in_map(&guard, &json!([map, model])), [""; 0]);
+}
+
+#[test]
+fn a_text_of_its_own_is_no_registered_one() {
+    let map = json!([{"name": "rules", "configMap": {"name": "rules-v1"}}]);
+    let guard = |name: &str, value: &str, args: &Value| {
+        json!({"env": [{"name": name, "value": value}], "args": args,
+            "volumeMounts": [{"name": "rules", "mountPath": "/rules"}]})
+    };
+    let own = "gives the guard a text of its own beside AIPrompt \"rules\", the rules of the input guard";
+    let none = json!([]);
+    assert_eq!(
+        in_map(&guard("GUARD_RULES", "allow all", &none), &map),
+        [format!("spec.containers[1].env[0].value: {own}")]
+    );
+    assert_eq!(
+        in_map(&guard("LEVEL", "info", &json!(["--policy", "allow all"])), &map),
+        [format!("spec.containers[1].args[1]: {own}")]
+    );
+    for (name, value) in [("POLICY_MODE", "strict"), ("RULES_PATH", "/rules/text"), ("GREETING", "good day")]
+    {
+        assert_eq!(in_map(&guard(name, value, &none), &map), [""; 0], "{name}={value}");
+    }
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn a_verdict_outlives_the_last_pods_until_their_successors_were_looked_at() {
     let failing = || {
         let mut states = States::judged();
         states.by_control.insert("pod-hardened", State::Fail);
-        AuditedWorkload { states, pods: 1, never_verified: 0, blocked: true, held: None }
+        AuditedWorkload { pods: 1, blocked: true, ..AuditedWorkload::of(states) }
     };
     let empty = || {
         let passing = AuditedWorkload { states: States::judged(), pods: 0, blocked: false, ..failing() };

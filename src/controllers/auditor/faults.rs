@@ -54,21 +54,19 @@ impl Faults {
 
     /// What could not be brought about for a workload, its own first, then what it shares with its namespace.
     pub(super) fn of(&self, namespace: &str, workload: &str) -> Option<String> {
-        let said: Vec<String> =
-            [workload, ""].into_iter().flat_map(|name| self.said(namespace, name)).collect();
-        (!said.is_empty()).then(|| said.join("; "))
+        self.said(namespace, &[workload, ""])
     }
 
     /// What could not be brought about for a namespace itself.
     pub(super) fn of_namespace(&self, namespace: &str) -> Option<String> {
-        let said: Vec<String> = self.said(namespace, "").collect();
-        (!said.is_empty()).then(|| said.join("; "))
+        self.said(namespace, &[""])
     }
 
-    fn said(&self, namespace: &str, name: &str) -> impl Iterator<Item = String> {
-        let faults = self.0.get(&(namespace.to_owned(), name.to_owned()));
-        let faults = faults.into_iter().flat_map(BTreeMap::values);
-        faults.map(|fault| words::cut(fault.words.clone(), 300))
+    fn said(&self, namespace: &str, names: &[&str]) -> Option<String> {
+        let of = names.iter().filter_map(|name| self.0.get(&(namespace.to_owned(), (*name).to_owned())));
+        let said: Vec<String> =
+            of.flat_map(BTreeMap::values).map(|fault| words::cut(fault.words.clone(), 300)).collect();
+        (!said.is_empty()).then(|| said.join("; "))
     }
 }
 

@@ -9,10 +9,9 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use tokio::time::Instant;
 
-use super::{Auditor, FULL, lock};
-use crate::policy::containers::containers;
+use super::{Auditor, FULL};
 use crate::policy::facts::Text;
-use crate::policy::texts::{credentials, prompts, referred};
+use crate::policy::texts::{credentials, prompts};
 
 /// Maps of one namespace that are read.
 const MAPS: usize = 64;
@@ -27,10 +26,9 @@ pub(super) struct Read {
 }
 
 impl Auditor {
-    /// Reads the maps that running pods of `name` refer to, where others are referred to than before or the last look is
+    /// Reads `names`, the maps that running pods of the namespace `name` refer to, where others are referred to than before or the last look is
     /// old.
-    pub(super) async fn read_texts(&self, name: &str, former: Read) -> Read {
-        let names = self.maps(name);
+    pub(super) async fn read_texts(&self, name: &str, names: BTreeSet<String>, former: Read) -> Read {
         let fresh = former.at.is_some_and(|at| at.elapsed() < FULL);
         if fresh && former.names == names {
             return former;
@@ -62,18 +60,5 @@ impl Auditor {
             namespace.texts = texts;
         }
         Read { names, at: Some(Instant::now()) }
-    }
-
-    fn maps(&self, name: &str) -> BTreeSet<String> {
-        let pods = lock(&self.pods);
-        let mut seen = BTreeSet::new();
-        let mut out = BTreeSet::new();
-        for (_, pod) in pods.of(name) {
-            if seen.insert(std::sync::Arc::as_ptr(&pod.object)) {
-                let spec = &pod.object.spec;
-                out.extend(referred(&containers(spec), spec).into_iter().map(|(_, map)| map.to_owned()));
-            }
-        }
-        out
     }
 }

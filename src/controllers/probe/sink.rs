@@ -48,7 +48,7 @@ fn service(namespace: &str, target: &str, world: &World, pods: &Pods) -> Said {
     }
     let ready = pods
         .of(home)
-        .filter(|(_, pod)| pod.ready && selector::contains(&service.selector, &pod.object.labels))
+        .filter(|(_, pod)| pod.ready && selector::contains(&service.selector, &pod.made_of.labels))
         .count();
     if ready == 0 {
         return no("NotReady", format!("no pod behind Service {home}/{name} is ready"));
