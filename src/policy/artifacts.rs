@@ -9,6 +9,7 @@ use super::data::{self, Data};
 use super::facts::{Facts, Place, PodFacts};
 use super::fix::Fix;
 use super::image::ImageRef;
+use super::servers::{Form, Load, What};
 use super::{devices, servers, skeleton};
 use crate::api;
 use crate::api::model::ModelSource;
@@ -195,9 +196,17 @@ pub(super) fn disguised(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Repo
             let place = pod.at(container.path("resources.claims")).value(claim);
             found.get_or_insert((place, "claims a device".to_owned()));
         }
+        if let Some((index, variable)) = devices::shown(container.env) {
+            let place = pod.at(container.path(&format!("env[{index}].value"))).value(variable);
+            found.get_or_insert((place, "is shown devices for machine learning".to_owned()));
+        }
         if serves(container) {
             let place = pod.at(container.path("")).value(container.name);
             found.get_or_insert((place, "runs a model server".to_owned()));
+        }
+        if let Some(load) = loaded(container) {
+            let place = pod.at(container.path("")).value(container.name);
+            found.get_or_insert((place, format!("is told to load the model {load:?}")));
         }
     }
     for image in pod.images().filter(crate::policy::containers::ImageUse::is_volume) {
@@ -237,6 +246,13 @@ fn serves(container: &ContainerView<'_>) -> bool {
     }
     let image = container.image.split('@').next().unwrap_or_default();
     servers::read(container).server.is_some() && !BESIDE.iter().any(|word| image.contains(word))
+}
+
+/// The model that a container is told to load, from a path or a hub. A plain name may be that of one behind an interface.
+fn loaded(container: &ContainerView<'_>) -> Option<String> {
+    let mut loads = servers::read(container).loads.into_iter();
+    let own = |load: &Load<'_>| load.what == What::Model && matches!(load.form, Form::Path | Form::Hub);
+    loads.find(own).map(|load| load.value.into_owned())
 }
 
 /// Whether the model's source is this very artifact: the same place and, by reference or by `spec.digest`, the same bytes.

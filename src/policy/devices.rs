@@ -1,6 +1,6 @@
 //! The devices that only machine learning uses.
 
-use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::api::core::v1::{EnvVar, ResourceRequirements};
 
 /// How their names end, as device plugins call them.
 const DEVICES: [&str; 6] = ["/gpu", "/tpu", "/gaudi", "/neuron", "/neuroncore", "/npu"];
@@ -10,6 +10,16 @@ const DEVICES: [&str; 6] = ["/gpu", "/tpu", "/gaudi", "/neuron", "/neuroncore", 
 pub fn asked(resources: &ResourceRequirements) -> Option<&str> {
     let mut limits = resources.limits.iter().flat_map(|limits| limits.keys());
     limits.find(|name| DEVICES.iter().any(|device| name.ends_with(device))).map(String::as_str)
+}
+
+/// The first variable by which the runtime of the devices shows them to a container that asks for none; its place, and what it
+/// says. Images of the maker set it themselves, so that one which hides them is common.
+#[must_use]
+pub fn shown(env: &[EnvVar]) -> Option<(usize, &str)> {
+    env.iter().enumerate().find_map(|(index, variable)| {
+        let value = variable.value.as_deref().filter(|value| !["", "void", "none"].contains(value))?;
+        (variable.name == "NVIDIA_VISIBLE_DEVICES").then_some((index, value))
+    })
 }
 
 /// The first claim on devices of whatever kind, which its class alone tells.

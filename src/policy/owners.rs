@@ -53,6 +53,13 @@ pub fn knows(facts: &Facts<'_>, workload: &AIWorkload, user: &str) -> bool {
     of_parties(facts, workload, others.chain([&all.accountable]).chain(&all.data_controllers), user)
 }
 
+/// Whether a name may mean the same person as `user`, where two are to be different people: many providers of identities let
+/// one person sign in as `Ada` and as `ada`.
+#[must_use]
+pub fn may_be(name: Option<&str>, user: &str) -> bool {
+    name.is_some_and(|name| name.eq_ignore_ascii_case(user))
+}
+
 fn of_parties<'p>(
     facts: &Facts<'_>,
     workload: &AIWorkload,

@@ -9,6 +9,7 @@ use crate::policy::decide::{EXEMPTION_LIFE_HOURS, exemption_holds};
 use crate::policy::evidence;
 use crate::policy::facts::{ExemptionFacts, Facts, Place, Subject};
 use crate::policy::fix::Fix;
+use crate::policy::owners::may_be;
 use crate::policy::waivers;
 
 /// Exemptions, profiles, trust policies and the enforcement itself are sound.
@@ -212,7 +213,7 @@ fn approved(
             .fix(Fix::Text(format!("let {approver:?} set it")));
     }
     // The one who asked is also the one who created it, because creation checked that.
-    if approver == former.requested_by || user == former.requested_by {
+    if [approver, user].iter().any(|one| may_be(Some(&former.requested_by), one)) {
         report
             .violated(
                 place(),

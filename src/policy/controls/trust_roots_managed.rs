@@ -13,6 +13,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::facts::{Facts, Place, PodFacts, Subject, Writer};
 use crate::policy::fix::Fix;
+use crate::policy::owners::may_be;
 
 /// Authorities have an owner and an end, and what is revoked runs nowhere.
 pub(super) const CONTROL: Control = Control {
@@ -104,11 +105,11 @@ fn written(facts: &Facts<'_>, policy: &api::AITrustPolicy, writer: Writer<'_>, r
     let is_theirs = |owners: Option<&AssetOwners>, status: Option<&AssetStatus>| {
         let owner = owners.and_then(|owners| owners.owner.as_ref());
         let owns = owner.is_some_and(|owner| {
-            owner.user.as_deref() == Some(writer.user)
+            may_be(owner.user.as_deref(), writer.user)
                 || owner.group.as_ref().is_some_and(|group| writer.groups.contains(group))
         });
         let made = !by_tool
-            && status.is_some_and(|s| s.history.iter().any(|e| e.user.as_deref() == Some(writer.user)));
+            && status.is_some_and(|s| s.history.iter().any(|e| may_be(e.user.as_deref(), writer.user)));
         owns || made
     };
     let theirs = facts.cluster.namespaces.values().find_map(|home| {

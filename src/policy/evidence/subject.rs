@@ -4,6 +4,7 @@ use crate::api::common::{AssetOwners, Party};
 use crate::api::evidence::Subject;
 use crate::api::{AIDataset, AIGovernance, AIModel, AIPrompt, AISupplier, AIWorkload};
 use crate::policy::facts::{Facts, Namespace};
+use crate::policy::owners::may_be;
 
 /// What a proof has to be about.
 #[derive(Clone, Copy, Debug)]
@@ -169,7 +170,7 @@ impl<'a> About<'a> {
     /// of it.
     pub(super) fn made_by(&self, facts: &Facts<'a>, user: &str) -> Option<String> {
         let owns = || "who made, owns or runs what it vouches for".to_owned();
-        if self.written_by(user) || self.parties().iter().any(|party| party.user.as_deref() == Some(user)) {
+        if self.written_by(user) || self.parties().iter().any(|party| may_be(party.user.as_deref(), user)) {
             return Some(owns());
         }
         let Self::Workload(workload) = self else { return None };
@@ -230,7 +231,7 @@ impl<'a> About<'a> {
 
     /// Whether this user made it, or owns it where it is an asset.
     pub(super) fn written_by(&self, user: &str) -> bool {
-        let is = |party: &Party| party.user.as_deref() == Some(user);
+        let is = |party: &Party| may_be(party.user.as_deref(), user);
         match self {
             Self::Workload(o) => o.spec.owners.developer.as_ref().is_some_and(is),
             _ => self.edited_by(user) || self.parties().into_iter().any(is),
@@ -245,7 +246,7 @@ impl<'a> About<'a> {
             Self::Prompt(o) => o.status.as_ref(),
             _ => None,
         };
-        status.is_some_and(|status| status.history.iter().any(|entry| entry.user.as_deref() == Some(user)))
+        status.is_some_and(|status| status.history.iter().any(|entry| may_be(entry.user.as_deref(), user)))
     }
 }
 

@@ -47,6 +47,8 @@ fn who_wrote_a_part_of_a_workload_does_not_vouch_for_it() {
         "by \"mallory\", who changed AIPrompt \"p\", a part of what it vouches for"
     );
     assert_eq!(said(&about(&json!({"attestedBy": "k.lee"}), &wrote)), "held");
+    let other = said(&about(&json!({"attestedBy": "Mallory"}), &wrote));
+    assert!(other.contains("who changed AIPrompt"), "one person under two names: {other}");
     // A member of the group that runs it is known by that only while he asks.
     let recorded = |patch: &Value, groups: &[&str]| {
         let bench = about(patch, &json!([]));

@@ -79,6 +79,10 @@ fn what_only_ai_has_is_not_declared_as_supporting() {
         "runs a model server, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
     let device = "asks for a device for machine learning, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
     let claim = "claims a device, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
+    let shown = "is shown devices for machine learning, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
+    let loads = "is told to load the model \"/m/a\", and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
+    let hub = "is told to load the model \"org/m\", and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
+    let script = "import transformers as t; t.AutoModel.from_pretrained('/m/a')";
     for (container, what) in [
         (json!({"name": "c", "command": ["vllm"], "args": ["serve", "/m"]}), server),
         (json!({"name": "c", "command": ["python3", "-m", "vllm.entrypoints.openai.api_server"]}), server),
@@ -86,6 +90,10 @@ fn what_only_ai_has_is_not_declared_as_supporting() {
         (json!({"name": "c", "image": format!("r.example/vllm-openai@{DIGEST}")}), server),
         (json!({"name": "c", "resources": {"limits": {"nvidia.com/gpu": "1"}}}), device),
         (json!({"name": "c", "resources": {"claims": [{"name": "g"}]}}), claim),
+        (json!({"name": "c", "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]}), shown),
+        (json!({"name": "c", "env": [{"name": "MODEL_PATH", "value": "/m/a"}]}), loads),
+        (json!({"name": "c", "command": ["python3", "-c", script]}), loads),
+        (json!({"name": "c", "env": [{"name": "HF_MODEL_ID", "value": "org/m"}]}), hub),
     ] {
         assert_eq!(found("supporting", &container), [what], "{container}");
         assert_eq!(found("inference", &container), [""; 0], "{container}");
@@ -93,6 +101,7 @@ fn what_only_ai_has_is_not_declared_as_supporting() {
     for container in [
         json!({"name": "c", "command": ["/bin/proxy"], "resources": {"limits": {"cpu": "1"}}}),
         json!({"name": "c", "image": format!("r.example/ollama-exporter@{DIGEST}")}),
+        json!({"name": "c", "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}, {"name": "MODEL", "value": "gpt"}]}),
         json!({"name": "c", "image": format!("r.example/vllm/router@{DIGEST}")}),
     ] {
         assert_eq!(found("supporting", &container), [""; 0], "{container}");
