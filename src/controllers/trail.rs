@@ -80,7 +80,8 @@ pub fn left_open(world: &World, namespace: &Namespace, now: Timestamp) -> Vec<To
             ..Tombstone::default()
         })
     });
-    quarantined.chain(assets).take(TOMBSTONES).collect()
+    // Many of the one leave room for the other.
+    quarantined.take(TOMBSTONES / 4).chain(assets).take(TOMBSTONES).collect()
 }
 
 /// Tombstones that a row keeps.

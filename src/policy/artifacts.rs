@@ -161,6 +161,13 @@ fn claimed(index: usize, volume: &Volume) -> Claimed<'_> {
     let Some(template) = template else { return Claimed::Nothing };
     let field = |name: &str| at(&format!("ephemeral.volumeClaimTemplate.spec.{name}"));
     let spec = &template.spec;
+    // A volume that is there already is taken as it is, whatever source the claim names.
+    if let Some(volume) = &spec.volume_name {
+        return Claimed::Unknown(field("volumeName"), volume.clone());
+    }
+    if spec.selector.is_some() {
+        return Claimed::Unknown(field("selector"), "volumes by their labels".to_owned());
+    }
     if let Some(source) = &spec.data_source_ref {
         let here = source.namespace.is_none();
         return match source.kind.as_str() {
@@ -173,9 +180,6 @@ fn claimed(index: usize, volume: &Volume) -> Claimed<'_> {
             Claimed::Claim(&source.name, field("dataSource.name"))
         }
         Some(source) => Claimed::Unknown(field("dataSource"), format!("{}/{}", source.kind, source.name)),
-        None if spec.volume_name.is_some() => {
-            Claimed::Unknown(field("volumeName"), spec.volume_name.clone().unwrap_or_default())
-        }
         None => Claimed::Nothing,
     }
 }
@@ -192,7 +196,8 @@ pub(super) fn disguised(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Repo
             let place = pod.at(container.path("resources.limits")).value(device);
             found.get_or_insert((place, "asks for a device for machine learning".to_owned()));
         }
-        if let Some(claim) = container.resources.and_then(devices::claimed) {
+        let claim = container.resources.and_then(|own| devices::claimed(facts.namespace, pod.spec, own));
+        if let Some(claim) = claim {
             let place = pod.at(container.path("resources.claims")).value(claim);
             found.get_or_insert((place, "claims a device".to_owned()));
         }
@@ -245,6 +250,7 @@ fn serves(container: &ContainerView<'_>) -> bool {
         return true;
     }
     let image = container.image.split('@').next().unwrap_or_default();
+    let image = image.rsplit('/').next().unwrap_or_default();
     servers::read(container).server.is_some() && !BESIDE.iter().any(|word| image.contains(word))
 }
 

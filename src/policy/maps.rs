@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{KeyToPath, PodSpec, Volume, VolumeProjection};
+use k8s_openapi::api::core::v1::{KeyToPath, PodSpec, Volume, VolumeMount, VolumeProjection};
 
 use super::containers::ContainerView;
 use super::facts::{ConfigMap, Namespace};
@@ -133,6 +133,14 @@ pub fn shows(source: &VolumeProjection, meets: impl Fn(&str) -> bool) -> Option<
 pub fn lies_in(path: &str, folder: &str) -> bool {
     let rest = path.strip_prefix(folder.trim_end_matches('/'));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The mount through which a container sees `path`, as it is walked: the deepest, and of several at one place the last, however
+/// they spell it.
+#[must_use]
+pub fn mount_at<'m>(mounts: &'m [VolumeMount], path: &str) -> Option<&'m VolumeMount> {
+    let placed = mounts.iter().map(|mount| (walked(&mount.mount_path), mount));
+    placed.filter(|(at, _)| lies_in(path, at)).max_by_key(|(at, _)| at.len()).map(|(_, mount)| mount)
 }
 
 /// A path as the kernel walks it, from the top and without what leads back.

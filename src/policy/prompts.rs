@@ -217,7 +217,7 @@ pub(super) fn beside(
     path: &str,
     report: &mut Report<'_>,
 ) {
-    let below = path.strip_prefix(mount.mount_path.trim_end_matches('/')).unwrap_or_default();
+    let below = path.strip_prefix(maps::walked(&mount.mount_path).as_str()).unwrap_or_default();
     let shown = maps::walked(&format!("{}/{below}", mount.sub_path.as_deref().unwrap_or_default()));
     let meets = |item: &str| maps::lies_in(&maps::walked(item), &shown) || mount.sub_path_expr.is_some();
     let sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());

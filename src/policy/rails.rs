@@ -7,6 +7,7 @@ use super::control::Report;
 use super::facts::{Facts, PodFacts};
 use super::fix::Fix;
 use super::maps::{self, lies_in};
+use super::prompts;
 use crate::api;
 use crate::api::prompt::{PromptSource, PromptSourceKind};
 
@@ -80,11 +81,16 @@ impl Handed<'_, '_> {
         for file in files.iter().filter(|file| !right(&file.path)) {
             let volume = self.volume_at(&file.path);
             let (wrong, place) = match volume {
+                // Rules of another kind may come from there beside its own.
+                Some(volume) if stays(volume) => (
+                    volume.image.is_none() && file.rules && (again(file) || !handed && !by_variable),
+                    format!("volume {:?}", volume.name),
+                ),
                 Some(volume) => {
                     // A file of the same name, where none of the right ones is named, is what the guard takes for its rules.
                     let instead = !told && shown.iter().any(|shown| name_of(shown) == name_of(&file.path));
                     let holds_text = self.is_prompt(volume);
-                    let wrong = changes(volume) && (file.rules || fields(volume) || instead && !holds_text);
+                    let wrong = file.rules || fields(volume) || instead && !holds_text;
                     (wrong, format!("volume {:?}", volume.name))
                 }
                 None => (file.rules && (again(file) || !handed && !by_variable), "the image".to_owned()),
@@ -173,15 +179,10 @@ impl Handed<'_, '_> {
         let mut out = Vec::new();
         for mount in mounts {
             let Some(volume) = self.volume(&mount.name) else { continue };
-            out.extend(self.inside(volume).into_iter().filter_map(|item| seen_at(mount, &item)).filter(
-                |file| {
-                    let base = maps::walked(&mount.mount_path);
-                    !mounts.iter().any(|other| {
-                        let over = maps::walked(&other.mount_path);
-                        over.len() > base.len() && lies_in(file, &over)
-                    })
-                },
-            ));
+            let files = self.inside(volume).into_iter().filter_map(|item| seen_at(mount, &item));
+            out.extend(
+                files.filter(|file| maps::mount_at(mounts, file).is_some_and(|top| std::ptr::eq(top, mount))),
+            );
         }
         out
     }
@@ -224,43 +225,45 @@ impl Handed<'_, '_> {
 
     /// The volume in which a path of the container lies.
     fn volume_at(&self, path: &str) -> Option<&Volume> {
-        let mounts = self.container.mounts.iter().map(|mount| (maps::walked(&mount.mount_path), mount));
-        let deepest = mounts.filter(|(at, _)| lies_in(path, at)).max_by_key(|(at, _)| at.len());
-        self.volume(&deepest?.1.name)
+        self.volume(&maps::mount_at(self.container.mounts, path)?.name)
     }
 
     /// The files that the words and variables of the container name.
     fn files(&self) -> Vec<File<'_>> {
-        let paths = self.told().filter(|told| told.value.starts_with('/'));
-        paths
-            .map(|told| File {
-                path: maps::walked(told.value),
-                rules: told.rules(),
-                flag: told.flag && !told.by.is_empty(),
-                by: told.by,
-                field: told.field,
-            })
-            .collect()
+        let folder = self.container.working_dir;
+        let files = self.told().filter_map(|told| {
+            let rules = told.rules();
+            let path = match folder {
+                _ if told.value.starts_with('/') => maps::walked(&told.value),
+                _ if !rules || !is_file(&told.value) => return None,
+                Some(folder) => maps::walked(&format!("{folder}/{}", told.value)),
+                // The image says where that is.
+                None => told.value,
+            };
+            Some(File { path, rules, flag: told.flag && !told.by.is_empty(), by: told.by, field: told.field })
+        });
+        files.collect()
     }
 
-    /// What the words and variables of the container say, each with what it is called by.
+    /// What the words and variables of the container say, filled in, each with what it is called by.
     fn told(&self) -> impl Iterator<Item = Told<'_>> {
         let lists = [("command", self.container.command), ("args", self.container.args)];
-        let words = lists.into_iter().flat_map(|(list, words)| {
+        let words = lists.into_iter().flat_map(move |(list, words)| {
             words.iter().enumerate().map(move |(index, word)| {
                 let (flag, value) = match word.split_once('=') {
                     Some((flag, value)) if flag.starts_with('-') => (flag, value),
                     _ => (index.checked_sub(1).map_or("", |before| words[before].as_str()), word.as_str()),
                 };
                 let by = if flag.starts_with('-') { flag } else { "" };
+                let value = prompts::handed(self.container, value).text;
                 Told { field: format!("{list}[{index}]"), by, flag: true, value }
             })
         });
-        let variables = self.container.env.iter().enumerate().map(|(index, variable)| Told {
+        let variables = self.container.env.iter().enumerate().map(move |(index, variable)| Told {
             field: format!("env[{index}].value"),
             by: &variable.name,
             flag: false,
-            value: variable.value.as_deref().unwrap_or_default(),
+            value: prompts::handed(self.container, variable.value.as_deref().unwrap_or_default()).text,
         });
         words.chain(variables)
     }
@@ -272,7 +275,7 @@ struct Told<'a> {
     /// The flag or the variable; empty for a word by itself.
     by: &'a str,
     flag: bool,
-    value: &'a str,
+    value: String,
 }
 
 impl Told<'_> {
@@ -298,6 +301,14 @@ struct File<'a> {
     /// Whether that is a flag.
     flag: bool,
     by: &'a str,
+}
+
+/// Whether a value names a file from wherever the program starts.
+fn is_file(value: &str) -> bool {
+    const ENDS: [&str; 10] = ["co", "colang", "yaml", "yml", "json", "toml", "rego", "txt", "md", "xml"];
+    let end = value.rsplit_once('.').map_or("", |(_, end)| end);
+    let apart = !value.contains("://") && !value.contains(char::is_whitespace);
+    apart && (value.starts_with("./") || value.starts_with("../") || ENDS.contains(&end))
 }
 
 /// Where a container sees what lies at `item` in a volume, if it does.
@@ -327,9 +338,9 @@ fn may_show(source: &VolumeProjection, path: &str) -> bool {
     maps::shows(source, meets).is_some()
 }
 
-/// Whether what lies in a volume is written while the pod runs, or came from where nobody registered it.
-fn changes(volume: &Volume) -> bool {
-    volume.image.is_none() && volume.secret.is_none() && volume.persistent_volume_claim.is_none()
+/// Whether what lies in a volume is as lasting as what lies in an image.
+fn stays(volume: &Volume) -> bool {
+    volume.image.is_some() || volume.secret.is_some() || volume.persistent_volume_claim.is_some()
 }
 
 /// Whether a volume shows labels or annotations, which whoever may write the pod changes while it runs.

@@ -119,6 +119,10 @@ fn what_hides_or_replaces_the_rules_is_refused() {
             mounts(&args, &json!([rules])),
             json!([{"name": "rules", "projected": {"sources": [{"configMap": {"name": "rules-v1"}}, {"downwardAPI": annotation}]}}]),
         ),
+        (
+            mounts(&args, &json!([rules, {"name": "over", "mountPath": "/x/../rules/"}])),
+            json!([{"name": "rules", "configMap": {"name": "rules-v1"}}, {"name": "over", "emptyDir": {}}]),
+        ),
         (mounts(&args, &json!([rules])), json!([{"name": "rules", "configMap": {"name": "another"}}])),
         (
             mounts(&args, &json!([rules])),
@@ -158,6 +162,29 @@ fn rules_that_are_mounted_and_not_read_are_told_from_those_that_are() {
             "{args} {volume}"
         );
     }
+    let secret = json!({"name": "other", "secret": {"secretName": "s"}});
+    assert_eq!(
+        in_map(&mounts(&json!(["--rules=/rules/text"]), &json!([rules, other])), &json!([map, secret])),
+        [line]
+    );
+    let filled = json!({"args": ["--rules=$(X)"], "env": [{"name": "X", "value": "/opt/other"}], "volumeMounts": [rules]});
+    assert_eq!(
+        in_map(&filled, &json!([map])),
+        [
+            "spec.containers[1].args[0] \"/opt/other\": lies in the image, which does not hold AIPrompt \"rules\", the rules of the \
+          input guard"
+        ]
+    );
+    let from = |folder: &str| {
+        let guard =
+            merged(mounts(&json!(["--rules=text.co"]), &json!([rules])), &json!({"workingDir": folder}));
+        in_map(
+            &guard,
+            &json!([{"name": "rules", "configMap": {"name": "rules-v1", "items": [{"key": "text", "path": "text.co"}]}}]),
+        )
+    };
+    assert_eq!(from("/unused"), [""; 0]);
+    assert_eq!(from("/scratch").len(), 1);
     let in_image = mounts(&json!(["--rules=/opt/other", "--x=/unused/text"]), &json!([rules]));
     let of_image = "spec.containers[1].args[0] \"/opt/other\": lies in the image, which does not hold AIPrompt \"rules\", the rules of the \
                     input guard";

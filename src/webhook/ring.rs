@@ -13,7 +13,7 @@ const REFUSED: usize = 512;
 /// Things that were let in and belong into a history, beside them.
 const NOTED: usize = 1024;
 /// Within this time the same change of the same object, asked for by the same user, is one: the API server asks again where
-/// somebody else has written the object meanwhile.
+/// somebody else has written the object meanwhile. Of entries into pods it asks once.
 const AGAIN: SignedDuration = SignedDuration::from_secs(1);
 /// Namespaces of which is remembered how much found no room.
 const MISSED: usize = 128;
@@ -40,7 +40,7 @@ struct Missed {
 impl Ring {
     /// Remembers `attempt` under the next number; the oldest of its sort makes room.
     pub(super) fn push(&mut self, attempt: Attempt) {
-        if attempt.noted.is_some() && self.repeats(&attempt) {
+        if attempt.noted.is_some_and(|kind| kind != HistoryKind::BreakGlass) && self.repeats(&attempt) {
             return;
         }
         self.sequence += 1;
@@ -169,6 +169,13 @@ mod tests {
         }
         let told: Vec<i64> = ring.ask().iter().map(|one| one.at.as_millisecond()).collect();
         assert_eq!(told, [0, 5, 30, 40, 1_500, 3_000, 3_020]);
+        let mut ring = Ring::default();
+        let entry = |millis| Attempt {
+            noted: Some(HistoryKind::BreakGlass),
+            ..at(millis, "Pod/chat-1", "ada entered by exec")
+        };
+        (0..2).for_each(|millis| ring.push(entry(millis)));
+        assert_eq!(ring.ask().len(), 2, "two entries are two");
     }
 
     #[test]

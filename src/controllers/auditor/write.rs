@@ -336,16 +336,20 @@ impl Auditor {
         let (mut bindings, others): (Vec<_>, Vec<_>) =
             wanted.into_iter().partition(|desired| desired.resource == generate::Resource::RoleBinding);
         let mut applied = self.apply_all(others).await;
-        bindings.retain(|binding| {
+        let held = bindings.extract_if(.., |binding| {
             let its_role =
                 |role: &Desired| role.resource == generate::Resource::Role && role.name == binding.name;
-            !applied.iter().any(|(desired, result)| result.is_err() && its_role(desired))
+            applied.iter().any(|(desired, result)| result.is_err() && its_role(desired))
         });
-        applied.extend(self.apply_all(bindings).await);
-        let mut failed = BTreeSet::new();
-        for (desired, result) in applied {
+        let of = |desired: Desired| {
             let workload = if desired.owner.is_some() { desired.name } else { String::new() };
-            let of = (desired.resource, (name.to_owned(), workload));
+            (desired.resource, (name.to_owned(), workload))
+        };
+        // What was in the way of one that waits for its role may still be.
+        let mut failed: BTreeSet<_> = held.map(of).collect();
+        applied.extend(self.apply_all(bindings).await);
+        for (desired, result) in applied {
+            let of = of(desired);
             match result {
                 Err(error) => {
                     self.not_generated(&of, &error, written);

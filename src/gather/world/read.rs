@@ -119,6 +119,10 @@ pub(super) fn device_claim(claim: &DynamicObject) -> facts::DeviceClaim {
             name: request["name"].as_str().unwrap_or_default().to_owned(),
             count: if others.is_empty() { count(exactly) } else { most },
             admin: exactly["adminAccess"] == true,
+            classes: std::iter::once(exactly)
+                .chain(others.iter().take(MOST_REQUESTS))
+                .filter_map(|one| one["deviceClassName"].as_str().map(str::to_owned))
+                .collect(),
         }
     };
     facts::DeviceClaim { requests: requests.map(read).collect() }

@@ -33,6 +33,7 @@ fn claims_of_devices_are_read_alike_in_each_form() {
     assert_eq!(kept, device_claim(&object(&json!({"spec": devices}))));
     let short: Vec<_> = kept.requests.iter().map(|r| (r.name.as_str(), r.count, r.admin)).collect();
     assert_eq!(short, [("a", Some(2), true), ("b", Some(4), false), ("c", None, false), ("d", None, false)]);
+    assert_eq!(kept.requests[0].classes, ["gpu"]);
     assert_eq!(device_claim(&object(&json!(3))), facts::DeviceClaim::default());
 }
 

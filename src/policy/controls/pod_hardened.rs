@@ -1,6 +1,7 @@
 //! `pod-hardened`: a pod that is broken into gains as little as possible.
 
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::devices;
 use crate::policy::facts::{Facts, NodeVolume, PodFacts, Stage};
 use crate::policy::fix::Fix;
 use crate::policy::pod_security;
@@ -114,15 +115,10 @@ fn behind_claims(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>)
 /// A claim of devices with administrative access reaches those that others hold.
 fn devices(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Report<'_>) {
     for (index, claim) in pod.spec.resource_claims.iter().flatten().enumerate() {
-        let (kind, name) = match (&claim.resource_claim_name, &claim.resource_claim_template_name) {
-            (Some(name), _) => ("ResourceClaim", name),
-            (None, Some(name)) => ("ResourceClaimTemplate", name),
-            // The API server takes no claim without either.
-            (None, None) => continue,
-        };
+        let Some((key, known)) = devices::known(facts.namespace, claim) else { continue };
         let at = |object: String| pod.at(format!("spec.resourceClaims[{index}]")).value(object);
-        let key = format!("{kind}/{name}");
-        let Some(known) = facts.namespace.device_claims.get(&key) else {
+        let Some(known) = known else {
+            let kind = key.split('/').next().unwrap_or_default().to_owned();
             report
                 .unknown(at(key), "is not known, so nobody can tell which devices it gives")
                 .fix(Fix::Text(format!(

@@ -403,9 +403,7 @@ fn file(
     report: &mut Report<'_>,
 ) {
     let path = &maps::walked(path);
-    let mounts = container.mounts.iter().filter(|mount| maps::lies_in(path, &mount.mount_path));
-    let mount = mounts.max_by_key(|mount| mount.mount_path.len());
-    let Some(mount) = mount else {
+    let Some(mount) = maps::mount_at(container.mounts, path) else {
         let what = "hands over a prompt that lies in the image, where nobody registered it";
         move_out(report.violated(pod.at(place).value(path), what), workload, MOUNTED);
         return;

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use crate::api::workload::WorkloadType;
 use crate::policy::containers::{ContainerView, Role};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::devices;
 use crate::policy::facts::{DeviceRequest, Facts, Place, PodFacts, Stage, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::quantity::thousandths;
@@ -112,13 +113,11 @@ fn requested<'a>(
     let claims = pod.spec.resource_claims.iter().flatten().enumerate();
     let namespace = facts.namespace;
     claims.flat_map(move |(index, claim)| {
-        let key = match (&claim.resource_claim_name, &claim.resource_claim_template_name) {
-            (Some(name), _) => format!("ResourceClaim/{name}"),
-            (None, Some(name)) => format!("ResourceClaimTemplate/{name}"),
-            (None, None) => String::new(),
-        };
-        let known = namespace.device_claims.get(&key).map(|known| known.requests.as_slice());
-        known.unwrap_or_default().iter().map(move |request| (index, key.clone(), request))
+        let (key, known) = devices::known(namespace, claim).unwrap_or_default();
+        known
+            .map_or(&[][..], |known| &known.requests)
+            .iter()
+            .map(move |request| (index, key.clone(), request))
     })
 }
 

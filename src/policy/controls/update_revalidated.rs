@@ -5,7 +5,7 @@ use super::robustness_evidence_current::routes;
 use super::security_assessment_current::own_images;
 use crate::api::{AIEvidence, AIWorkload};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
-use crate::policy::evidence::{About, Answer, Question, Shortfall, ask, unnamed, words};
+use crate::policy::evidence::{About, Answer, By, Question, Shortfall, ask, unnamed, words};
 use crate::policy::facts::{Facts, Place};
 use crate::policy::preview;
 
@@ -35,7 +35,8 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let prompts = || workload.spec.prompts.iter().filter_map(|used| facts.namespace.prompts.get(&used.name));
     // Whoever deletes what a change made lapse has evaluated nothing: after a change, missing is lapsed.
     let changed = preview::changed(facts, workload);
-    let due = |answer: &Answer<'_>| lapsed(answer) || (changed && matches!(answer, Answer::Missing));
+    let none = |answer: &Answer<'_>| matches!(answer, Answer::Missing | Answer::WrongPerson(..));
+    let due = |answer: &Answer<'_>| lapsed(answer) || (changed && none(answer));
     let images = own_images(facts);
     short.hint("images", images.iter().map(|digest| (*digest).to_owned()).collect());
     short.hint_of("RedTeam", "scope", vec!["system".to_owned()]);
@@ -48,7 +49,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             continue;
         }
         // What robustness-evidence-current asks of it is printed too, or the next refusal would ask for it.
-        let question = question.showing(&["scope", "techniques", "spec.evaluator"]);
+        let question = question.by(By::Another).showing(&["scope", "techniques", "spec.evaluator"]);
         let question = if images.is_empty() { question } else { question.with(&["images"]) };
         let due = |answer: &Answer<'_>| due(answer) || matches!(answer, Answer::Lacks(..));
         if let Some(team) = short.ask_if(question, due) {

@@ -241,6 +241,8 @@ pub struct DeviceRequest {
     pub count: Option<i64>,
     /// Whether it asks for the devices whoever else holds them.
     pub admin: bool,
+    /// The classes of which it may get them.
+    pub classes: Vec<String>,
 }
 
 /// What is known of a `ConfigMap` that holds prompts or settings. Its text is not kept.

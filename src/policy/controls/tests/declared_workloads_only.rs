@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::CONTROL;
+use crate::policy::facts::{DeviceClaim, DeviceRequest};
 use crate::policy::testing::{Bench, DIGEST, assert_lines};
 
 fn bench(workload: &Value) -> Bench {
@@ -55,6 +56,16 @@ fn volumes_of_drivers_and_copies_of_claims_are_registered() {
             "ephemeral.volumeClaimTemplate.spec.dataSourceRef \"PersistentVolumeClaim/c\"",
         ),
         (template(json!({"volumeName": "pv"})), "ephemeral.volumeClaimTemplate.spec.volumeName \"pv\""),
+        (
+            template(
+                json!({"dataSource": {"kind": "PersistentVolumeClaim", "name": "c"}, "volumeName": "pv"}),
+            ),
+            "ephemeral.volumeClaimTemplate.spec.volumeName \"pv\"",
+        ),
+        (
+            template(json!({"selector": {"matchLabels": {"a": "b"}}})),
+            "ephemeral.volumeClaimTemplate.spec.selector \"volumes by their labels\"",
+        ),
     ] {
         let line = format!(
             "spec.volumes[0].{place}: brings what nobody registered: its kind of source names no AIModel and no AIDataset"
@@ -89,6 +100,8 @@ fn what_only_ai_has_is_not_declared_as_supporting() {
         (json!({"name": "c", "command": ["sh", "-c", "exec vllm serve /m"]}), server),
         (json!({"name": "c", "image": format!("r.example/vllm-openai@{DIGEST}")}), server),
         (json!({"name": "c", "resources": {"limits": {"nvidia.com/gpu": "1"}}}), device),
+        (json!({"name": "c", "resources": {"limits": {"nvidia.com/mig-7g.80gb": "1"}}}), device),
+        (json!({"name": "c", "image": format!("docker-proxy.example/vllm-openai@{DIGEST}")}), server),
         (json!({"name": "c", "resources": {"claims": [{"name": "g"}]}}), claim),
         (json!({"name": "c", "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]}), shown),
         (json!({"name": "c", "env": [{"name": "MODEL_PATH", "value": "/m/a"}]}), loads),
@@ -103,9 +116,24 @@ fn what_only_ai_has_is_not_declared_as_supporting() {
         json!({"name": "c", "image": format!("r.example/ollama-exporter@{DIGEST}")}),
         json!({"name": "c", "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}, {"name": "MODEL", "value": "gpt"}]}),
         json!({"name": "c", "image": format!("r.example/vllm/router@{DIGEST}")}),
+        json!({"name": "c", "image": format!("r.example/vllm-router@{DIGEST}")}),
     ] {
         assert_eq!(found("supporting", &container), [""; 0], "{container}");
     }
+}
+
+#[test]
+fn a_claim_on_a_network_card_is_no_ai() {
+    let found = |class: &str| {
+        let mut bench = bench(&json!({"type": "supporting"}));
+        let request = DeviceRequest { classes: vec![class.to_owned()], ..DeviceRequest::default() };
+        let claim = DeviceClaim { requests: vec![request] };
+        bench.namespace.device_claims.insert("ResourceClaim/c".to_owned(), claim);
+        let pod = json!({"resourceClaims": [{"name": "card", "resourceClaimName": "c"}],
+            "containers": [{"name": "c", "resources": {"claims": [{"name": "card"}]}}]});
+        bench.of_pod(&CONTROL, &pod).len()
+    };
+    assert_eq!((found("sriov-nic.example"), found("gpu.nvidia.com"), found("magnet")), (0, 1, 1));
 }
 
 #[test]
