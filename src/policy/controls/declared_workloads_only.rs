@@ -23,8 +23,9 @@ pub(super) const CONTROL: Control = Control {
     gaps: &[],
     limits: &[
         "which models are language models is known from spec.modelKind; that one runs without a prompt is taken from the reason given",
-        "AI outside governed namespaces, and in pods that are declared to support it, is told by devices, by known model servers and \
-         by registered artifacts; a program of one's own on ordinary processors looks like any other",
+        "AI outside governed namespaces, and in pods that are declared to support it, is told by devices, by known model servers, by \
+         what they are told to load and by registered artifacts; a program of one's own on ordinary processors looks like any other, \
+         and whoever mounts a claim with a model may be filling or keeping it",
         "what a driver of volumes brings is not looked at: into pods of AI those are let in that bring certificates, identities and \
          Secrets, and no others; pods that support AI may mount what they like but models",
     ],
