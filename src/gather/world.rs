@@ -107,11 +107,7 @@ impl World {
                 self.apply_monitoring(object)
             }
             Object::Service(service) => self.put_service(&service),
-            Object::Ingress(ingress) => {
-                let known = read::ingress(&ingress);
-                let touched = self.put(ingress.metadata, |ns| &mut ns.ingresses, known);
-                self.onward(touched)
-            }
+            Object::Ingress(ingress) => self.put_ingress(*ingress),
             Object::HttpRoute(route) => self.put_route("HTTPRoute", &route),
             Object::GrpcRoute(route) => self.put_route("GRPCRoute", &route),
             Object::TlsRoute(route) => self.put_route("TLSRoute", &route),
@@ -223,10 +219,7 @@ impl World {
             }
             Kind::AlertRule => self.take(namespace, |ns| ns.alert_rules.remove(name).is_some()).widened(),
             Kind::Service => self.take_service(namespace, name),
-            Kind::Ingress => {
-                let touched = self.take(namespace, |ns| ns.ingresses.remove(name).is_some());
-                self.onward(touched)
-            }
+            Kind::Ingress => self.take_ingress(namespace, name),
             Kind::HttpRoute => self.take_route(namespace, &format!("HTTPRoute/{name}")),
             Kind::GrpcRoute => self.take_route(namespace, &format!("GRPCRoute/{name}")),
             Kind::TlsRoute => self.take_route(namespace, &format!("TLSRoute/{name}")),

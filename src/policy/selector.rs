@@ -68,13 +68,12 @@ pub fn is_given(key: &str) -> bool {
     GIVEN.contains(&key) || GIVEN_BY.iter().any(|by| key.starts_with(by))
 }
 
-/// Whether `selector` asks for a label that the cluster gives, and that `labels` do not hold: which pods are meant is then not
-/// to be told from a declaration.
+/// Whether `selector` names a label that `labels` do not hold: which pods are meant is then not to be told from a declaration.
 #[must_use]
-pub fn asks_for_given(selector: &LabelSelector, labels: &Labels) -> bool {
+pub fn asks_for_more(selector: &LabelSelector, labels: &Labels) -> bool {
     let terms = selector.match_expressions.iter().flatten().map(|term| &term.key);
-    let keys = selector.match_labels.iter().flatten().map(|(key, _)| key).chain(terms);
-    keys.filter(|key| !labels.contains_key(*key)).any(|key| is_given(key))
+    let mut keys = selector.match_labels.iter().flatten().map(|(key, _)| key).chain(terms);
+    keys.any(|key| !labels.contains_key(key))
 }
 
 /// Whether `selector` concerns the pods of a declaration with `labels`: it selects all of them, or some of them by more labels,
@@ -87,6 +86,43 @@ pub fn concerns(selector: &LabelSelector, labels: &Labels) -> bool {
     let by_terms = || selector.match_expressions.iter().flatten().filter(asked).all(|term| known(&term.key));
     let within = || selector.match_labels.as_ref().is_some_and(|wanted| contains(labels, wanted));
     may_match(selector, labels) && ((by_labels() && by_terms()) || within())
+}
+
+/// As many sets of labels are made of one selector.
+const MOST: usize = 64;
+
+/// The labels that `selector` asks for, one set for each choice that it leaves; a term with too many choices asks for nothing.
+#[must_use]
+pub fn choices(selector: &LabelSelector) -> Vec<Labels> {
+    let mut sets = vec![selector.match_labels.clone().unwrap_or_default()];
+    for term in selector.match_expressions.iter().flatten().filter(|term| term.operator == "In") {
+        let values = term.values.as_deref().unwrap_or_default();
+        if sets.len().saturating_mul(values.len()) > MOST {
+            continue;
+        }
+        let with = |set: &Labels, value: &String| {
+            let mut set = set.clone();
+            set.entry(term.key.clone()).or_insert_with(|| value.clone());
+            set
+        };
+        sets = sets.iter().flat_map(|set| values.iter().map(move |value| with(set, value))).collect();
+    }
+    sets
+}
+
+/// Which of the declarations, each with its labels, may be meant by `selector`. Pods carry more labels than a declaration names,
+/// so any may be that no label keeps apart, unless all that is asked for are the labels of some declaration, and more.
+pub fn meant<'l, T>(
+    selector: &LabelSelector,
+    declared: impl Iterator<Item = (T, &'l Labels)> + Clone,
+) -> Vec<T> {
+    let sets = choices(selector);
+    let claimed = sets.iter().all(|set| declared.clone().any(|(_, labels)| contains(labels, set)));
+    let may_be = |labels: &Labels| {
+        may_match(selector, labels) && (!claimed || sets.iter().any(|set| contains(labels, set)))
+    };
+    let meant = declared.filter(|(_, labels)| concerns(selector, labels) || may_be(labels));
+    meant.map(|(one, _)| one).collect()
 }
 
 /// Whether the plain label map `wanted`, which must not be empty, is contained in `labels`.
@@ -194,10 +230,40 @@ mod tests {
         ] {
             let parsed: LabelSelector = serde_json::from_value(selector.clone()).unwrap();
             assert_eq!(concerns(&parsed, &known), wanted, "{selector}");
-            let given = selector.to_string().contains("pod-template-hash");
-            assert!(!given || asks_for_given(&parsed, &known), "{selector}");
-            assert!(!asks_for_given(&parsed, &labels(json!({"pod-template-hash": "x"}))) || !given);
+            let more = ["pod-template-hash", "io/", "version", "role"];
+            let more = more.iter().any(|key| selector.to_string().contains(key));
+            assert_eq!(asks_for_more(&parsed, &known), more, "{selector}");
         }
+    }
+
+    #[test]
+    fn labels_that_nobody_declared_may_mean_the_pods_of_any_declaration() {
+        let (chat, redis, db) = (
+            labels(json!({"app": "chat"})),
+            labels(json!({"component": "redis"})),
+            labels(json!({"component": "db"})),
+        );
+        let of = |key: &str, values: &[&str]| json!({"matchExpressions": [{"key": key, "operator": "In", "values": values}]});
+        for (selector, wanted) in [
+            (json!({"matchLabels": {"x": "y"}}), vec!["chat", "redis", "db"]),
+            (json!({"matchExpressions": [{"key": "x", "operator": "Exists"}]}), vec!["chat", "redis", "db"]),
+            (json!({"matchLabels": {"app": "chat", "x": "y"}}), vec!["chat"]),
+            (json!({"matchLabels": {"app": "search", "x": "y"}}), vec!["redis", "db"]),
+            (json!({"matchLabels": {"component": "redis"}}), vec!["redis"]),
+            (json!({"matchLabels": {"component": "redis", "x": "y"}}), vec!["redis"]),
+            (json!({"matchLabels": {"component": "web"}}), vec!["chat"]),
+            (of("component", &["redis", "db"]), vec!["redis", "db"]),
+            (of("component", &["redis", "web"]), vec!["chat", "redis"]),
+            (json!({}), vec!["chat", "redis", "db"]),
+        ] {
+            let parsed: LabelSelector = serde_json::from_value(selector.clone()).unwrap();
+            let declared = [("chat", &chat), ("redis", &redis), ("db", &db)];
+            assert_eq!(meant(&parsed, declared.into_iter()), wanted, "{selector}");
+        }
+        // One that asks by a term for the labels of a declaration means it, whatever else it asks for.
+        let term = json!({"matchLabels": {"x": "y"}, "matchExpressions": [{"key": "app", "operator": "In", "values": ["chat"]}]});
+        let parsed: LabelSelector = serde_json::from_value(term).unwrap();
+        assert_eq!(meant(&parsed, [("chat", &chat)].into_iter()), ["chat"]);
     }
 
     #[test]

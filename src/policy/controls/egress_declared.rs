@@ -16,7 +16,7 @@ use crate::api::workload::{ExternalApi, ServiceUse, SinkKind, WorkloadType};
 use crate::policy::addresses::{self, Whereabouts};
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data::Data;
-use crate::policy::facts::{Facts, Place, PodFacts, Subject};
+use crate::policy::facts::{Facts, Namespace, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::selector;
 
@@ -62,12 +62,8 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
             apis(facts, workload, report);
         }
         Subject::NetworkPolicy { name, spec, generated: false } if facts.namespace.governed() => {
-            for workload in facts.namespace.workloads.values() {
-                let labels = &workload.spec.selector.match_labels;
-                let selects = spec.pod_selector.as_ref().is_none_or(|s| selector::concerns(s, labels));
-                if selects && workload.spec.type_ != WorkloadType::Supporting {
-                    opened(facts, name, spec, workload, report);
-                }
+            for workload in whom(facts.namespace, spec.pod_selector.as_ref()) {
+                opened(facts, name, spec, workload, report);
             }
         }
         _ => {}
@@ -183,14 +179,28 @@ fn opened(
     }
 }
 
-/// What helps first where it is not certain that a policy means the pods of `workload`: it selects all pods, or some by what the
-/// cluster gives to them.
+/// The declarations for AI whose pods are selected, or may be; without a selector all are.
+pub(super) fn whom<'a>(home: &'a Namespace, wanted: Option<&LabelSelector>) -> Vec<&'a api::AIWorkload> {
+    let all = home.workloads.values().map(AsRef::as_ref);
+    let mut meant = match wanted {
+        None => all.collect(),
+        Some(wanted) => {
+            let declared = |workload: &'a api::AIWorkload| (workload, &workload.spec.selector.match_labels);
+            selector::meant(wanted, all.map(declared))
+        }
+    };
+    meant.retain(|workload| workload.spec.type_ != WorkloadType::Supporting);
+    meant
+}
+
+/// What helps first where it is not certain that a policy means the pods of `workload`: it selects all pods, or some by labels
+/// that the declaration does not name.
 pub(super) fn meant(spec: &NetworkPolicySpec, workload: &api::AIWorkload) -> &'static str {
     let labels = &workload.spec.selector.match_labels;
     let certain = |s: &LabelSelector| {
         let wanted = s.match_labels.iter().flatten().count() + s.match_expressions.iter().flatten().count();
         let named = s.match_labels.as_ref().is_some_and(|wanted| selector::contains(labels, wanted));
-        named || (wanted > 0 && !selector::asks_for_given(s, labels))
+        named || (wanted > 0 && !selector::asks_for_more(s, labels))
     };
     let unclear = !spec.pod_selector.as_ref().is_some_and(certain);
     if unclear { "if other pods are meant, name their own labels in spec.podSelector too; or " } else { "" }

@@ -2,19 +2,19 @@
 
 mod inlets;
 mod led;
+mod written;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::json;
 
 use crate::api;
 use crate::api::common::Audience;
-use crate::api::workload::{Authentication, Exposure, Tls, WorkloadType};
-use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
-use crate::policy::facts::{Facts, Labels, Namespace, Place, PodFacts, Service, ServicePort, Subject, Way};
+use crate::api::workload::{Authentication, Exposure, Tls};
+use crate::policy::control::{Check, Control, Finding, Mode, Modes, Report, Room};
+use crate::policy::facts::{Facts, Labels, Namespace, Place, PodFacts, Service, ServicePort, Stage, Subject};
 use crate::policy::figures::{figures, is_metrics};
 use crate::policy::fix::Fix;
 use crate::policy::selector;
-use led::Led;
+use led::{Led, Ways};
 
 /// Whatever leads to the workload matches a declared exposure.
 pub(super) const CONTROL: Control = Control {
@@ -34,7 +34,7 @@ pub(super) const CONTROL: Control = Control {
         "a route of another namespace counts where a ReferenceGrant lets it lead to the Service, as the Gateway API has it; a gateway that asks for none lets in what nobody sees here",
         "a Service or a network policy whose port is a name is judged with the pods behind it, which know the number",
         "an exposure without spec.exposure[].from leaves it to network policies which pods and private addresses reach its port",
-        "a Service of type ExternalName is followed to the Service that it names (NAME.NAMESPACE.svc), not by names of other DNS zones",
+        "a Service of type ExternalName is followed to the Service that it names (NAME.NAMESPACE.svc), 16 of them at most, not by names of other DNS zones; one of another namespace is refused where it is written, if that namespace is governed, and where it leads the audit warns of it",
         "a Service without a selector that is reached from inside alone leads where its EndpointSlices say; who may write those is a matter of RBAC (no built-in role but that of the cluster's administrators), and the network policies hold there too",
     ],
     check: Check::Rule(check),
@@ -43,7 +43,7 @@ pub(super) const CONTROL: Control = Control {
 fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     match &facts.subject {
         Subject::Pod(_) | Subject::Workload(_) => {}
-        Subject::Way(way) if facts.namespace.governed() => return written(facts, way, report),
+        Subject::Way(way) if facts.namespace.governed() => return written::written(facts, way, report),
         Subject::NetworkPolicy { name, spec, generated: false } if facts.namespace.governed() => {
             return inlets::written(facts, name, spec, report);
         }
@@ -61,7 +61,12 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let labels: &Labels = pod.map_or(&workload.spec.selector.match_labels, |pod| pod.labels);
     for (name, service) in &facts.namespace.services {
         if selector::contains(&service.selector, labels) {
-            opens(facts, workload, pod, (name, service), report);
+            let held = Held { home: facts.namespace, workload, pod, unclear: false };
+            let ways = led::all(facts, facts.namespace, name);
+            opens(facts, &held, (name, service), &ways, report);
+            if pod.is_some_and(|pod| pod.stage == Stage::Running) {
+                abroad(facts, &held, (name, service), report);
+            }
         } else {
             unselecting(facts, (name, service), report);
         }
@@ -97,79 +102,6 @@ fn unselecting(facts: &Facts<'_>, (name, service): (&str, &Service), report: &mu
             home.name
         )))
         .may_arrive();
-}
-
-/// The workloads whose pods a Service leads to, as far as declarations tell: it selects them all, or some of them by more labels.
-/// One that selects by what the cluster gives to pods may lead to any; those are meant that declare its ports, or the first where
-/// none does.
-fn behind<'a>(home: &'a Namespace, service: &Service) -> Vec<&'a api::AIWorkload> {
-    let all = || {
-        let all = home.workloads.values().map(AsRef::as_ref);
-        all.filter(|workload: &&'a api::AIWorkload| workload.spec.type_ != WorkloadType::Supporting)
-    };
-    let labels = |workload: &'a api::AIWorkload| &workload.spec.selector.match_labels;
-    let certain = |workload: &&'a api::AIWorkload| {
-        selector::contains(&service.selector, labels(workload))
-            || selector::contains(labels(workload), &service.selector)
-    };
-    let mut found: Vec<&api::AIWorkload> = all().filter(certain).collect();
-    if !found.is_empty() || !service.selector.keys().any(|key| selector::is_given(key)) {
-        return found;
-    }
-    let wanted = LabelSelector { match_labels: Some(service.selector.clone()), match_expressions: None };
-    let mut may_be = all().filter(|workload| selector::concerns(&wanted, labels(workload)));
-    let declares = |workload: &&'a api::AIWorkload| {
-        let declared = |target| workload.spec.exposure.iter().any(|e| i32::from(e.port) == target);
-        let metrics = |port: &ServicePort, target| {
-            service.outside.is_none() && is_metrics(workload, port, target, None)
-        };
-        let fits = |port: &ServicePort| {
-            number(port, None).is_none_or(|target| declared(target) || metrics(port, target))
-        };
-        service.ports.iter().all(fits)
-    };
-    let first = may_be.next();
-    found.extend(first.into_iter().chain(may_be).filter(declares));
-    if found.is_empty() { first.into_iter().collect() } else { found }
-}
-
-/// A way that somebody writes leads to declared exposures only; without its Service it leads nowhere yet.
-fn written(facts: &Facts<'_>, way: &Way<'_>, report: &mut Report<'_>) {
-    if let Way::Service(name, service) = *way {
-        unselecting(facts, (name, service), report);
-        for workload in behind(facts.namespace, service) {
-            opens(facts, workload, None, (name, service), report);
-        }
-        // Nobody calls it from outside by its name alone.
-        let led = led::all(facts, facts.namespace, name);
-        if !led.is_empty() {
-            onward(facts, (name, service), led, report);
-        }
-        return;
-    }
-    let home = facts.namespace;
-    for (name, service) in &home.services {
-        let led = match *way {
-            Way::Ingress(key, ingress) if ingress.backends.contains(name) => led::ingress(home, key, ingress),
-            Way::Route(key, route) if route.leads_to(&home.name, name, true) => {
-                led::route(facts, home, (&home.name, key, route), None)
-            }
-            _ => continue,
-        };
-        for workload in behind(home, service) {
-            led_to(facts, (home, workload, None), (name, service), std::slice::from_ref(&led), report);
-        }
-        onward(facts, (name, service), vec![led], report);
-    }
-}
-
-/// What leads to a Service that stands for another leads to that one, wherever it is.
-fn onward(facts: &Facts<'_>, (name, service): (&str, &Service), led: Vec<Led>, report: &mut Report<'_>) {
-    let Some((home, end, of)) = led::end(facts, service) else { return };
-    let led: Vec<Led> = led.into_iter().map(|led| led.by(facts.namespace, name)).collect();
-    for workload in behind(home, of).into_iter().filter(|_| home.governed()) {
-        led_to(facts, (home, workload, None), (end, of), &led, report);
-    }
 }
 
 fn at(workload: &api::AIWorkload, index: usize, field: &str) -> Place {
@@ -209,39 +141,123 @@ fn declared(
     }
 }
 
+/// A declaration that a way is held against.
+struct Held<'f, 'a> {
+    /// The namespace of the declaration and of the Service.
+    home: &'f Namespace,
+    /// The declaration.
+    workload: &'f api::AIWorkload,
+    /// The pod, where there is one.
+    pod: Option<&'f PodFacts<'a>>,
+    /// Whether the Service may mean other pods.
+    unclear: bool,
+}
+
+impl Held<'_, '_> {
+    /// What helps first where other pods may be meant.
+    fn hint(&self, service: &str) -> String {
+        if self.unclear {
+            format!(
+                "if other pods are meant, name their own labels in spec.selector of Service {service} too; or "
+            )
+        } else {
+            String::new()
+        }
+    }
+
+    /// The declared exposure behind a port of the pods, by which the Service `name` may lead there.
+    fn exposure(&self, target: i32, name: &str) -> Option<(usize, &Exposure)> {
+        let mut of_port = self.of_port(target);
+        of_port.find(|(_, exposure)| exposure.service.as_ref().is_none_or(|named| named == name))
+    }
+
+    fn of_port(&self, target: i32) -> impl Iterator<Item = (usize, &Exposure)> {
+        let all = self.workload.spec.exposure.iter().enumerate();
+        all.filter(move |(_, exposure)| i32::from(exposure.port) == target)
+    }
+}
+
 /// Every way that a Service opens is a declared one.
 fn opens(
     facts: &Facts<'_>,
-    workload: &api::AIWorkload,
-    pod: Option<&PodFacts<'_>>,
+    held: &Held<'_, '_>,
+    (name, service): (&str, &Service),
+    ways: &Ways,
+    report: &mut Report<'_>,
+) {
+    led_to(facts, held, (name, service), &ways.led, report);
+    if ways.more {
+        report
+            .violated(
+                Place::object(format!("Service {}/{name}", held.home.name)),
+                format!(
+                    "is what more than {} others of its namespace stand for: no more are looked at",
+                    led::MOST
+                ),
+            )
+            .under(&["CoP-6.1"])
+            .fix(Fix::Text("delete the Services of type ExternalName that nobody calls".to_owned()))
+            .may_arrive();
+    }
+}
+
+/// What others write in their namespaces refuses nobody here: whoever runs the workload hears of it.
+fn abroad(
+    facts: &Facts<'_>,
+    held: &Held<'_, '_>,
     (name, service): (&str, &Service),
     report: &mut Report<'_>,
 ) {
-    let led = led::all(facts, facts.namespace, name);
-    led_to(facts, (facts.namespace, workload, pod), (name, service), &led, report);
+    let ways = led::abroad(facts, held.home, name);
+    let targets = service.ports.iter().filter_map(|port| number(port, held.pod));
+    for exposure in targets.filter_map(|target| held.exposure(target, name)) {
+        for way in &ways.led {
+            let why = way.why();
+            if let Some(finding) = outward(facts, held, exposure, (&why, way.close.as_deref(), ""), report) {
+                finding.warns_at_most();
+            }
+            if let Some(finding) = in_the_clear(way, report) {
+                finding.warns_at_most();
+            }
+        }
+    }
+    if ways.more {
+        report
+            .violated(
+                Place::object(format!("Service {}/{name}", held.home.name)),
+                format!(
+                    "is what more than {} others of the cluster stand for: no more are looked at",
+                    led::MOST
+                ),
+            )
+            .under(&["CoP-6.1"])
+            .fix(Fix::Text(
+                "ask those who run the cluster what these Services of type ExternalName are for".to_owned(),
+            ))
+            .warns_at_most();
+    }
 }
 
 /// Each port of a Service is a declared exposure, and what leads to it from outside fits that exposure.
 fn led_to(
     facts: &Facts<'_>,
-    (home, workload, pod): (&Namespace, &api::AIWorkload, Option<&PodFacts<'_>>),
+    held: &Held<'_, '_>,
     (name, service): (&str, &Service),
     led: &[Led],
     report: &mut Report<'_>,
 ) {
+    let (home, workload) = (held.home, held.workload);
     let object = format!("Service {}/{name}", home.name);
+    let hint = held.hint(&format!("{}/{name}", home.name));
     for (index, port) in service.ports.iter().enumerate() {
-        let Some(target) = number(port, pod) else { continue };
-        if service.outside.is_none() && is_metrics(workload, port, target, pod) {
+        let Some(target) = number(port, held.pod) else { continue };
+        if service.outside.is_none() && is_metrics(workload, port, target, held.pod) {
             continue;
         }
-        let of_port =
-            || workload.spec.exposure.iter().enumerate().filter(|(_, e)| i32::from(e.port) == target);
-        let exposure = of_port().find(|(_, e)| e.service.as_ref().is_none_or(|named| named == name));
-        let Some((number, exposure)) = exposure else {
+        let Some(exposure) = held.exposure(target, name) else {
             let place = Place::field(&object, format!("spec.ports[{index}]")).value(target.to_string());
             let owner = Facts::name_of(workload);
-            let other = of_port().find_map(|(number, e)| Some((number, e.service.as_deref()?)));
+            let other = held.of_port(target).find_map(|(number, e)| Some((number, e.service.as_deref()?)));
             let what = match other {
                 Some((number, other)) => {
                     format!(
@@ -260,7 +276,7 @@ fn led_to(
                         json!({"name": "NAME", "service": name, "port": target, "audience": "AUDIENCE"}),
                     )
                     .after(format!(
-                        "close the way with `kubectl delete service {name} -n {}`, or declare it",
+                        "{hint}close the way with `kubectl delete service {name} -n {}`, or declare it",
                         home.name
                     )),
                 )
@@ -269,68 +285,78 @@ fn led_to(
         };
         if let Some(how) = service.outside {
             let why = format!("{object} is reached from outside by {how}");
-            outward(facts, workload, (number, exposure), (&why, None), report);
+            outward(facts, held, exposure, (&why, None, &hint), report);
         }
         for way in led {
-            let why = (way.why(), way.close.as_deref());
-            outward(facts, workload, (number, exposure), (&why.0, why.1), report);
-            if let Some((path, what, fix)) = &way.clear {
-                report
-                    .violated(Place::field(&way.object, *path), what.as_str())
-                    .under(&["CoP-4.6"])
-                    .fix(match *path {
-                        "spec.tls" => Fix::set_at(
-                            &Place::field(&way.object, "spec.tls"),
-                            "",
-                            json!([{"hosts": ["HOST"], "secretName": "SECRET"}]),
-                        )
-                        .after(*fix),
-                        _ => Fix::Text(match &way.close {
-                            Some(close) => format!("{fix}, or {close}"),
-                            None => (*fix).to_owned(),
-                        }),
-                    })
-                    .may_arrive();
-            }
+            outward(facts, held, exposure, (&way.why(), way.close.as_deref(), &hint), report);
+            in_the_clear(way, report);
         }
     }
 }
 
-/// What is reached from outside says for whom.
-fn outward(
-    facts: &Facts<'_>,
-    workload: &api::AIWorkload,
-    (index, exposure): (usize, &Exposure),
-    (why, close): (&str, Option<&str>),
-    report: &mut Report<'_>,
-) {
+/// Nobody reads along on a way from outside.
+fn in_the_clear<'r>(way: &Led, report: &'r mut Report<'_>) -> Option<&'r mut Finding> {
+    let (path, what, fix) = way.clear.as_ref()?;
+    let finding = report.violated(Place::field(&way.object, *path), what.as_str());
+    let fix = match *path {
+        "spec.tls" if !way.abroad => Fix::set_at(
+            &Place::field(&way.object, "spec.tls"),
+            "",
+            json!([{"hosts": ["HOST"], "secretName": "SECRET"}]),
+        )
+        .after(*fix),
+        _ => Fix::Text(match &way.close {
+            Some(close) if way.abroad => close.clone(),
+            Some(close) => format!("{fix}, or {close}"),
+            None => (*fix).to_owned(),
+        }),
+    };
+    Some(finding.under(&["CoP-4.6"]).fix(fix).may_arrive())
+}
+
+/// Whether an exposure says for whom it is, and asks those who come from outside who they are.
+fn asks(exposure: &Exposure) -> bool {
     match exposure.audience {
-        Some(Audience::Partner | Audience::Public) => {}
-        Some(Audience::Internal) if !matches!(exposure.authn, None | Some(Authentication::Nobody)) => {}
-        Some(Audience::Internal) => {
-            report
-                .violated(at(workload, index, "authn"), format!("asks nobody who he is, though {why}"))
-                .under(&["CoP-6.1"])
-                .fix(Fix::set_at(&at(workload, index, "authn"), "", "oidc").after(format!(
-                    "{}, or let callers sign in (by oidc, mtls, apiKey or serviceAccount)",
-                    close.unwrap_or("keep the Service inside")
-                )))
-                .in_declaration(facts);
-        }
-        audience => {
-            report
-                .violated(
-                    at(workload, index, "audience").value(audience.map_or("", Audience::as_str)),
-                    format!("names nobody who may come, though {why}"),
-                )
-                .under(&["CoP-4.6"])
-                .fix(Fix::Text(format!(
-                    "set audience to those who are meant to come, or {}",
-                    close.unwrap_or("keep the Service inside (type ClusterIP)")
-                )))
-                .in_declaration(facts);
-        }
+        Some(Audience::Partner | Audience::Public) => true,
+        Some(Audience::Internal) => !matches!(exposure.authn, None | Some(Authentication::Nobody)),
+        _ => false,
     }
+}
+
+/// What is reached from outside says for whom.
+fn outward<'r>(
+    facts: &Facts<'_>,
+    held: &Held<'_, '_>,
+    (index, exposure): (usize, &Exposure),
+    (why, close, hint): (&str, Option<&str>, &str),
+    report: &'r mut Report<'_>,
+) -> Option<&'r mut Finding> {
+    if asks(exposure) {
+        return None;
+    }
+    let workload = held.workload;
+    let finding = if exposure.audience == Some(Audience::Internal) {
+        report
+            .violated(at(workload, index, "authn"), format!("asks nobody who he is, though {why}"))
+            .under(&["CoP-6.1"])
+            .fix(Fix::set_at(&at(workload, index, "authn"), "", "oidc").after(format!(
+                "{hint}{}, or let callers sign in (by oidc, mtls, apiKey or serviceAccount)",
+                close.unwrap_or("keep the Service inside")
+            )))
+    } else {
+        let audience = exposure.audience.map_or("", Audience::as_str);
+        report
+            .violated(
+                at(workload, index, "audience").value(audience),
+                format!("names nobody who may come, though {why}"),
+            )
+            .under(&["CoP-4.6"])
+            .fix(Fix::Text(format!(
+                "{hint}set audience to those who are meant to come, or {}",
+                close.unwrap_or("keep the Service inside (type ClusterIP)")
+            )))
+    };
+    Some(finding.in_declaration(facts))
 }
 
 /// The port of the pods behind a port of a Service. A name is looked up in the pod; without the pod it stays open.

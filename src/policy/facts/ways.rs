@@ -18,14 +18,19 @@ pub struct Service {
 }
 
 impl Service {
-    /// The Service that it stands for, as namespace and name, where it is of type `ExternalName` and its host is the name of one
-    /// in a cluster: `NAME.NAMESPACE.svc`, with or without the cluster's own domain, or the name of a pod in front.
+    /// The Services that it may stand for, each as namespace and name, where it is of type `ExternalName` and its host is the name
+    /// of one in a cluster: `NAME.NAMESPACE.svc`, with or without the cluster's own domain, or the name of a pod in front. There is
+    /// more than one where another word of the host is `svc`, which may be the name of a Service or part of the domain.
     #[must_use]
-    pub fn stands_for(&self) -> Option<(String, String)> {
-        let host = self.external_name.as_deref()?.trim_end_matches('.').to_ascii_lowercase();
+    pub fn stands_for(&self) -> Vec<(String, String)> {
+        let Some(host) = self.external_name.as_deref() else { return Vec::new() };
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
         let words: Vec<&str> = host.split('.').collect();
-        let svc = words.iter().skip(2).position(|word| *word == "svc")?;
-        Some(((*words.get(svc + 1)?).to_owned(), (*words.get(svc)?).to_owned()))
+        let named = words.windows(3).filter_map(|three| match three {
+            [name, namespace, "svc"] => Some(((*namespace).to_owned(), (*name).to_owned())),
+            _ => None,
+        });
+        named.collect()
     }
 }
 
@@ -59,7 +64,8 @@ mod tests {
     fn a_name_of_the_cluster_is_known_in_any_spelling() {
         let end = |host: &str| {
             let service = Service { external_name: Some(host.to_owned()), ..Service::default() };
-            service.stands_for().map(|(namespace, name)| format!("{namespace}/{name}"))
+            let all = service.stands_for().into_iter().map(|(namespace, name)| format!("{namespace}/{name}"));
+            all.collect::<Vec<_>>()
         };
         for host in [
             "help.desk.svc",
@@ -68,12 +74,13 @@ mod tests {
             "help.desk.svc.acme.example",
             "pod-0.help.desk.svc",
         ] {
-            assert_eq!(end(host).as_deref(), Some("desk/help"), "{host}");
+            assert_eq!(end(host), ["desk/help"], "{host}");
         }
-        assert_eq!(end("svc.svc.svc").as_deref(), Some("svc/svc"));
+        assert_eq!(end("svc.svc.svc"), ["svc/svc"]);
+        assert_eq!(end("http.tcp.svc.desk.svc.cluster.local"), ["tcp/http", "desk/svc"]);
         for host in ["", "help", "help.desk", "svc.example.com", "help.svc", "www.example.com"] {
-            assert_eq!(end(host), None, "{host}");
+            assert_eq!(end(host), [""; 0], "{host}");
         }
-        assert_eq!(Service::default().stands_for(), None);
+        assert_eq!(Service::default().stands_for(), []);
     }
 }

@@ -5,27 +5,23 @@ use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort, Net
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::super::egress_declared::{NAMESPACE_NAME, meant, shown};
+use super::super::egress_declared::{NAMESPACE_NAME, meant, shown, whom};
 use super::super::network_default_deny::wide_peer_of_ingress;
 use crate::api;
 use crate::api::common::Audience;
-use crate::api::workload::{Metrics, Peer, WorkloadType};
+use crate::api::workload::{Metrics, Peer};
 use crate::policy::control::Report;
 use crate::policy::facts::{Facts, Labels, Place, PodFacts};
 use crate::policy::fix::Fix;
 use crate::policy::selector;
 
-/// As many sets of labels of one peer are looked at, and as many ports of one range.
+/// As many ports of one range are looked at.
 const MOST: usize = 64;
 
 /// A policy that somebody writes.
 pub(super) fn written(facts: &Facts<'_>, name: &str, spec: &NetworkPolicySpec, report: &mut Report<'_>) {
-    for workload in facts.namespace.workloads.values() {
-        let labels = &workload.spec.selector.match_labels;
-        let concerned = spec.pod_selector.as_ref().is_none_or(|wanted| selector::concerns(wanted, labels));
-        if concerned && workload.spec.type_ != WorkloadType::Supporting {
-            opened(&Asked { facts, workload, pod: None }, name, spec, report);
-        }
+    for workload in whom(facts.namespace, spec.pod_selector.as_ref()) {
+        opened(&Asked { facts, workload, pod: None }, name, spec, report);
     }
 }
 
@@ -180,7 +176,7 @@ impl Asked<'_, '_> {
             None => vec![home],
             Some(wanted) => self.selected(wanted),
         };
-        let pods = peer.pod_selector.as_ref().map_or_else(Vec::new, asked_for);
+        let pods = peer.pod_selector.as_ref().map_or_else(Vec::new, selector::choices);
         let known = |namespace: &str, labels: &Labels| {
             declared.iter().any(|one| {
                 one.namespace.as_deref().unwrap_or(home) == namespace
@@ -212,24 +208,6 @@ fn within_reach(peer: &NetworkPolicyPeer) -> bool {
     let inside = ["10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
     let Ok(net) = block.cidr.parse::<IpNet>() else { return false };
     inside.iter().filter_map(|range| range.parse::<IpNet>().ok()).any(|range| range.contains(&net))
-}
-
-/// The labels that a selector asks for, one set for each choice that it leaves.
-fn asked_for(selector: &LabelSelector) -> Vec<Labels> {
-    let mut sets = vec![selector.match_labels.clone().unwrap_or_default()];
-    for term in selector.match_expressions.iter().flatten().filter(|term| term.operator == "In") {
-        let values = term.values.as_deref().unwrap_or_default();
-        if sets.len().saturating_mul(values.len()) > MOST {
-            continue;
-        }
-        let with = |set: &Labels, value: &String| {
-            let mut set = set.clone();
-            set.entry(term.key.clone()).or_insert_with(|| value.clone());
-            set
-        };
-        sets = sets.iter().flat_map(|set| values.iter().map(move |value| with(set, value))).collect();
-    }
-    sets
 }
 
 #[cfg(test)]

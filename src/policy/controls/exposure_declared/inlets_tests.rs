@@ -128,15 +128,17 @@ fn what_nobody_declared_is_not_let_in() {
         let found = judged(&bench(), policy(&from, &ports));
         assert_lines(&found, &[&said(peer, which)]);
     }
-    let mut hashed = policy(&shop, &port(8000));
-    hashed["podSelector"] = json!({"matchLabels": {"pod-template-hash": "5c6848b455"}});
-    let found = judged(&bench(), hashed);
-    assert_lines(&found, &[&said("pods app=shop", "port 8000")]);
-    assert_eq!(
-        found[0].fix.as_ref().unwrap().to_string(),
-        "if other pods are meant, name their own labels in spec.podSelector too; or declare port and callers in spec.exposure of \
-         AIWorkload chat-prod/chat, which opens the way, or name only what it declares (figures: port \"metrics\", by its name)"
-    );
+    for label in ["pod-template-hash", "x"] {
+        let mut other = policy(&shop, &port(8000));
+        other["podSelector"] = json!({"matchLabels": {label: "5c6848b455"}});
+        let found = judged(&bench(), other);
+        assert_lines(&found, &[&said("pods app=shop", "port 8000")]);
+        assert_eq!(
+            found[0].fix.as_ref().unwrap().to_string(),
+            "if other pods are meant, name their own labels in spec.podSelector too; or declare port and callers in spec.exposure of \
+             AIWorkload chat-prod/chat, which opens the way, or name only what it declares (figures: port \"metrics\", by its name)"
+        );
+    }
 }
 
 #[test]

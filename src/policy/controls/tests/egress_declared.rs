@@ -1,8 +1,11 @@
 //! What leaves the pods is declared, with its supplier and the consent it needs.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::CONTROL;
+use crate::api::workload::WorkloadType;
 use crate::policy::facts::Subject;
 use crate::policy::testing::{Bench, assert_lines, namespace, read};
 
@@ -148,7 +151,31 @@ fn labels_that_the_cluster_gives_hide_no_way_out() {
     assert!(own[0].fix.as_ref().unwrap().to_string().starts_with("declare the destination"), "{own:?}");
     assert_eq!(found(json!({"app": "chat", "version": "2"})).len(), 1, "some of its pods");
     assert_eq!(found(json!({"app": "db", "pod-template-hash": "5c6848b455"})).len(), 0);
-    assert_eq!(found(json!({"tier": "db"})).len(), 0);
+}
+
+#[test]
+fn labels_that_nobody_declared_hide_no_way_out() {
+    let found = |bench: &Bench, pods: Value| {
+        let spec = read(json!({"podSelector": {"matchLabels": pods}, "policyTypes": ["Egress"],
+            "egress": [{"to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}]}]}));
+        bench.judge(&CONTROL, Subject::NetworkPolicy { name: "extra", spec: &spec, generated: false })
+    };
+    let mut bench = bench(&json!({}));
+    let strange = found(&bench, json!({"x": "y"}));
+    assert_eq!(strange.len(), 1);
+    let fix = strange[0].fix.as_ref().unwrap().to_string();
+    assert!(
+        fix.starts_with("if other pods are meant, name their own labels in spec.podSelector too; or"),
+        "{fix}"
+    );
+    assert_eq!(found(&bench, json!({"tier": "db"})).len(), 1);
+    // Other pods are meant where all is named that is declared of them.
+    let mut other = (*bench.namespace.workloads["chat"]).clone();
+    other.spec.selector.match_labels = read(json!({"tier": "db", "part": "store"}));
+    other.spec.type_ = WorkloadType::Supporting;
+    bench.namespace.workloads.insert("db".to_owned(), Arc::new(other));
+    assert_eq!(found(&bench, json!({"tier": "db", "part": "store", "x": "y"})).len(), 0);
+    assert_eq!(found(&bench, json!({"tier": "db"})).len(), 1);
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! What `exposure-declared` finds, and what it lets pass.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::CONTROL;
+use crate::api::workload::WorkloadType;
 use crate::policy::facts::{Ingress, Route, RouteGrant, Service, ServicePort, Subject, Way};
-use crate::policy::testing::{Bench, assert_lines, namespace, read};
+use crate::policy::testing::{Bench, assert_lines, read};
 
 fn served(exposure: &Value, change: impl FnOnce(&mut Service)) -> Bench {
     let mut bench = Bench::new("production", "internal").workload(&json!({"exposure": [exposure]}));
@@ -228,35 +231,75 @@ fn a_way_is_judged_when_it_is_written() {
 }
 
 #[test]
-fn what_leads_to_a_service_that_stands_for_it_leads_to_the_workload() {
+fn what_is_reached_from_outside_names_the_labels_of_a_declaration() {
+    let exposure = json!({"name": "api", "port": 8080, "audience": "internal"});
+    let found = |selector: &Value, target: &str, outside: Option<&'static str>, others: &[Value]| {
+        let mut bench = Bench::new("production", "internal").workload(&json!({"exposure": [exposure]}));
+        for (number, labels) in others.iter().enumerate() {
+            let mut other = (*bench.namespace.workloads["chat"]).clone();
+            other.metadata.name = Some(format!("other-{number}"));
+            other.spec.selector.match_labels = read(labels.clone());
+            other.spec.type_ = WorkloadType::Supporting;
+            bench.namespace.workloads.insert(format!("other-{number}"), Arc::new(other));
+        }
+        let service = Service {
+            ports: vec![ServicePort { name: String::new(), port: 80, target: Some(target.to_owned()) }],
+            selector: read(selector.clone()),
+            outside,
+            ..Service::default()
+        };
+        bench.judge(&CONTROL, Subject::Way(Way::Service("open", &service)))
+    };
+    let (open, redis) = (Some("LoadBalancer"), json!({"component": "redis"}));
+    let strange = found(&json!({"x": "y"}), "8080", open, &[]);
+    assert_lines(
+        &strange,
+        &[
+            "AIWorkload chat-prod/chat spec.exposure[0].authn: asks nobody who he is, though Service chat-prod/open is reached \
+           from outside by LoadBalancer",
+        ],
+    );
+    let hint =
+        "if other pods are meant, name their own labels in spec.selector of Service chat-prod/open too; or ";
+    for found in [&strange, &found(&json!({"x": "y"}), "22", open, &[])] {
+        let fix = found[0].fix.as_ref().unwrap().to_string();
+        assert!(fix.starts_with(hint), "{fix}");
+    }
+    let known = found(&json!({"app": "chat"}), "8080", open, &[]);
+    assert!(!known[0].fix.as_ref().unwrap().to_string().contains("if other pods"), "{known:?}");
+    assert_eq!(found(&redis, "6379", open, &[]).len(), 1);
+    // Other pods are meant where it names what is declared of them, and from inside it opens nothing that policies do not.
+    assert_eq!(found(&redis, "6379", open, std::slice::from_ref(&redis)).len(), 0);
+    assert_eq!(found(&json!({"component": "redis", "x": "y"}), "6379", open, &[redis.clone()]).len(), 0);
+    assert_eq!(found(&json!({"app": "search", "x": "y"}), "8080", open, &[]).len(), 0);
+    assert_eq!(found(&redis, "6379", None, &[]).len(), 0);
+}
+
+#[test]
+fn labels_of_one_declaration_open_no_pods_of_another() {
     let mut bench = served(&api(), |_| {});
-    let alias = |host: &str| Service { external_name: Some(host.to_owned()), ..Service::default() };
-    let ingress = Ingress { backends: vec!["ext".to_owned()], tls: true, ..Ingress::default() };
-    let mut other = namespace("trans", "production", "internal");
-    other.services.insert("ext".to_owned(), alias("near.shop.svc.cluster.local."));
-    other.ingresses.insert("in".to_owned(), ingress.clone());
-    let mut shop = namespace("shop", "production", "internal");
-    shop.services.insert("near".to_owned(), alias("chat.chat-prod.svc"));
-    let name = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
-    bench.cluster.aliases.insert(name("chat-prod", "chat"), [name("shop", "near")].into());
-    bench.cluster.aliases.insert(name("shop", "near"), [name("trans", "ext")].into());
-    let said = "AIWorkload chat-prod/chat spec.exposure[0].authn: asks nobody who he is, though Ingress trans/in leads to it by \
-         Service trans/ext";
-    // Where the workload lives, it is found.
-    bench = bench.beside(shop.clone()).beside(other.clone());
-    let found = bench.of_workload(&CONTROL);
-    assert_lines(&found, &[said]);
-    let fix = found[0].fix.as_ref().unwrap().to_string();
-    assert!(fix.contains("kubectl delete service ext -n trans"), "{fix}");
-    // Where the way is written, it is refused: the Ingress, and the Service to which one leads already.
-    let mut writer = Bench::new("production", "internal").beside(bench.namespace).beside(shop);
-    writer.namespace = other;
-    assert_lines(&writer.judge(&CONTROL, Subject::Way(Way::Ingress("in", &ingress))), &[said]);
-    let service = writer.namespace.services["ext"].clone();
-    assert_lines(&writer.judge(&CONTROL, Subject::Way(Way::Service("ext", &service))), &[said]);
-    writer.namespace.ingresses.clear();
-    assert_lines(&writer.judge(&CONTROL, Subject::Way(Way::Service("ext", &service))), &[]);
-    let outside = alias("www.example.com");
-    writer.namespace.services.insert("ext".to_owned(), outside);
-    assert_lines(&writer.judge(&CONTROL, Subject::Way(Way::Ingress("in", &ingress))), &[]);
+    let mut web = (*bench.namespace.workloads["chat"]).clone();
+    web.metadata.name = Some("web".to_owned());
+    web.spec.selector.match_labels = read(json!({"app": "web", "tier": "front"}));
+    let public = |port: u16| json!({"name": "x", "port": port, "audience": "public", "authn": "oidc", "tls": "server"});
+    web.spec.exposure = read(json!([public(8080), public(9090)]));
+    bench.namespace.workloads.insert("web".to_owned(), Arc::new(web));
+    let port =
+        |target: &str| ServicePort { name: target.to_owned(), port: 80, target: Some(target.to_owned()) };
+    let found = |selector: Value| {
+        let service = Service {
+            ports: vec![port("8080"), port("9090")],
+            selector: read(selector),
+            outside: Some("LoadBalancer"),
+            ..Service::default()
+        };
+        bench.judge(&CONTROL, Subject::Way(Way::Service("open", &service)))
+    };
+    // Some label that both kinds of pods may carry is not enough; all labels of one are.
+    let some = found(json!({"tier": "front"}));
+    assert!(
+        some.iter().any(|finding| finding.place.to_string().starts_with("AIWorkload chat-prod/chat")),
+        "{some:?}"
+    );
+    assert_lines(&found(json!({"app": "web", "tier": "front"})), &[]);
 }
