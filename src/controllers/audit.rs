@@ -46,6 +46,16 @@ impl AuditedWorkload {
         Self { states, pods: 0, never_verified: 0, blocked: false, held: None, images: BTreeSet::new() }
     }
 
+    /// Takes in what was decided on `count` pods that are alike.
+    fn takes(&mut self, count: u32, object: &PodObject, decision: Decision) {
+        self.pods += count;
+        self.blocked |= !decision.allowed();
+        self.states.take(decision);
+        let containers = crate::policy::containers::containers(&object.spec);
+        let images = crate::policy::containers::images(&containers, &object.spec);
+        self.images.extend(images.map(|image| image.reference.to_owned()));
+    }
+
     /// Whether its pods run and keep all that is enforced: a composition to go back to. That there is none yet, which is
     /// for recovery to say, must not keep the first one from counting.
     #[must_use]
@@ -190,13 +200,8 @@ pub fn audit_namespace(
         if let Some(audited) =
             matched.as_ref().and_then(|w| w.metadata.name.as_ref()).and_then(|n| out.workloads.get_mut(n))
         {
-            audited.pods += total;
             audited.never_verified += u32::try_from(old).unwrap_or(u32::MAX);
-            audited.blocked |= !decision.allowed();
-            audited.states.take(decision);
-            let containers = crate::policy::containers::containers(&object.spec);
-            let images = crate::policy::containers::images(&containers, &object.spec);
-            audited.images.extend(images.map(|image| image.reference.to_owned()));
+            audited.takes(total, &object, decision);
         } else {
             out.undeclared_pods += total;
             // Each of those that claim the pod answers for it: a second declaration must not hide what runs.
