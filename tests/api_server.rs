@@ -166,6 +166,7 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
         user: Some("system:serviceaccount:chat:ci".to_owned()),
         version: Some("1.0.0".to_owned()),
         digest: Some(digest.clone()),
+        generation: Some(1),
         hash: Some("3".repeat(64)),
     };
     let model = AssetStatus {

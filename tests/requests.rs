@@ -556,6 +556,7 @@ async fn an_asset_that_is_changed_outside_office_hours_is_marked_with_who_and_wh
             let edit = heard[0].edit.clone().unwrap();
             assert_eq!((edit.user.as_deref(), heard[0].unusual.is_none()), (Some("ada"), true));
             assert_eq!(edit.digest.as_deref(), before["spec"]["digest"].as_str());
+            assert_eq!(edit.former.and_then(|former| former.digest), edit.digest, "and what it was before");
             continue;
         }
         assert_eq!(heard.len(), 1, "dry runs, labels and reviews change no asset: {heard:?}");

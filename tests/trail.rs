@@ -295,6 +295,7 @@ fn changed(version: u64) -> Attempt {
         tombstone: None,
         unusual: None,
         edit: None,
+        lost: Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::{Timestamp, ToSpan};
 
-pub use self::edits::{Edited, Edits, spare};
+pub use self::edits::{Edited, Edits, Lost};
 use self::waiting::Waiting;
 use super::trail::{NOTES, Noted, Source};
 use crate::api::compliance::Tombstone;
@@ -66,7 +66,7 @@ impl Book {
         for attempt in fresh {
             let whose = (attempt.namespace.clone(), attempt.workload.clone());
             self.mark(attempt);
-            if attempt.edit.is_some() {
+            if attempt.edit.is_some() || !attempt.lost.is_empty() {
                 Arc::make_mut(&mut self.told).edits.take(attempt);
             }
             if let Some(kind) = attempt.noted {
@@ -261,6 +261,7 @@ mod tests {
             tombstone: None,
             unusual: None,
             edit: None,
+            lost: Vec::new(),
         }
     }
 

@@ -124,8 +124,9 @@ impl Own<'_> {
         let former = ledger.former(metadata);
         let (mut status, event) = judged(&former);
         let seen = history::Seen::of(metadata, version.as_ref(), digest.as_ref());
-        let (past, edits) = (ledger.past(metadata), self.told.edits.of(&key));
-        status.history = history::kept(&former.history, past, edits, &seen, self.now);
+        let edits = &self.told.edits;
+        let told = (edits.of(&key.0, &key.1), edits.lost(&key.0));
+        status.history = history::kept(&former.history, ledger.past(metadata), told, &seen, self.now);
         unusual::mark(&mut status, self.told.unusual.get(&key), &former, reviewed.as_deref(), self.now);
         let unusual = unusual::event(&key.1.replacen('/', " ", 1), &status, &former);
         Due { events: event.into_iter().chain(unusual).collect(), ..Due::new(metadata, status) }

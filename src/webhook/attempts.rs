@@ -105,6 +105,9 @@ pub struct Attempt {
     /// Who wrote the specification of an asset, and what it became.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit: Option<Edit>,
+    /// Users who wrote assets of the namespace, of which nothing else is remembered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
 }
 
 /// Who wrote the specification of an asset, and what it became if the request was carried out.
@@ -122,6 +125,23 @@ pub struct Edit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Its digest afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// What the object was before; none where it was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Former>,
+}
+
+/// What an asset was before somebody wrote it: the API server had stored that.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Former {
+    /// Its generation.
+    pub generation: i64,
+    /// Its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }
@@ -185,6 +205,26 @@ impl Sink {
         serde_json::to_vec(&attempts).unwrap_or_else(|_| b"{}".to_vec())
     }
 
+    /// Remembers the first thing that was found.
+    fn found(&self, refusal: &Refusal, noted: Option<HistoryKind>) {
+        let Some((control, message)) = refusal.findings.first() else { return };
+        self.remember(Attempt {
+            sequence: 0,
+            at: refusal.at,
+            namespace: refusal.namespace.clone(),
+            workload: refusal.workload.clone(),
+            object: format!("{}/{}", refusal.kind, refusal.name),
+            control: (*control).to_owned(),
+            message: cut(message.clone(), 300),
+            noted,
+            digest: None,
+            tombstone: None,
+            unusual: None,
+            edit: None,
+            lost: Vec::new(),
+        });
+    }
+
     fn remember(&self, attempt: Attempt) {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner).push(attempt);
     }
@@ -192,22 +232,7 @@ impl Sink {
 
 impl RefusalSink for Sink {
     fn recorded(&self, access: Refusal) {
-        if let Some((control, message)) = access.findings.first() {
-            self.remember(Attempt {
-                sequence: 0,
-                at: access.at,
-                namespace: access.namespace.clone(),
-                workload: access.workload.clone(),
-                object: format!("{}/{}", access.kind, access.name),
-                control: (*control).to_owned(),
-                message: cut(message.clone(), 300),
-                noted: Some(HistoryKind::BreakGlass),
-                digest: None,
-                tombstone: None,
-                unusual: None,
-                edit: None,
-            });
-        }
+        self.found(&access, Some(HistoryKind::BreakGlass));
         let _ = self.events.try_send(Told::Entered(access));
     }
 
@@ -225,26 +250,12 @@ impl RefusalSink for Sink {
             tombstone: change.tombstone,
             unusual: change.unusual,
             edit: change.edit,
+            lost: Vec::new(),
         });
     }
 
     fn refused(&self, refusal: Refusal) {
-        if let Some((control, message)) = refusal.findings.first() {
-            self.remember(Attempt {
-                sequence: 0,
-                at: refusal.at,
-                namespace: refusal.namespace.clone(),
-                workload: refusal.workload.clone(),
-                object: format!("{}/{}", refusal.kind, refusal.name),
-                control: (*control).to_owned(),
-                message: cut(message.clone(), 300),
-                noted: None,
-                digest: None,
-                tombstone: None,
-                unusual: None,
-                edit: None,
-            });
-        }
+        self.found(&refusal, None);
         // A full queue means that Events are behind already: more of them would not help anybody.
         let _ = self.events.try_send(Told::Refused(refusal));
     }

@@ -6,7 +6,7 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::attempts::{Change, Edit};
+use super::attempts::{Change, Edit, Former};
 use super::judge::{Judge, read};
 use super::pods::same_spec;
 use super::wire::Request;
@@ -99,7 +99,10 @@ impl Judge {
         if let Some(asset) = request.object.and_then(|raw| read::<Asset>(raw).ok()) {
             (meta, new) = (asset.metadata, Some(asset.spec));
         }
-        let old = request.old_object.and_then(|raw| read::<Asset>(raw).ok()).map(|asset| asset.spec);
+        let (mut before, mut old) = (Meta::default(), None);
+        if let Some(asset) = request.old_object.and_then(|raw| read::<Asset>(raw).ok()) {
+            (before, old) = (asset.metadata, Some(asset.spec));
+        }
         if !edited(request) {
             return;
         }
@@ -142,6 +145,11 @@ impl Judge {
                 generation: meta.generation,
                 version: spec.version.clone(),
                 digest: spec.digest.clone(),
+                former: old.as_ref().map(|spec| Former {
+                    generation: before.generation,
+                    version: spec.version.clone(),
+                    digest: spec.digest.clone(),
+                }),
             }),
             digest: new.or(old).and_then(|spec| spec.digest),
         });

@@ -1,7 +1,7 @@
 //! What one replica remembers until the leader collects it. A flood of refusals leaves what was let in alone, and of what was
 //! let in and found no room it is remembered how much that was.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,6 +17,8 @@ const NOTED: usize = 1024;
 const AGAIN: SignedDuration = SignedDuration::from_secs(1);
 /// Namespaces of which is remembered how much found no room.
 const MISSED: usize = 128;
+/// Users of one namespace who are remembered where their notes found no room.
+const NAMES: usize = 8;
 
 /// The newest refusals and the newest notes, numbered together.
 #[derive(Debug, Default)]
@@ -30,15 +32,18 @@ pub(super) struct Ring {
 }
 
 /// What made room in one namespace before the leader had asked for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Missed {
     count: u64,
     last: u64,
     at: Timestamp,
+    /// Who wrote assets.
+    names: BTreeSet<String>,
 }
 
 impl Ring {
-    /// Remembers `attempt` under the next number; the oldest of its sort makes room.
+    /// Remembers `attempt` under the next number. The oldest of its sort makes room; where the leader has not asked for that
+    /// yet, the oldest of the namespace with most notes, so that no namespace pushes out the notes of another.
     pub(super) fn push(&mut self, attempt: Attempt) {
         if attempt.noted.is_some_and(|kind| kind != HistoryKind::BreakGlass) && self.repeats(&attempt) {
             return;
@@ -49,7 +54,12 @@ impl Ring {
             None => (&mut self.refused, REFUSED),
             Some(_) => (&mut self.noted, NOTED),
         };
-        let oldest = if ring.len() < most { None } else { ring.pop_front() };
+        let told = ring.front().is_some_and(|one| one.noted.is_none() || one.sequence <= self.asked);
+        let oldest = match ring.len() {
+            few if few < most => None,
+            _ if told => ring.pop_front(),
+            _ => ring.remove(of_most(ring)),
+        };
         ring.push_back(attempt);
         if let Some(oldest) = oldest.filter(|one| one.noted.is_some() && one.sequence > self.asked) {
             self.miss(oldest);
@@ -74,21 +84,43 @@ impl Ring {
             );
             return;
         }
-        let known = self.missed.entry(note.namespace).or_insert(Missed { count: 0, last: 0, at: note.at });
-        // What the leader has asked for already is told.
-        let before = if known.last > self.asked { known.count } else { 0 };
-        *known = Missed { count: before + 1, last: note.sequence, at: note.at };
+        let new = Missed { count: 0, last: 0, at: note.at, names: BTreeSet::new() };
+        let known = self.missed.entry(note.namespace).or_insert(new);
+        if known.last <= self.asked {
+            // The leader has asked for all of it.
+            known.count = 0;
+            known.names.clear();
+        }
+        known.count += 1;
+        (known.last, known.at) = (note.sequence, note.at);
+        if let Some(user) = note.edit.and_then(|edit| edit.user) {
+            if known.names.len() < NAMES || known.names.contains(&user) {
+                known.names.insert(user);
+            } else {
+                tracing::error!(user, object = note.object, "who changed this will not stand in its history");
+            }
+        }
     }
 
     /// All that is remembered, in the order of its numbers. What finds no room from now on is told of already.
     pub(super) fn ask(&mut self) -> Vec<Attempt> {
         self.asked = self.sequence;
-        let missed = self.missed.iter().map(|(namespace, missed)| missed.told(namespace));
+        let missed = self.missed.iter().map(|(namespace, missed)| missed.clone().told(namespace));
         let mut all: Vec<Attempt> =
             missed.chain(self.refused.iter().cloned()).chain(self.noted.iter().cloned()).collect();
         all.sort_unstable_by_key(|attempt| attempt.sequence);
         all
     }
+}
+
+/// The place of the oldest note of the namespace that has most.
+fn of_most(notes: &VecDeque<Attempt>) -> usize {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for note in notes {
+        *counts.entry(&note.namespace).or_default() += 1;
+    }
+    let most = counts.values().max().copied();
+    notes.iter().position(|one| counts.get(one.namespace.as_str()).copied() == most).unwrap_or_default()
 }
 
 impl Missed {
@@ -109,6 +141,7 @@ impl Missed {
             tombstone: None,
             unusual: None,
             edit: None,
+            lost: self.names.into_iter().collect(),
         }
     }
 }
@@ -134,6 +167,7 @@ mod tests {
             tombstone: None,
             unusual: None,
             edit: None,
+            lost: Vec::new(),
         }
     }
 
@@ -190,14 +224,15 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_room_before_anybody_asked_is_counted_by_namespace() {
+    fn what_makes_room_before_anybody_asked_is_counted_where_most_is_changed() {
         let mut ring = Ring::default();
         (0..2).for_each(|_| ring.push(note("chat")));
-        ring.push(note("vision"));
+        let edit = Edit { user: Some("mallory".to_owned()), ..Edit::default() };
+        ring.push(Attempt { edit: Some(edit), ..note("vision") });
         (0..NOTED).for_each(|_| ring.push(note("vision")));
-        let told = |all: Vec<Attempt>| -> Vec<(u64, String, String)> {
+        let told = |all: Vec<Attempt>| -> Vec<(u64, String, String, Vec<String>)> {
             let counts = all.into_iter().filter(|attempt| attempt.object.is_empty());
-            counts.map(|one| (one.sequence, one.namespace, one.message)).collect()
+            counts.map(|one| (one.sequence, one.namespace, one.message, one.lost)).collect()
         };
         let words = |changes| {
             format!(
@@ -205,21 +240,20 @@ mod tests {
             )
         };
         let first = ring.ask();
-        assert_eq!(first.len(), NOTED + 2);
+        assert_eq!(first.len(), NOTED + 1);
         assert_eq!(
-            told(first),
-            [(2, "chat".into(), words("2 changes")), (3, "vision".into(), words("1 change"))]
+            first.iter().filter(|one| one.namespace == "chat").count(),
+            2,
+            "nobody pushes out another's"
         );
+        let lost = (5, "vision".to_owned(), words("3 changes"), vec!["mallory".to_owned()]);
+        assert_eq!(told(first), [lost.clone()], "and who wrote what is lost is not");
         // Everything that is remembered now has been asked for: what makes room next is no loss.
         (0..NOTED).for_each(|_| ring.push(note("vision")));
-        assert_eq!(told(ring.ask()).len(), 2, "as before, for a leader who comes later");
+        assert_eq!(told(ring.ask()).len(), 1, "as before, for a leader who comes later");
         (0..=NOTED).for_each(|_| ring.push(note("chat")));
-        let last = ring.ask();
         let number = 3 + 2 * NOTED as u64 + 1;
-        assert_eq!(
-            told(last),
-            [(3, "vision".into(), words("1 change")), (number, "chat".into(), words("1 change"))]
-        );
+        assert_eq!(told(ring.ask()), [lost, (number, "chat".into(), words("1 change"), vec![])]);
     }
 
     #[test]

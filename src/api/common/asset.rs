@@ -94,7 +94,10 @@ pub struct HistoryEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::digest")]
     pub digest: Option<String>,
-    /// SHA-256 over this entry and the hash of the one before, which makes gaps visible.
+    /// Generation of the object after the change, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
+    /// SHA-256 over time, user, version and digest of this entry and the hash of the one before, which makes gaps visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::sha256")]
     pub hash: Option<String>,

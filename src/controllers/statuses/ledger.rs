@@ -1,6 +1,6 @@
 //! What was written last of one kind, so that nothing is written twice, and the one way to write it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -69,6 +69,8 @@ impl Ours for AssetStatus {
 
 /// Objects that are gone, of which a kind remembers what outlives them.
 const GONE: usize = 512;
+/// Those of one namespace among them.
+const GONE_OF_ONE: usize = 64;
 
 /// Namespace and name.
 type Key = (Option<String>, Option<String>);
@@ -80,11 +82,13 @@ fn key(metadata: &ObjectMeta) -> Key {
 /// What was written last, with the UID of the object: one that was made anew has no status yet.
 pub(super) struct Ledger<K: HasStatus> {
     written: HashMap<Key, (Option<String>, K::Status)>,
+    /// What of it is gone, the newest first.
+    gone: Vec<Key>,
 }
 
 impl<K: HasStatus> Default for Ledger<K> {
     fn default() -> Self {
-        Self { written: HashMap::new() }
+        Self { written: HashMap::new(), gone: Vec::new() }
     }
 }
 
@@ -119,16 +123,31 @@ where
         Ok(())
     }
 
+    /// Of what is gone the newest of every namespace stay longest.
     fn replace(&mut self, mut seen: HashMap<Key, (Option<String>, K::Status)>) {
-        let gone: Vec<_> = std::mem::take(&mut self.written)
-            .into_iter()
-            .filter(|(key, (uid, status))| {
-                let again = |(other, anew): &(Option<String>, K::Status)| other != uid && !anew.outlives();
-                status.outlives() && seen.get(key).is_none_or(again)
-            })
-            .take(GONE)
-            .collect();
-        seen.extend(gone);
+        let mut written = std::mem::take(&mut self.written);
+        let known = std::mem::take(&mut self.gone);
+        let old: HashSet<&Key> = known.iter().collect();
+        let mut all: Vec<Key> = written.keys().filter(|key| !old.contains(key)).cloned().collect();
+        all.extend(known);
+        let mut ranks: HashMap<Option<String>, usize> = HashMap::new();
+        let mut gone = Vec::new();
+        for key in all {
+            let Some((uid, status)) = written.remove(&key) else { continue };
+            let again = |(other, anew): &(Option<String>, K::Status)| *other != uid && !anew.outlives();
+            if status.outlives() && seen.get(&key).is_none_or(again) {
+                let rank = ranks.entry(key.0.clone()).or_default();
+                gone.push((*rank, key, (uid, status)));
+                *rank += 1;
+            }
+        }
+        gone.retain(|(rank, ..)| *rank < GONE_OF_ONE);
+        gone.sort_by_key(|(rank, ..)| *rank);
+        gone.truncate(GONE);
+        for (_, key, one) in gone {
+            self.gone.push(key.clone());
+            seen.insert(key, one);
+        }
         self.written = seen;
     }
 
@@ -198,5 +217,54 @@ fn reference<K: Resource<DynamicType = ()>>(metadata: &ObjectMeta) -> ObjectRefe
         namespace: metadata.namespace.clone(),
         uid: metadata.uid.clone(),
         ..ObjectReference::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::AIModel;
+    use crate::api::common::HistoryEntry;
+
+    fn written(namespace: &str, names: std::ops::Range<usize>) -> Vec<(Key, (Option<String>, AssetStatus))> {
+        let status = AssetStatus { history: vec![HistoryEntry::default()], ..AssetStatus::default() };
+        names
+            .map(|n| {
+                let key = (Some(namespace.to_owned()), Some(format!("m{n}")));
+                (key, (Some(n.to_string()), status.clone()))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn of_what_is_gone_the_newest_of_every_namespace_stay() {
+        let mut ledger = Ledger::<AIModel>::default();
+        let past = |ledger: &Ledger<AIModel>, namespace: &str, n: usize| {
+            let (namespace, name) = (Some(namespace.to_owned()), Some(format!("m{n}")));
+            ledger.past(&ObjectMeta { namespace, name, ..ObjectMeta::default() }).is_some()
+        };
+        ledger.replace(written("chat", 0..2).into_iter().collect());
+        ledger.replace(HashMap::new());
+        for n in 0..20 {
+            ledger.replace(written(&format!("n{n}"), 0..100).into_iter().collect());
+            ledger.replace(HashMap::new());
+        }
+        assert_eq!(ledger.written.len(), GONE);
+        assert!(past(&ledger, "chat", 0) && past(&ledger, "chat", 1), "nobody pushes out another's");
+        ledger.replace(written("n0", 100..104).into_iter().collect());
+        ledger.replace(HashMap::new());
+        assert!((100..104).all(|n| past(&ledger, "n0", n)), "the newest stay");
+        let mut own = Ledger::<AIModel>::default();
+        own.replace(written("chat", 0..100).into_iter().collect());
+        own.replace(written("chat", 0..1).into_iter().collect());
+        assert_eq!(own.written.len(), GONE_OF_ONE + 1, "what is here is not counted");
+        assert!(!own.gone.contains(&written("chat", 0..1)[0].0));
+        // One that is made anew and has no history yet keeps what was; then it has its own.
+        let (key, (_, status)) = written("chat", 0..1).remove(0);
+        let anew = |status| HashMap::from([(key.clone(), (Some("anew".to_owned()), status))]);
+        own.replace(anew(AssetStatus::default()));
+        assert!(own.gone.contains(&key));
+        own.replace(anew(status));
+        assert!(!own.gone.contains(&key));
     }
 }

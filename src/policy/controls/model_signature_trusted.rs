@@ -24,8 +24,11 @@ pub(super) const CONTROL: Control = Control {
     remedy: "sign the model manifest with a key of the AITrustPolicy and set spec.signature of the AIModel",
     gaps: &[],
     limits: &[
-        "what a model was before stands in its history, which keeps 20 entries; of a model that was deleted and made anew it is \
-         known as long as the same replica of the controller leads",
+        "what a model was before stands in its history, which keeps 20 entries: changes that leave version and digest alone go \
+         first, then the oldest of whoever made most, so what a single user made of a model in more than 20 versions is \
+         forgotten, and many users together push out what others made of it",
+        "of a model that was deleted and made anew it is known what it was as long as the same replica of the controller leads, \
+         of the newest 64 that were deleted in a namespace",
     ],
     check: Check::Rule(check),
 };
