@@ -161,14 +161,7 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
         }),
         conditions: vec![condition.clone()],
     };
-    let edit = api::common::HistoryEntry {
-        at: "2026-06-01T12:00:00.123456789Z".to_owned(),
-        user: Some("system:serviceaccount:chat:ci".to_owned()),
-        version: Some("1.0.0".to_owned()),
-        digest: Some(digest.clone()),
-        generation: Some(1),
-        hash: Some("3".repeat(64)),
-    };
+    let edit = full_edit(&digest);
     let model = AssetStatus {
         observed_generation: Some(1),
         // What was seen without anybody telling of it names nobody.
@@ -212,6 +205,18 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
     store(client, full, "AIWorkload/support-chat", workload, |object: api::AIWorkload| object.status).await?;
     store(client, full, "AIModel/chat-7b", model, |object: api::AIModel| object.status).await?;
     store(client, full, "AICompliance/full", compliance, |object: api::AICompliance| object.status).await
+}
+
+/// An edit of an asset in which every field says something.
+fn full_edit(digest: &str) -> api::common::HistoryEntry {
+    api::common::HistoryEntry {
+        at: "2026-06-01T12:00:00.123456789Z".to_owned(),
+        user: Some("system:serviceaccount:chat:ci".to_owned()),
+        version: Some("1.0.0".to_owned()),
+        digest: Some(digest.to_owned()),
+        generation: Some(1),
+        hash: Some("3".repeat(64)),
+    }
 }
 
 /// A history in which every field says something.

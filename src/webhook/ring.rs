@@ -247,7 +247,7 @@ mod tests {
             "nobody pushes out another's"
         );
         let lost = (5, "vision".to_owned(), words("3 changes"), vec!["mallory".to_owned()]);
-        assert_eq!(told(first), [lost.clone()], "and who wrote what is lost is not");
+        assert_eq!(told(first), std::slice::from_ref(&lost), "and who wrote what is lost is not");
         // Everything that is remembered now has been asked for: what makes room next is no loss.
         (0..NOTED).for_each(|_| ring.push(note("vision")));
         assert_eq!(told(ring.ask()).len(), 1, "as before, for a leader who comes later");

@@ -270,7 +270,10 @@ fn what_is_reached_from_outside_names_the_labels_of_a_declaration() {
     assert_eq!(found(&redis, "6379", open, &[]).len(), 1);
     // Other pods are meant where it names what is declared of them, and from inside it opens nothing that policies do not.
     assert_eq!(found(&redis, "6379", open, std::slice::from_ref(&redis)).len(), 0);
-    assert_eq!(found(&json!({"component": "redis", "x": "y"}), "6379", open, &[redis.clone()]).len(), 0);
+    assert_eq!(
+        found(&json!({"component": "redis", "x": "y"}), "6379", open, std::slice::from_ref(&redis)).len(),
+        0
+    );
     assert_eq!(found(&json!({"app": "search", "x": "y"}), "8080", open, &[]).len(), 0);
     assert_eq!(found(&redis, "6379", None, &[]).len(), 0);
 }
