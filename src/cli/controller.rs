@@ -64,8 +64,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let server = serve(arguments);
-    start(&arguments.common, server)
+    // The work of the leader stays on the calling thread, so one other is enough for watches, probes and the Lease; each has
+    // memory of its own.
+    start(&arguments.common, Some(1), serve(arguments))
 }
 
 #[expect(clippy::too_many_lines, reason = "one list, read from top to bottom")]

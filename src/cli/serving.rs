@@ -65,14 +65,18 @@ pub(super) enum StartError {
     Tls(#[from] TlsError),
 }
 
-/// Sets up logging, runs `server` on a fresh runtime and says how it ended.
-pub(super) fn start<F>(common: &Common, server: F) -> ExitCode
+/// Sets up logging, runs `server` on a fresh runtime of so many threads beside the one that calls, or as many as there are
+/// processors, and says how it ended.
+pub(super) fn start<F>(common: &Common, threads: Option<usize>, server: F) -> ExitCode
 where
     F: Future<Output = Result<(), StartError>>,
 {
     let result =
         telemetry::install(common.log_format, &common.log_level).map_err(StartError::from).and_then(|()| {
             let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            if let Some(threads) = threads {
+                runtime.worker_threads(threads);
+            }
             runtime.enable_all().build().map_err(StartError::Runtime)?.block_on(server)
         });
     match result {

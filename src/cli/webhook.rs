@@ -61,7 +61,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let server = serve(arguments);
-    start(&arguments.common, server)
+    start(&arguments.common, None, server)
 }
 
 async fn serve(arguments: &Arguments) -> Result<(), StartError> {

@@ -60,7 +60,11 @@ impl Retrieved {
         }
         match &found.unknown {
             Some(why) => says(Holds::Unknown, "NotFoundOut", why.clone()),
-            None => says(Holds::Yes, "Held", "every part that lies in a registry can be fetched".to_owned()),
+            None => says(
+                Holds::Yes,
+                "Held",
+                "the registries have the manifest of every part that lies in one".to_owned(),
+            ),
         }
     }
 

@@ -211,7 +211,7 @@ pub(super) fn disguised(facts: &Facts<'_>, pod: &PodFacts<'_>, report: &mut Repo
         }
         if let Some(load) = loaded(container) {
             let place = pod.at(container.path("")).value(container.name);
-            found.get_or_insert((place, format!("is told to load the model {load:?}")));
+            found.get_or_insert((place, format!("is told to load {load:?}, which is a model or loads one")));
         }
     }
     for image in pod.images().filter(crate::policy::containers::ImageUse::is_volume) {
@@ -258,11 +258,31 @@ fn serves(container: &ContainerView<'_>) -> bool {
 fn loaded(container: &ContainerView<'_>) -> Option<String> {
     let mut loads = servers::read(container).loads.into_iter();
     let own = |load: &Load<'_>| load.what == What::Model && matches!(load.form, Form::Path | Form::Hub);
-    loads.find(own).map(|load| load.value.into_owned())
+    loads.find(own).map(|load| load.value.into_owned()).or_else(|| named(container))
+}
+
+/// The file of a model that a word or a variable names, or the library for models that a script imports.
+fn named(container: &ContainerView<'_>) -> Option<String> {
+    const FILES: [&str; 5] = [".gguf", ".ggml", ".safetensors", ".llamafile", ".onnx"];
+    const LIBRARIES: [&str; 6] =
+        ["vllm", "transformers", "llama_cpp", "sentence_transformers", "diffusers", "onnxruntime"];
+    let words = container.command.iter().chain(container.args);
+    let values = container.env.iter().filter_map(|variable| variable.value.as_ref());
+    let mut texts = words.clone().chain(values);
+    let apart = |letter: char| letter.is_whitespace() || ['=', ',', '"', '\'', '(', ')'].contains(&letter);
+    let file =
+        texts.find_map(|text| text.split(apart).find(|part| FILES.iter().any(|end| part.ends_with(end))));
+    let library = || {
+        let imports = |text: &str, name: &str| {
+            ["import ", "from "].iter().any(|how| text.contains(&format!("{how}{name}")))
+        };
+        LIBRARIES.into_iter().find(|name| words.clone().any(|text| imports(text, name)))
+    };
+    file.or_else(library).map(str::to_owned)
 }
 
 /// Whether the model's source is this very artifact: the same place and, by reference or by `spec.digest`, the same bytes.
-fn holds(model: &api::AIModel, volume: &ImageRef) -> bool {
+pub(super) fn holds(model: &api::AIModel, volume: &ImageRef) -> bool {
     let Some(reference) = model.spec.source.as_ref().and_then(|s| s.reference.as_deref()) else {
         return false;
     };

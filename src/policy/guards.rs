@@ -6,7 +6,7 @@ use super::containers::{ContainerView, Role};
 use super::control::Report;
 use super::facts::{Facts, Place, PodFacts, Service};
 use super::fix::Fix;
-use super::{selector, skeleton};
+use super::{selector, servers, skeleton};
 use crate::api;
 use crate::api::workload::Guardrail;
 
@@ -214,15 +214,14 @@ fn in_front(
     let metrics = workload.spec.monitoring.as_ref().and_then(|monitoring| monitoring.metrics.as_ref());
     for (index, exposure) in workload.spec.exposure.iter().enumerate() {
         let serves = |container: &&ContainerView<'_>| {
-            container.ports.iter().any(|port| {
-                port.container_port == i32::from(exposure.port)
-                    && metrics.is_none_or(|metrics| port.name.as_deref() != Some(metrics.port.as_str()))
-            })
+            listens(container) == Some(exposure.port.into())
+                || container.ports.iter().any(|port| {
+                    port.container_port == i32::from(exposure.port)
+                        && metrics.is_none_or(|metrics| port.name.as_deref() != Some(metrics.port.as_str()))
+                })
         };
-        let Some(server) = pod.containers.iter().find(serves).filter(|server| server.name != guard.name)
-        else {
-            continue;
-        };
+        let mut others = pod.containers.iter().filter(|container| container.name != guard.name);
+        let Some(server) = others.find(serves) else { continue };
         report
             .violated(
                 Place::field(Facts::name_of(workload), format!("spec.exposure[{index}].port"))
@@ -236,6 +235,18 @@ fn in_front(
             .fix(expose(workload, index, guard))
             .in_declaration(facts);
     }
+}
+
+/// The port on which a model server is told to listen.
+fn listens(container: &ContainerView<'_>) -> Option<i32> {
+    let mut words = container.command.iter().chain(container.args);
+    let port = words.find_map(|word| match word.strip_prefix("--port")? {
+        "" => Some(None),
+        rest => rest.strip_prefix('=').map(Some),
+    })?;
+    let port = port.or_else(|| words.next().map(String::as_str))?;
+    let port = port.parse().ok()?;
+    servers::read(container).server.is_some().then_some(port)
 }
 
 /// Exposes the first port of the guard, where it has one.

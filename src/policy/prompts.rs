@@ -109,6 +109,22 @@ fn fill(container: &ContainerView<'_>, value: &str, depth: usize, out: &mut Hand
     out.text.push_str(rest);
 }
 
+/// The path of the file that a value names: as it stands, or behind a scheme or a mark.
+pub(super) fn path_of(value: &str) -> Option<String> {
+    let bare = ["file://", "file:", "@"].iter().find_map(|head| value.strip_prefix(head)).unwrap_or(value);
+    bare.starts_with('/').then(|| maps::walked(bare))
+}
+
+/// The path of the file that a word names from the folder in which the container starts, where a volume is mounted there.
+pub(super) fn from_folder(container: &ContainerView<'_>, word: &str) -> Option<String> {
+    let word = word.strip_prefix("file:").unwrap_or(word);
+    if word.is_empty() || word.contains(char::is_whitespace) || word.contains("://") {
+        return None;
+    }
+    let path = maps::walked(&format!("{}/{word}", container.working_dir?));
+    maps::mount_at(container.mounts, &path).is_some().then_some(path)
+}
+
 /// Whether a value is the path of a file from wherever the program starts.
 pub(super) fn is_relative(value: &str) -> bool {
     let end = value.rsplit_once('.').map_or("", |(_, end)| end);

@@ -2,10 +2,12 @@
 
 use k8s_openapi::api::core::v1::{KeyToPath, Volume, VolumeMount, VolumeProjection};
 
+use super::artifacts;
 use super::containers::ContainerView;
 use super::control::Report;
 use super::facts::{Facts, PodFacts};
 use super::fix::Fix;
+use super::image::ImageRef;
 use super::maps::{self, lies_in};
 use super::prompts;
 use crate::api;
@@ -13,6 +15,9 @@ use crate::api::prompt::{PromptSource, PromptSourceKind};
 
 /// What the names of flags and variables hold that hand rules over.
 const RULES: [&str; 4] = ["rule", "polic", "guardrail", "colang"];
+
+/// How such names end where they say of it where it is.
+const PLACES: [&str; 5] = ["file", "path", "dir", "folder", "config"];
 
 /// Each guard in the pod is handed the text that its `policyRef` names, and no other file in its place.
 pub(super) fn rules(
@@ -67,9 +72,9 @@ impl Handed<'_, '_> {
         self.own_text(report);
         let files = self.files();
         let right = |path: &str| {
+            let own = || self.volume_at(path).is_some_and(|volume| !self.inside(volume).is_empty());
             shown.iter().any(|file| {
-                file == path
-                    || path != "/" && file.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
+                file == path || path != "/" && lies_in(file, path) || lies_in(path, file) && own()
             })
         };
         let told = by_variable || files.iter().any(|file| right(&file.path));
@@ -83,7 +88,7 @@ impl Handed<'_, '_> {
             let (wrong, place) = match volume {
                 // Rules of another kind may come from there beside its own.
                 Some(volume) if stays(volume) => (
-                    volume.image.is_none() && file.rules && (again(file) || !handed && !by_variable),
+                    !self.holds_model(volume) && file.rules && (again(file) || !handed && !by_variable),
                     format!("volume {:?}", volume.name),
                 ),
                 Some(volume) => {
@@ -115,7 +120,17 @@ impl Handed<'_, '_> {
 
     /// What is handed over as rules is no text of its own, which nobody registered.
     fn own_text(&self, report: &mut Report<'_>) {
-        for told in self.told().filter(Told::is_own_text) {
+        let written = self.container.env.iter().enumerate().filter_map(|(index, variable)| {
+            let field = variable.value_from.as_ref()?.field_ref.as_ref()?;
+            let told = Told {
+                field: format!("env[{index}].valueFrom.fieldRef.fieldPath"),
+                by: &variable.name,
+                flag: false,
+                value: String::new(),
+            };
+            (told.rules() && is_written(&field.field_path)).then_some(told)
+        });
+        for told in self.told().filter(Told::is_own_text).chain(written) {
             let what = format!(
                 "gives the guard a text of its own beside {}, the rules of the {} guard",
                 self.named(),
@@ -137,6 +152,17 @@ impl Handed<'_, '_> {
         };
         let maps = maps::mounted(0, volume);
         !maps.is_empty() && maps.iter().all(|(_, name, _)| known(name))
+    }
+
+    /// Whether a volume holds a registered model, such as that of a guard.
+    fn holds_model(&self, volume: &Volume) -> bool {
+        let image = volume.image.as_ref().and_then(|image| ImageRef::parse(image.reference.as_deref()?).ok());
+        let claim = volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.as_str());
+        self.facts.namespace.models.values().any(|model| {
+            let source = model.spec.source.as_ref();
+            image.as_ref().is_some_and(|image| artifacts::holds(model, image))
+                || claim.is_some() && source.and_then(|source| source.claim_name.as_deref()) == claim
+        })
     }
 
     fn named(&self) -> String {
@@ -230,16 +256,16 @@ impl Handed<'_, '_> {
 
     /// The files that the words and variables of the container name.
     fn files(&self) -> Vec<File<'_>> {
-        let folder = self.container.working_dir;
         let files = self.told().filter_map(|told| {
             let rules = told.rules();
-            let path = match folder {
-                _ if told.value.starts_with('/') => maps::walked(&told.value),
-                _ if !rules || !is_file(&told.value) => return None,
-                Some(folder) => maps::walked(&format!("{folder}/{}", told.value)),
-                // The image says where that is.
-                None => told.value,
+            let relative = || {
+                // Where nothing is mounted there, the image says what that is.
+                let other = || is_file(&told.value).then(|| told.value.clone());
+                let mounted =
+                    prompts::from_folder(self.container, &told.value).filter(|_| told.names_rules());
+                if rules { mounted.or_else(other) } else { None }
             };
+            let path = prompts::path_of(&told.value).or_else(relative)?;
             Some(File { path, rules, flag: told.flag && !told.by.is_empty(), by: told.by, field: told.field })
         });
         files.collect()
@@ -285,6 +311,13 @@ impl Told<'_> {
         RULES.iter().any(|word| by.contains(word))
     }
 
+    /// Whether what says it is called after nothing else than rules and where they are: no mode, no version.
+    fn names_rules(&self) -> bool {
+        let by = self.by.to_ascii_lowercase();
+        let end = by.rsplit(['-', '_']).next().unwrap_or_default();
+        self.rules() && (RULES.iter().any(|word| end.contains(word)) || PLACES.contains(&end))
+    }
+
     /// Whether it is a text of rules: words of more than one, no path, no switch.
     fn is_own_text(&self) -> bool {
         let value = self.value.trim();
@@ -308,7 +341,7 @@ fn is_file(value: &str) -> bool {
     const ENDS: [&str; 10] = ["co", "colang", "yaml", "yml", "json", "toml", "rego", "txt", "md", "xml"];
     let end = value.rsplit_once('.').map_or("", |(_, end)| end);
     let apart = !value.contains("://") && !value.contains(char::is_whitespace);
-    apart && (value.starts_with("./") || value.starts_with("../") || ENDS.contains(&end))
+    apart && (value.starts_with(['.', '~']) || ENDS.contains(&end))
 }
 
 /// Where a container sees what lies at `item` in a volume, if it does.
@@ -352,10 +385,12 @@ fn fields(volume: &Volume) -> bool {
             .filter_map(|source| source.downward_api.as_ref())
             .flat_map(|fields| fields.items.iter().flatten()),
     );
-    all.any(|item| {
-        let path = item.field_ref.as_ref().map_or("", |field| field.field_path.as_str());
-        path.starts_with("metadata.annotations") || path.starts_with("metadata.labels")
-    })
+    all.any(|item| item.field_ref.as_ref().is_some_and(|field| is_written(&field.field_path)))
+}
+
+/// Whether a field of a pod is one that whoever may write the pod fills.
+fn is_written(path: &str) -> bool {
+    path.starts_with("metadata.annotations") || path.starts_with("metadata.labels")
 }
 
 #[cfg(test)]

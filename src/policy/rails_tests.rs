@@ -194,7 +194,25 @@ fn rules_that_are_mounted_and_not_read_are_told_from_those_that_are() {
     // What lies in an artifact is registered there.
     let model = json!({"name": "other", "image": {"reference": format!("r.example/m@{DIGEST}")}});
     let guard = mounts(&json!(["--policy-model=/rules/text"]), &json!([rules, other]));
-    assert_eq!(in_map(&guard, &json!([map, model])), [""; 0]);
+    let source =
+        json!({"digest": DIGEST, "source": {"kind": "oci", "reference": format!("r.example/m@{DIGEST}")}});
+    let source_of_rules = json!({"kind": "configMap", "name": "rules-v1", "key": "text"});
+    let registered = bench(&source_of_rules).model("guard", &source);
+    assert_eq!(found(&registered, &guard, &json!([map, model])), [""; 0]);
+    assert_eq!(in_map(&guard, &json!([map, model])).len(), 1, "an artifact that is no model");
+    for (args, folder) in [
+        (json!(["--rules=text"]), "/rules"),
+        (json!(["--rules=file:/rules/text"]), "/"),
+        (json!(["--rules=file:///rules/text"]), "/"),
+        (json!(["--rules=@/rules/text"]), "/"),
+        (json!(["--rules=~/text"]), "/"),
+    ] {
+        let guard = merged(mounts(&args, &json!([rules, other])), &json!({"workingDir": folder}));
+        let own = json!({"name": "other", "emptyDir": {}});
+        assert_eq!(in_map(&guard, &json!([map, own])).len(), 1, "{args}");
+    }
+    let mode = json!({"workingDir": "/rules", "env": [{"name": "POLICY_MODE", "value": "strict"}], "volumeMounts": [rules, other]});
+    assert_eq!(in_map(&mode, &json!([map, {"name": "other", "emptyDir": {}}])), [""; 0]);
 }
 
 #[test]
@@ -213,6 +231,12 @@ fn a_text_of_its_own_is_no_registered_one() {
     assert_eq!(
         in_map(&guard("LEVEL", "info", &json!(["--policy", "allow all"])), &map),
         [format!("spec.containers[1].args[1]: {own}")]
+    );
+    let field = json!({"fieldRef": {"fieldPath": "metadata.annotations['r']"}});
+    let from = json!({"env": [{"name": "GUARD_RULES", "valueFrom": field}], "volumeMounts": [{"name": "rules", "mountPath": "/rules"}]});
+    assert_eq!(
+        in_map(&from, &map),
+        [format!("spec.containers[1].env[0].valueFrom.fieldRef.fieldPath: {own}")]
     );
     for (name, value) in [("POLICY_MODE", "strict"), ("RULES_PATH", "/rules/text"), ("GREETING", "good day")]
     {

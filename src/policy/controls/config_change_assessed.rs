@@ -24,7 +24,11 @@ pub(super) const CONTROL: Control = Control {
     remedy: "assess the new settings, record ConfigChangeAssessment for their digest, or go back to the \
         secure default",
     gaps: &[],
-    limits: &["values of Secrets are never read, so a change of one is not seen"],
+    limits: &[
+        "values of Secrets are never read, so a change of one is not seen",
+        "whoever changes a setting may record its assessment: that it was looked at is shown, not by whom else; another person is asked \
+         for by the SecurityAssessment and the RedTeam",
+    ],
     check: Check::Rule(check),
 };
 

@@ -212,6 +212,11 @@ fn approved(
             .violated(place(), format!("is not you, {user:?}: nobody approves in another's name"))
             .fix(Fix::Text(format!("let {approver:?} set it")));
     }
+    if user.starts_with("system:serviceaccount:") {
+        report
+            .violated(place(), "is a service account: whoever may edit its namespace acts as it")
+            .fix(Fix::Text("let a person approve it".to_owned()));
+    }
     // The one who asked is also the one who created it, because creation checked that.
     if [approver, user].iter().any(|one| may_be(Some(&former.requested_by), one)) {
         report

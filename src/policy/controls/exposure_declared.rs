@@ -34,7 +34,7 @@ pub(super) const CONTROL: Control = Control {
         "a route of another namespace counts where a ReferenceGrant lets it lead to the Service, as the Gateway API has it; a gateway that asks for none lets in what nobody sees here",
         "a Service or a network policy whose port is a name is judged with the pods behind it, which know the number",
         "an exposure without spec.exposure[].from leaves it to network policies which pods and private addresses reach its port",
-        "a Service of type ExternalName is followed to the Service that it names (NAME.NAMESPACE.svc), 16 of them at most, not by names of other DNS zones; one of another namespace is refused where it is written, if that namespace is governed, and where it leads the audit warns of it",
+        "a Service of type ExternalName is followed to the Service that it names (NAME.NAMESPACE or NAME.NAMESPACE.svc), 16 of them at most, not by names of other DNS zones; one of another namespace is refused where it is written, if that namespace is governed, and where it leads the audit warns of it",
         "a Service without a selector that is reached from inside alone leads where its EndpointSlices say; who may write those is a matter of RBAC (no built-in role but that of the cluster's administrators), and the network policies hold there too",
     ],
     check: Check::Rule(check),
@@ -275,10 +275,16 @@ fn led_to(
                         "",
                         json!({"name": "NAME", "service": name, "port": target, "audience": "AUDIENCE"}),
                     )
-                    .after(format!(
-                        "{hint}close the way with `kubectl delete service {name} -n {}`, or declare it",
-                        home.name
-                    )),
+                    .after(if service.ports.len() > 1 {
+                        format!(
+                            "{hint}leave spec.ports[{index}] out of Service {name:?}, or declare the port"
+                        )
+                    } else {
+                        format!(
+                            "{hint}close the way with `kubectl delete service {name} -n {}`, or declare it",
+                            home.name
+                        )
+                    }),
                 )
                 .may_arrive();
             continue;

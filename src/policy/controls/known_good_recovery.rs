@@ -29,7 +29,8 @@ pub(super) const CONTROL: Control = Control {
     gaps: &[],
     limits: &[
         "whether a backup is out of reach of the cluster is taken as declared",
-        "a registry that does not answer is no sign that something is gone, and what lies on volumes is not asked for",
+        "a registry that does not answer is no sign that something is gone, and what lies on volumes is not asked for; a registry is \
+         asked for the manifest of a part, not for its layers",
     ],
     check: Check::Rule(check),
 };

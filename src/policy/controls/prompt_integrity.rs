@@ -10,6 +10,7 @@ use crate::api::prompt::{PromptSource, PromptSourceKind};
 use crate::policy::brought;
 use crate::policy::containers::ContainerView;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
+use crate::policy::data;
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
 use crate::policy::maps::{self, Keys};
@@ -342,6 +343,7 @@ impl Of<'_, '_> {
         let whole = handed.from.is_empty();
         from.extend(handed.from);
         let (text, place) = (handed.text.trim(), self.container.path(field));
+        let named = |text| prompts::path_of(text).or_else(|| prompts::from_folder(self.container, text));
         if !file_only && is_text(text) {
             report
                 .violated(self.pod.at(place), format!("{by} holds a prompt as text, which nobody registered"))
@@ -351,8 +353,8 @@ impl Of<'_, '_> {
                      and pass the path at which it is mounted"
                         .to_owned(),
                 ));
-        } else if whole && text.starts_with('/') {
-            file(self.facts, self.pod, self.container, &place, text, self.workload, report);
+        } else if let Some(path) = named(text).filter(|_| whole) {
+            file(self.facts, self.pod, self.container, &place, &path, self.workload, report);
         } else if whole && is_relative(text) {
             prompts::relative(report, self.pod.at(place).value(text));
         }
@@ -412,8 +414,11 @@ fn file(
     let Some((index, volume)) = volumes.enumerate().find(|(_, volume)| volume.name == mount.name) else {
         return;
     };
-    // What lies in an artifact or on a claim is a model or a dataset, and judged as such.
-    if volume.image.is_some() || volume.persistent_volume_claim.is_some() {
+    // What comes with a model is judged as that.
+    let data = volume.image.as_ref().and_then(|image| image.reference.as_deref());
+    if data.is_some_and(|reference| data::in_image(facts, reference).is_empty())
+        || volume.persistent_volume_claim.is_some()
+    {
         return;
     }
     let maps = maps::mounted(index, volume);

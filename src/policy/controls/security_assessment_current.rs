@@ -23,7 +23,11 @@ pub(super) const CONTROL: Control = Control {
     remedy: "have the composition assessed and record SecurityAssessment evidence for its digests; an image may carry its \
         assessment as an attestation that a trust rule asks for",
     gaps: &[],
-    limits: &["what an assessment looked for is read by its headings"],
+    limits: &[
+        "what an assessment looked for is read by its headings",
+        "who made a workload is known by its owners and by the histories of its models, prompts and datasets; who wrote the AIWorkload \
+         itself and its pods stands in the audit log of the API server",
+    ],
     check: Check::Rule(check),
 };
 

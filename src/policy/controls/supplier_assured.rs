@@ -165,9 +165,11 @@ fn of_model(facts: &Facts<'_>, model: &api::AIModel, report: &mut Report<'_>) {
     }
 }
 
-/// A star at the end of a pattern stands for anything.
+/// A star at the end of a pattern stands for anything; a repository for all that it holds.
 fn covers(pattern: &str, address: &str) -> bool {
-    pattern.strip_suffix('*').map_or_else(|| pattern == address, |start| address.starts_with(start))
+    let within =
+        || address.strip_prefix(pattern).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'));
+    pattern.strip_suffix('*').map_or_else(within, |start| address.starts_with(start))
 }
 
 /// Whether a justification that can be shown stands for a component that is not documented otherwise.

@@ -2,6 +2,7 @@
 //! state, or of the own work of who vouches.
 
 use super::About;
+use super::vouched::{NO_PERSON, is_account};
 use super::written::INDEPENDENT;
 use crate::api::AIEvidence;
 use crate::policy::composition;
@@ -84,6 +85,10 @@ pub fn idle(facts: &Facts<'_>, evidence: &AIEvidence) -> Option<Idle> {
         let way = "let somebody record it who is named in spec.attestedBy".to_owned();
         return say("NotAttested", format!("nobody attests this {type_}"), way);
     };
+    if is_account(person) {
+        let why = format!("it is attested by {person:?}, {NO_PERSON}");
+        return say("NotAttested", why, "let a person look and record it".to_owned());
+    }
     let how = about.made_by(facts, person)?;
     say(
         "OwnWork",

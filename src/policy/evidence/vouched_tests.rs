@@ -47,6 +47,8 @@ fn who_wrote_a_part_of_a_workload_does_not_vouch_for_it() {
         "by \"mallory\", who changed AIPrompt \"p\", a part of what it vouches for"
     );
     assert_eq!(said(&about(&json!({"attestedBy": "k.lee"}), &wrote)), "held");
+    let account = said(&about(&json!({"attestedBy": "system:serviceaccount:chat-prod:ci"}), &wrote));
+    assert!(account.contains("which is a service account"), "{account}");
     let other = said(&about(&json!({"attestedBy": "Mallory"}), &wrote));
     assert!(other.contains("who changed AIPrompt"), "one person under two names: {other}");
     // A member of the group that runs it is known by that only while he asks.
@@ -121,6 +123,8 @@ fn what_counts_for_nothing_says_why() {
          look and record it"
     );
     assert!(of(json!({"attestedBy": null})).starts_with("NotAttested "));
+    let account = of(json!({"attestedBy": "system:serviceaccount:chat-prod:ci"}));
+    assert!(account.contains("which is a service account"), "{account}");
     assert_eq!(of(json!({"type": "ThreatModel", "attestedBy": "dev"})), "");
     assert_eq!(
         of(json!({"type": "DisposalRecord", "subject": {"name": "n"}})),

@@ -19,13 +19,17 @@ pub struct Service {
 
 impl Service {
     /// The Services that it may stand for, each as namespace and name, where it is of type `ExternalName` and its host is the name
-    /// of one in a cluster: `NAME.NAMESPACE.svc`, with or without the cluster's own domain, or the name of a pod in front. There is
+    /// of one in a cluster: `NAME.NAMESPACE` or `NAME.NAMESPACE.svc`, with or without the cluster's own domain, or the name of a pod in front. There is
     /// more than one where another word of the host is `svc`, which may be the name of a Service or part of the domain.
     #[must_use]
     pub fn stands_for(&self) -> Vec<(String, String)> {
         let Some(host) = self.external_name.as_deref() else { return Vec::new() };
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let words: Vec<&str> = host.split('.').collect();
+        // A program that searches the cluster's own domains needs no more than these two.
+        if let [name, namespace] = words[..] {
+            return vec![(namespace.to_owned(), name.to_owned())];
+        }
         let named = words.windows(3).filter_map(|three| match three {
             [name, namespace, "svc"] => Some(((*namespace).to_owned(), (*name).to_owned())),
             _ => None,
@@ -78,7 +82,8 @@ mod tests {
         }
         assert_eq!(end("svc.svc.svc"), ["svc/svc"]);
         assert_eq!(end("http.tcp.svc.desk.svc.cluster.local"), ["tcp/http", "desk/svc"]);
-        for host in ["", "help", "help.desk", "svc.example.com", "help.svc", "www.example.com"] {
+        assert_eq!(end("help.desk"), ["desk/help"], "as search lists complete it");
+        for host in ["", "help", "svc.example.com", "www.example.com"] {
             assert_eq!(end(host), [""; 0], "{host}");
         }
         assert_eq!(Service::default().stands_for(), []);

@@ -8,9 +8,11 @@ use crate::api;
 use crate::api::model::{ModelSource, ModelSourceKind};
 use crate::api::workload::WorkloadType;
 use crate::policy::containers::{ContainerView, Role};
+use crate::policy::data;
 use crate::policy::facts::{Facts, PodFacts};
 use crate::policy::fix::Fix;
 use crate::policy::image::ImageRef;
+use crate::policy::maps;
 
 /// Compares what `container` is told to load with what `workload` declares.
 pub(super) fn compare<'a>(
@@ -71,6 +73,8 @@ pub(super) struct Declared<'w, 'p, 'a> {
     pub(super) container: &'p ContainerView<'a>,
     pub(super) workload: &'w api::AIWorkload,
     models: Vec<(&'w str, &'w ModelSource)>,
+    /// Volumes of images that hold datasets.
+    data: Vec<&'p str>,
     /// Whether every model that the workload names is known; another control speaks of those that are not.
     pub(super) complete: bool,
 }
@@ -94,7 +98,13 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
                 None => complete = false,
             }
         }
-        Self { pod, container, workload, models, complete }
+        let volumes = pod.spec.volumes.iter().flatten();
+        let of_data = volumes.filter(|volume| {
+            let image = volume.image.as_ref().and_then(|image| image.reference.as_deref());
+            image.is_some_and(|image| !data::in_image(facts, image).is_empty())
+        });
+        let data = of_data.map(|volume| volume.name.as_str()).collect();
+        Self { pod, container, workload, models, data, complete }
     }
 
     pub(super) const fn pod(&self) -> &'p PodFacts<'a> {
@@ -106,12 +116,12 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
     }
 
     /// Whether a volume holds a declared model: as an artifact, or as the claim of one.
-    fn volume_holds_a_model(&self, name: &str) -> bool {
+    pub(super) fn volume_holds_a_model(&self, name: &str) -> bool {
         let Some(volume) = self.pod.spec.volumes.iter().flatten().find(|v| v.name == name) else {
             return false;
         };
         // Which artifact it may be is the matter of declared-workloads-only.
-        volume.image.is_some()
+        (volume.image.is_some() && !self.data.contains(&name))
             || volume
                 .persistent_volume_claim
                 .as_ref()
@@ -165,13 +175,7 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
         if !path.starts_with('/') || path.split('/').any(|part| part == "..") {
             return Err("is no plain absolute path, so what it names depends on the image".to_owned());
         }
-        let mount = self
-            .container
-            .mounts
-            .iter()
-            .filter(|mount| below(path, &mount.mount_path))
-            .max_by_key(|mount| mount.mount_path.trim_end_matches('/').len());
-        let Some(mount) = mount else {
+        let Some(mount) = maps::mount_at(self.container.mounts, &maps::walked(path)) else {
             return if self.in_image(self.container.image) {
                 Ok(())
             } else {
@@ -181,7 +185,7 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
         let Some(volume) = self.pod.spec.volumes.iter().flatten().find(|v| v.name == mount.name) else {
             return Ok(());
         };
-        if volume.image.is_some() {
+        if self.volume_holds_a_model(&mount.name) && volume.image.is_some() {
             return Ok(());
         }
         if let Some(claim) = &volume.persistent_volume_claim {

@@ -11,6 +11,7 @@ use crate::api::workload::{SinkKind, WorkloadType};
 use crate::policy::data;
 use crate::policy::facts::{Facts, Place};
 use crate::policy::fix::{Edit, Fix};
+use crate::policy::maps;
 
 /// A path inside a claim without what says nothing: `/late` for `./late/`.
 pub(super) fn plain(path: &str) -> String {
@@ -63,8 +64,9 @@ impl Declared<'_, '_, '_> {
             && !spec.outputs.iter().any(|output| output.destination.strip_prefix("sink/") == Some(claim))
     }
 
-    /// Judges the mounts of claims that hold models: a server may load what is there without a word in the pod.
+    /// Judges the mounts of what holds models: a server may load what is there without a word in the pod.
     pub(super) fn mounts(&self, facts: &Facts<'_>, reading: &Reading<'_>, prefix: &str, out: &mut Faults) {
+        self.hidden(out);
         for (index, mount) in self.container.mounts.iter().enumerate() {
             let Some(claim) = self.claim(&mount.name).filter(|claim| self.only_models_on(facts, claim))
             else {
@@ -74,6 +76,29 @@ impl Declared<'_, '_, '_> {
                 .foreign(facts, claim, index)
                 .or_else(|| self.astray(reading, mount, claim, index, prefix));
             out.all.extend(fault);
+        }
+    }
+
+    /// Mounts over a declared model or inside it: the program finds other files there than those that were reviewed.
+    fn hidden(&self, out: &mut Faults) {
+        let mounts = self.container.mounts;
+        for (place, model) in mounts.iter().enumerate().filter(|(_, m)| self.volume_holds_a_model(&m.name)) {
+            let Some(shown) = self.shown_at(model).map(|path| maps::walked(&path)) else { continue };
+            let over = |(index, other): &(usize, &VolumeMount)| {
+                *index != place
+                    && other.name != model.name
+                    && maps::lies_in(&maps::walked(&other.mount_path), &shown)
+            };
+            for (index, other) in mounts.iter().enumerate().filter(over) {
+                out.all.push(Fault {
+                    wrong: Wrong::Undeclared,
+                    field: format!("volumeMounts[{index}].mountPath"),
+                    value: Some(other.mount_path.clone()),
+                    detail: format!("hides what the declared model in volume {:?} has there", model.name),
+                    mended: false,
+                    fix: Some(Fix::Text(format!("mount it at a path that does not lie in {shown}"))),
+                });
+            }
         }
     }
 

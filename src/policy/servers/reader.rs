@@ -18,6 +18,20 @@ fn is_python(program: &str) -> bool {
     name_of(program).starts_with("python")
 }
 
+/// Whether a program only starts the one that its other words name.
+fn is_wrapper(program: &str) -> bool {
+    const WRAPPERS: [&str; 8] =
+        ["tini", "dumb-init", "catatonit", "timeout", "nice", "stdbuf", "numactl", "setsid"];
+    let name = name_of(program);
+    shell::PREPARES.contains(&name) || WRAPPERS.contains(&name)
+}
+
+/// Whether a word before the program that a wrapper starts is the wrapper's own: a variable, a switch or a number.
+fn is_aside(word: &str) -> bool {
+    let variable = word.split_once('=').is_some_and(|(name, _)| !name.contains('/'));
+    variable || word.starts_with('-') || word.starts_with(|first: char| first.is_ascii_digit())
+}
+
 /// The language of the code that comes after the words so far.
 fn code_next(words: &[Word<'_>]) -> Option<Language> {
     let language = Language::of(&words.iter().rfind(|word| word.starts)?.text)?;
@@ -47,10 +61,13 @@ impl<'a> Reader<'a> {
     /// The words of several lists that make one command.
     pub(super) fn words(&self, lists: &[(usize, &'a [String])]) -> Vec<Word<'a>> {
         let mut out: Vec<Word<'a>> = Vec::with_capacity(lists.iter().map(|(_, l)| l.len()).sum());
+        let mut prepared = true;
         for (list, elements) in lists {
             for (index, element) in elements.iter().enumerate() {
                 let (text, open) = shell::expand(element, &self.env);
-                let starts = out.is_empty();
+                let aside = !out.is_empty() && is_aside(&text);
+                let starts = prepared && !aside;
+                prepared = prepared && (aside || is_wrapper(&text));
                 // `-sc` of vLLM takes an object.
                 let object =
                     text.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();

@@ -234,7 +234,7 @@ pub(super) fn program(word: &str) -> Option<Server> {
         "tritonserver" => Server::Triton,
         "sglang" => Server::Sglang,
         "ollama" => Server::Ollama,
-        "llama-server" | "llama-cli" | "llama-run" | "llamafile" => Server::LlamaCpp,
+        "llama-server" | "llama-cli" | "llama-run" | "llamafile" | "koboldcpp" => Server::LlamaCpp,
         "mlserver" | "kserve-container" => Server::KServe,
         "tensorflow_model_server" | "ovms" | "torchserve" => Server::Files,
         "trtllm-serve" | "lmdeploy" | "transformers" | "aphrodite" | "ramalama" => Server::Other,

@@ -48,6 +48,26 @@ fn both_sides_say_who_reads() {
 }
 
 #[test]
+fn nothing_is_mounted_over_a_dataset() {
+    let bench = with(bench(&json!({"datasets": [{"name": "manual"}]})), "manual", listed());
+    let found = |path: &str| {
+        let mounts =
+            json!([{"name": "v", "mountPath": "/d", "readOnly": true}, {"name": "w", "mountPath": path}]);
+        let pod = json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}, {"name": "w", "emptyDir": {}}],
+            "containers": [{"name": "a", "volumeMounts": mounts}]});
+        lines(&bench.of_pod(&CONTROL, &pod))
+    };
+    assert_eq!(
+        found("/x/../d"),
+        [
+            "spec.containers[0].volumeMounts[1].mountPath \"/x/../d\": hides what AIDataset chat-prod/manual has there"
+        ]
+    );
+    assert_eq!(found("/d/index").len(), 1);
+    assert_eq!(found("/data"), [""; 0]);
+}
+
+#[test]
 fn what_is_only_read_is_mounted_so() {
     let bench = with(bench(&json!({"datasets": [{"name": "manual"}]})), "manual", listed());
     assert_lines(

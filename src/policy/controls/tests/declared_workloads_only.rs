@@ -91,8 +91,10 @@ fn what_only_ai_has_is_not_declared_as_supporting() {
     let device = "asks for a device for machine learning, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
     let claim = "claims a device, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
     let shown = "is shown devices for machine learning, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
-    let loads = "is told to load the model \"/m/a\", and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
-    let hub = "is told to load the model \"org/m\", and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
+    let loads = "is told to load \"/m/a\", which is a model or loads one, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
+    let hub = "is told to load \"org/m\", which is a model or loads one, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
+    let file = "is told to load \"/m/a.gguf\", which is a model or loads one, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
+    let library = "is told to load \"transformers\", which is a model or loads one, and AIWorkload chat-prod/chat is declared as supporting, which is no AI";
     let script = "import transformers as t; t.AutoModel.from_pretrained('/m/a')";
     for (container, what) in [
         (json!({"name": "c", "command": ["vllm"], "args": ["serve", "/m"]}), server),
@@ -107,6 +109,14 @@ fn what_only_ai_has_is_not_declared_as_supporting() {
         (json!({"name": "c", "env": [{"name": "MODEL_PATH", "value": "/m/a"}]}), loads),
         (json!({"name": "c", "command": ["python3", "-c", script]}), loads),
         (json!({"name": "c", "env": [{"name": "HF_MODEL_ID", "value": "org/m"}]}), hub),
+        (json!({"name": "c", "command": ["env", "X=1", "vllm", "serve", "/m/a"]}), server),
+        (json!({"name": "c", "command": ["timeout", "10", "/usr/bin/vllm", "serve", "/m/a"]}), server),
+        (json!({"name": "c", "command": ["/srv", "/m/a.gguf"]}), file),
+        (json!({"name": "c", "env": [{"name": "W", "value": "/m/a.gguf"}]}), file),
+        (
+            json!({"name": "c", "command": ["python3", "-c", "import transformers; transformers.pipeline('x')"]}),
+            library,
+        ),
     ] {
         assert_eq!(found("supporting", &container), [what], "{container}");
         assert_eq!(found("inference", &container), [""; 0], "{container}");

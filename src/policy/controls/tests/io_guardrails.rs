@@ -39,6 +39,10 @@ fn the_guard_is_in_the_pod_and_before_the_model() {
            arrive]",
         ],
     );
+    // What the model server is told counts, whoever names the port.
+    let told = json!({"containers": [{"name": "guard", "ports": [{"containerPort": 8080}]},
+        {"name": "model", "command": ["vllm", "serve", "/m", "--port", "8080"], "ports": [{"containerPort": 8000}]}]});
+    assert_eq!(exposed(8080).of_pod(&CONTROL, &told).len(), 1);
     // An init container has ended before the first answer.
     let early = json!({"containers": [{"name": "model"}], "initContainers": [{"name": "guard"}]});
     assert_eq!(exposed(8080).of_pod(&CONTROL, &early).len(), 1);

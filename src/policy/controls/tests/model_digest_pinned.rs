@@ -276,3 +276,30 @@ fn the_claim_of_a_model_that_is_not_declared_is_not_mounted() {
         ],
     );
 }
+
+#[test]
+fn nothing_is_mounted_over_a_model_and_data_is_none() {
+    let artifact = |name: &str| format!("registry.example/{name}@{DIGEST}");
+    let mut bench = Bench::new("production", "internal")
+        .workload(&json!({"models": [{"name": "m"}]}))
+        .model("m", &json!({"digest": DIGEST, "source": {"kind": "oci", "reference": artifact("m")}}));
+    let data = json!({"metadata": {"name": "d", "namespace": "chat-prod"},
+        "spec": {"digest": DIGEST, "source": {"kind": "oci", "reference": artifact("d")}}});
+    bench.namespace.datasets.insert("d".to_owned(), std::sync::Arc::new(crate::policy::testing::read(data)));
+    let found = |model: &str, path: &str| {
+        let pod = json!({
+            "containers": [{"name": "c", "command": ["vllm", "serve", "/models/m"], "volumeMounts": [
+                {"name": "m", "mountPath": model, "readOnly": true}, {"name": "d", "mountPath": path, "readOnly": true}]}],
+            "volumes": [{"name": "m", "image": {"reference": artifact("m")}}, {"name": "d", "image": {"reference": artifact("d")}}]});
+        lines(&bench.of_pod(&CONTROL, &pod))
+    };
+    assert_eq!(found("/models/m", "/data"), [""; 0]);
+    for path in ["/models/m/../m", "/models/m/tokenizer.json"] {
+        let hides = format!(
+            "spec.containers[0].volumeMounts[1].mountPath {path:?}: hides what the declared model in volume \"m\" has there"
+        );
+        assert!(found("/models/m", path).contains(&hides), "{path}: {:?}", found("/models/m", path));
+    }
+    let data = found("/other", "/models/m");
+    assert!(data.iter().any(|line| line.contains("volume \"d\", which holds no model")), "{data:?}");
+}
