@@ -9,6 +9,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../hack/lib.sh"
 . "$repo/e2e/expect.sh"
+. "$repo/e2e/ports.sh"
 program=${1:-$(build_program)}
 ns=portcullis-system
 work=$(mktemp -d)
@@ -31,11 +32,6 @@ start() { # NAME PORT ARGUMENTS...
 }
 answers() { [ "$(curl --noproxy '*' -s -o /dev/null -w '%{http_code}' "$1")" = 200 ]; }
 logged() { tail -n 15 "$work/$1.log"; }
-port() { # a free one
-  local candidate
-  while candidate=$((20000 + RANDOM % 20000)); (exec 3<>"/dev/tcp/127.0.0.1/$candidate") 2>/dev/null; do :; done
-  echo $candidate
-}
 check() { # WHAT COMMAND...
   local what=$1; shift
   if eventually "$@" >"$work/said" 2>&1; then passed "$what"; else failed "$what" "$(tail -n 3 "$work/said"; tail -n 10 "$work"/*.log)"; fi
@@ -60,9 +56,9 @@ YAML
 expect 'the configuration is there' 'STATUS: deployed' chart upgrade
 # The file stays as it was, as a mounted one does for a while after an upgrade.
 kubectl get configmap portcullis-webhooks -n $ns -o jsonpath='{.data.webhooks\.yaml}' >"$work/webhooks.yaml"
-controller_port=$(port) webhook_port=$(port)
+controller_port=$(free_port) webhook_port=$(free_port)
 start controller "$controller_port" --webhooks-file "$work/webhooks.yaml"
-start webhook "$webhook_port" --listen "127.0.0.1:$(port)"
+start webhook "$webhook_port" --listen "127.0.0.1:$(free_port)"
 check 'the controller is alive' answers "http://127.0.0.1:$controller_port/healthz"
 check 'it leads' kubectl get lease portcullis-controller -n $ns
 check 'it publishes its authority in every entry' is '[.webhooks[].clientConfig.caBundle] | unique | length == 1 and .[0] != null' true

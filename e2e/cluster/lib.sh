@@ -5,6 +5,8 @@
 
 cluster_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repo=$(cd "$cluster_dir/../.." && pwd)
+# shellcheck source-path=SCRIPTDIR
+. "$repo/e2e/ports.sh"
 net=${PORTCULLIS_NET:-198.18.0}
 node_ip=$net.1
 host_ip=$net.254
@@ -81,13 +83,4 @@ halt() {
     done
   fi
   rm -f "$pids/$1"
-}
-
-# A free TCP port of this machine. Below the range that the kernel hands out by itself; random, as others choose too.
-free_port() {
-  local port
-  while :; do
-    port=$((10000 + (RANDOM * 32768 + RANDOM) % 20000))
-    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
-  done
 }
