@@ -171,7 +171,7 @@ pub(crate) async fn writes(client: &Client) -> Result<u64> {
 
 /// The same once none has come for some seconds: the last change is written of all whom it concerns.
 pub(crate) async fn still(client: &Client) -> Result<u64> {
-    const STILL: Duration = Duration::from_secs(5);
+    const STILL: Duration = Duration::from_secs(20);
     let mut before = writes(client).await?;
     loop {
         tokio::time::sleep(STILL).await;
