@@ -1,6 +1,7 @@
 //! Which datasets stand behind a pod: those that it mounts, and those that its models learnt from.
 
 mod change;
+mod hidden;
 
 use k8s_openapi::api::core::v1::Volume;
 use serde_json::json;
@@ -93,6 +94,8 @@ pub struct Mounted<'a> {
     pub data: Data<'a>,
     /// Path of the volume inside the pod.
     pub path: String,
+    /// Name of the volume, where it is one.
+    pub volume: Option<&'a str>,
     /// What the volume is: the name of the claim, or the reference of the image.
     pub source: &'a str,
     /// Whether the volume is a copy of the claim that holds the dataset.
@@ -115,6 +118,7 @@ pub fn mounted<'a>(facts: &Facts<'a>, pod: &PodFacts<'a>) -> Vec<Mounted<'a>> {
                     out.push(Mounted {
                         data,
                         path: format!("spec.volumes[{index}]"),
+                        volume: Some(&volume.name),
                         source: &claim.claim_name,
                         copy: steps > 0,
                         opens: false,
@@ -130,6 +134,7 @@ pub fn mounted<'a>(facts: &Facts<'a>, pod: &PodFacts<'a>) -> Vec<Mounted<'a>> {
                     out.push(Mounted {
                         data,
                         path,
+                        volume: Some(&volume.name),
                         source: from,
                         copy: true,
                         opens: false,
@@ -142,7 +147,15 @@ pub fn mounted<'a>(facts: &Facts<'a>, pod: &PodFacts<'a>) -> Vec<Mounted<'a>> {
             for data in in_image(facts, reference) {
                 let path = format!("spec.volumes[{index}]");
                 let (copy, opens, writable) = (false, false, Vec::new());
-                out.push(Mounted { data, path, source: reference, copy, opens, writable });
+                out.push(Mounted {
+                    data,
+                    path,
+                    volume: Some(&volume.name),
+                    source: reference,
+                    copy,
+                    opens,
+                    writable,
+                });
             }
         }
     }
@@ -163,7 +176,15 @@ pub fn opened<'a>(facts: &Facts<'a>, path: &str, secret: &'a str) -> impl Iterat
     datasets.filter_map(move |(namespace, name)| {
         let data = Data::named(facts, Some(namespace), name)?;
         let path = path.trim_end_matches(".name").trim_end_matches(".secretName").to_owned();
-        Some(Mounted { data, path, source: secret, copy: false, opens: true, writable: Vec::new() })
+        Some(Mounted {
+            data,
+            path,
+            volume: None,
+            source: secret,
+            copy: false,
+            opens: true,
+            writable: Vec::new(),
+        })
     })
 }
 

@@ -143,6 +143,16 @@ pub fn mount_at<'m>(mounts: &'m [VolumeMount], path: &str) -> Option<&'m VolumeM
     placed.filter(|(at, _)| lies_in(path, at)).max_by_key(|(at, _)| at.len()).map(|(_, mount)| mount)
 }
 
+/// The mounts of other volumes than `volume` that lie at `path`, as it is walked, or below it, with their indexes.
+pub fn over<'m>(
+    mounts: &'m [VolumeMount],
+    volume: &'m str,
+    path: &'m str,
+) -> impl Iterator<Item = (usize, &'m VolumeMount)> {
+    let lies = move |other: &VolumeMount| other.name != volume && lies_in(&walked(&other.mount_path), path);
+    mounts.iter().enumerate().filter(move |(_, other)| lies(other))
+}
+
 /// A path as the kernel walks it, from the top and without what leads back.
 #[must_use]
 pub fn walked(path: &str) -> String {

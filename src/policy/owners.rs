@@ -53,6 +53,15 @@ pub fn knows(facts: &Facts<'_>, workload: &AIWorkload, user: &str) -> bool {
     of_parties(facts, workload, others.chain([&all.accountable]).chain(&all.data_controllers), user)
 }
 
+/// Whether a user is the identity of a program.
+#[must_use]
+pub fn is_account(user: &str) -> bool {
+    user.starts_with("system:serviceaccount:")
+}
+
+/// Why such a one is no second person.
+pub const NO_PERSON: &str = "is a service account: whoever may edit its namespace acts as it";
+
 /// Whether a name may mean the same person as `user`, where two are to be different people: many providers of identities let
 /// one person sign in as `Ada` and as `ada`.
 #[must_use]

@@ -109,6 +109,11 @@ fn fill(container: &ContainerView<'_>, value: &str, depth: usize, out: &mut Hand
     out.text.push_str(rest);
 }
 
+/// Whether a field of a pod is one that whoever may write the pod fills.
+pub(super) fn is_written(path: &str) -> bool {
+    path.starts_with("metadata.annotations") || path.starts_with("metadata.labels")
+}
+
 /// The path of the file that a value names: as it stands, or behind a scheme or a mark.
 pub(super) fn path_of(value: &str) -> Option<String> {
     let bare = ["file://", "file:", "@"].iter().find_map(|head| value.strip_prefix(head)).unwrap_or(value);

@@ -128,7 +128,7 @@ impl Handed<'_, '_> {
                 flag: false,
                 value: String::new(),
             };
-            (told.rules() && is_written(&field.field_path)).then_some(told)
+            (told.rules() && prompts::is_written(&field.field_path)).then_some(told)
         });
         for told in self.told().filter(Told::is_own_text).chain(written) {
             let what = format!(
@@ -385,12 +385,7 @@ fn fields(volume: &Volume) -> bool {
             .filter_map(|source| source.downward_api.as_ref())
             .flat_map(|fields| fields.items.iter().flatten()),
     );
-    all.any(|item| item.field_ref.as_ref().is_some_and(|field| is_written(&field.field_path)))
-}
-
-/// Whether a field of a pod is one that whoever may write the pod fills.
-fn is_written(path: &str) -> bool {
-    path.starts_with("metadata.annotations") || path.starts_with("metadata.labels")
+    all.any(|item| item.field_ref.as_ref().is_some_and(|field| prompts::is_written(&field.field_path)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! `dataset-boundary`: datasets are used only by listed consumers, in environments and sensitivities that fit them.
 
-use k8s_openapi::api::core::v1::VolumeMount;
-
 use super::secrets_not_inline::referred;
 use crate::api;
 use crate::api::Environment;
@@ -12,7 +10,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::data::{self, Data, Lineage, Mounted};
 use crate::policy::facts::{Facts, Place, PodFacts, Subject};
 use crate::policy::fix::Fix;
-use crate::policy::{maps, skeleton};
+use crate::policy::skeleton;
 
 /// Who mounts a dataset is listed, and what is made of it stays as sensitive as it is.
 pub(super) const CONTROL: Control = Control {
@@ -115,7 +113,7 @@ fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, workload: &api::AIWorkload, rep
             out_of_production(facts, workload, &data, None, report);
             too_sensitive(facts, workload, &data, None, report);
         }
-        hidden(pod, &mounted, report);
+        mounted.hidden(pod, report);
         let reads = entry.is_some_and(|entry| entry.access == Access::Read);
         for path in mounted.writable.iter().filter(|_| reads) {
             let finding = report.violated(
@@ -130,32 +128,6 @@ fn mounts(facts: &Facts<'_>, pod: &PodFacts<'_>, workload: &api::AIWorkload, rep
                     format!("{}{}.persistentVolumeClaim.readOnly", pod.prefix, mounted.path),
                     true,
                 ));
-            }
-        }
-    }
-}
-
-/// Mounts over a dataset or inside it, so that the program finds other files there than those that are declared.
-fn hidden(pod: &PodFacts<'_>, mounted: &Mounted<'_>, report: &mut Report<'_>) {
-    let index =
-        mounted.path.strip_prefix("spec.volumes[").and_then(|rest| rest.strip_suffix(']')?.parse().ok());
-    let volume = index.and_then(|index: usize| pod.spec.volumes.as_ref()?.get(index));
-    let Some(volume) = volume.filter(|_| !mounted.opens) else { return };
-    for container in &pod.containers {
-        for shown in container.mounts.iter().filter(|mount| mount.name == volume.name) {
-            let top = maps::walked(&shown.mount_path);
-            let over = |other: &VolumeMount| {
-                other.name != shown.name && maps::lies_in(&maps::walked(&other.mount_path), &top)
-            };
-            for (index, other) in container.mounts.iter().enumerate().filter(|(_, other)| over(other)) {
-                let place = pod.at(container.path(&format!("volumeMounts[{index}].mountPath")));
-                report
-                    .violated(
-                        place.value(&other.mount_path),
-                        format!("hides what {} has there", mounted.data.object()),
-                    )
-                    .under(&["CoP-5.1"])
-                    .fix(Fix::Text(format!("mount it at a path that does not lie in {top}")));
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::policy::decide::{EXEMPTION_LIFE_HOURS, exemption_holds};
 use crate::policy::evidence;
 use crate::policy::facts::{ExemptionFacts, Facts, Place, Subject};
 use crate::policy::fix::Fix;
-use crate::policy::owners::may_be;
+use crate::policy::owners::{NO_PERSON, is_account, may_be};
 use crate::policy::waivers;
 
 /// Exemptions, profiles, trust policies and the enforcement itself are sound.
@@ -212,10 +212,8 @@ fn approved(
             .violated(place(), format!("is not you, {user:?}: nobody approves in another's name"))
             .fix(Fix::Text(format!("let {approver:?} set it")));
     }
-    if user.starts_with("system:serviceaccount:") {
-        report
-            .violated(place(), "is a service account: whoever may edit its namespace acts as it")
-            .fix(Fix::Text("let a person approve it".to_owned()));
+    if is_account(user) {
+        report.violated(place(), NO_PERSON).fix(Fix::Text("let a person approve it".to_owned()));
     }
     // The one who asked is also the one who created it, because creation checked that.
     if [approver, user].iter().any(|one| may_be(Some(&former.requested_by), one)) {

@@ -187,18 +187,16 @@ fn opens(
 ) {
     led_to(facts, held, (name, service), &ways.led, report);
     if ways.more {
-        report
-            .violated(
-                Place::object(format!("Service {}/{name}", held.home.name)),
-                format!(
-                    "is what more than {} others of its namespace stand for: no more are looked at",
-                    led::MOST
-                ),
-            )
-            .under(&["CoP-6.1"])
+        too_many(held.home, name, "its namespace", report)
             .fix(Fix::Text("delete the Services of type ExternalName that nobody calls".to_owned()))
             .may_arrive();
     }
+}
+
+/// That more Services stand for one than are followed.
+fn too_many<'r>(home: &Namespace, name: &str, of: &str, report: &'r mut Report<'_>) -> &'r mut Finding {
+    let what = format!("is what more than {} others of {of} stand for: no more are looked at", led::MOST);
+    report.violated(Place::object(format!("Service {}/{name}", home.name)), what).under(&["CoP-6.1"])
 }
 
 /// What others write in their namespaces refuses nobody here: whoever runs the workload hears of it.
@@ -222,15 +220,7 @@ fn abroad(
         }
     }
     if ways.more {
-        report
-            .violated(
-                Place::object(format!("Service {}/{name}", held.home.name)),
-                format!(
-                    "is what more than {} others of the cluster stand for: no more are looked at",
-                    led::MOST
-                ),
-            )
-            .under(&["CoP-6.1"])
+        too_many(held.home, name, "the cluster", report)
             .fix(Fix::Text(
                 "ask those who run the cluster what these Services of type ExternalName are for".to_owned(),
             ))

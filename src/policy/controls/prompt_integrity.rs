@@ -381,8 +381,7 @@ impl Of<'_, '_> {
             let place = pod.at(path("secretKeyRef.name")).value(&secret.name);
             move_out(report.violated(place, what), self.workload, INSTEAD);
         } else if let Some(field) = &source.field_ref {
-            let written = ["metadata.annotations", "metadata.labels"];
-            if written.iter().any(|written| field.field_path.starts_with(written)) {
+            if prompts::is_written(&field.field_path) {
                 let what = "is a field of the pod that hands over a prompt, which nobody registered";
                 let place = pod.at(path("fieldRef.fieldPath")).value(&field.field_path);
                 move_out(report.violated(place, what), self.workload, INSTEAD);

@@ -13,7 +13,7 @@ use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::dates;
 use crate::policy::facts::{Facts, Place, PodFacts, Subject, Writer};
 use crate::policy::fix::Fix;
-use crate::policy::owners::may_be;
+use crate::policy::owners::{is_account, may_be};
 
 /// Authorities have an owner and an end, and what is revoked runs nowhere.
 pub(super) const CONTROL: Control = Control {
@@ -100,8 +100,8 @@ const ADMINISTRATORS: [&str; 2] = ["system:masters", "kubeadm:cluster-admins"];
 /// Whoever makes an asset does not decide whose signature it needs.
 fn written(facts: &Facts<'_>, policy: &api::AITrustPolicy, writer: Writer<'_>, report: &mut Report<'_>) {
     // Deployment tools apply what others make, and administrators of the cluster stand above this rule anyway.
-    let by_tool = writer.user.starts_with("system:serviceaccount:")
-        || writer.groups.iter().any(|group| ADMINISTRATORS.contains(&group.as_str()));
+    let by_tool =
+        is_account(writer.user) || writer.groups.iter().any(|group| ADMINISTRATORS.contains(&group.as_str()));
     let is_theirs = |owners: Option<&AssetOwners>, status: Option<&AssetStatus>| {
         let owner = owners.and_then(|owners| owners.owner.as_ref());
         let owns = owner.is_some_and(|owner| {

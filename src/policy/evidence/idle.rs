@@ -2,11 +2,11 @@
 //! state, or of the own work of who vouches.
 
 use super::About;
-use super::vouched::{NO_PERSON, is_account};
 use super::written::INDEPENDENT;
 use crate::api::AIEvidence;
 use crate::policy::composition;
 use crate::policy::facts::Facts;
+use crate::policy::owners::{NO_PERSON, is_account};
 
 /// Types that are about what is gone, or was before.
 const OF_THE_PAST: [&str; 2] = ["DisposalRecord", "TransferRecord"];
@@ -86,7 +86,7 @@ pub fn idle(facts: &Facts<'_>, evidence: &AIEvidence) -> Option<Idle> {
         return say("NotAttested", format!("nobody attests this {type_}"), way);
     };
     if is_account(person) {
-        let why = format!("it is attested by {person:?}, {NO_PERSON}");
+        let why = format!("it is attested by {person:?}, which {NO_PERSON}");
         return say("NotAttested", why, "let a person look and record it".to_owned());
     }
     let how = about.made_by(facts, person)?;

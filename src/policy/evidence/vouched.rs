@@ -4,14 +4,7 @@ use super::{Answer, By, Question};
 use crate::api::AIEvidence;
 use crate::api::evidence::StatementState;
 use crate::policy::facts::Facts;
-
-/// Whether a user is the identity of a program.
-pub(super) fn is_account(user: &str) -> bool {
-    user.starts_with("system:serviceaccount:")
-}
-
-/// Why such a one looks at nothing independently.
-pub(super) const NO_PERSON: &str = "which is a service account: whoever may edit its namespace acts as it";
+use crate::policy::owners::{NO_PERSON, is_account};
 
 /// What is wrong with who vouches; nothing where that is who should.
 pub(super) fn vouched<'a>(
@@ -40,7 +33,9 @@ pub(super) fn vouched<'a>(
     match (question.by, person) {
         (By::Anybody, _) => None,
         (_, None) => wrong("by nobody: attestedBy is empty".to_owned()),
-        (By::Another, Some(person)) if is_account(person) => wrong(format!("by {person:?}, {NO_PERSON}")),
+        (By::Another, Some(person)) if is_account(person) => {
+            wrong(format!("by {person:?}, which {NO_PERSON}"))
+        }
         (By::Another, Some(person)) => {
             let how = question.about.made_by(facts, person)?;
             wrong(format!("by {person:?}, {how}"))

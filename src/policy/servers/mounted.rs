@@ -82,14 +82,9 @@ impl Declared<'_, '_, '_> {
     /// Mounts over a declared model or inside it: the program finds other files there than those that were reviewed.
     fn hidden(&self, out: &mut Faults) {
         let mounts = self.container.mounts;
-        for (place, model) in mounts.iter().enumerate().filter(|(_, m)| self.volume_holds_a_model(&m.name)) {
+        for model in mounts.iter().filter(|mount| self.volume_holds_a_model(&mount.name)) {
             let Some(shown) = self.shown_at(model).map(|path| maps::walked(&path)) else { continue };
-            let over = |(index, other): &(usize, &VolumeMount)| {
-                *index != place
-                    && other.name != model.name
-                    && maps::lies_in(&maps::walked(&other.mount_path), &shown)
-            };
-            for (index, other) in mounts.iter().enumerate().filter(over) {
+            for (index, other) in maps::over(mounts, &model.name, &shown) {
                 out.all.push(Fault {
                     wrong: Wrong::Undeclared,
                     field: format!("volumeMounts[{index}].mountPath"),
