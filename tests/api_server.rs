@@ -159,6 +159,7 @@ async fn statuses_are_stored_whole(client: &Client, full: &BTreeMap<String, Valu
             since: at.clone(),
             parts: vec![format!("AIModel/chat-7b@{digest}")],
         }),
+        authors: vec!["ada@example.com".to_owned()],
         conditions: vec![condition.clone()],
     };
     let edit = full_edit(&digest);

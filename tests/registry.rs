@@ -41,6 +41,8 @@ mod keyless;
 mod known_bad;
 #[path = "registry/names.rs"]
 mod names;
+#[path = "registry/presence.rs"]
+mod presence;
 #[path = "registry/referrers.rs"]
 mod referrers;
 #[path = "registry/roots.rs"]

@@ -9,7 +9,7 @@ PATIENCE=70
 expect "the figures of its pod were read" "serves what is required" eventually_says "serves what is required" of_chat '{.status.conditions[?(@.type=="MonitoringObserved")].message}'
 unset PATIENCE
 
-becomes Quarantined
+within --as of-duty --as-group system:masters patch aiworkload chat --type merge -p '{"spec": {"lifecycle": {"state": "Quarantined"}}}' >/dev/null
 expect "quarantine takes every way in and out" "open=" eventually_says "open=." within get networkpolicy chat -o 'jsonpath=open={.spec.egress}{.spec.ingress}.'
 within scale deployment chat --replicas 2 >/dev/null
 expect "no new pod comes in" "lets no new pods in" eventually_says "lets no new pods in" within get events
@@ -30,6 +30,31 @@ expect "and is taken back as it stands" "of=chat.of=chat." eventually_says "of=c
 expect "all of it" "Applied" eventually_says "Applied" why_generated
 
 user=$(kubectl auth whoami -o 'jsonpath={.status.userInfo.username}')
+expect "its status names who declared it" "$user" eventually_says "$user" of_chat '{.status.authors[*]}'
+# as_other COMMAND...: kubectl as another person.
+as_other() { within --as m.author --as-group system:masters "$@"; }
+as_other patch aiworkload chat --type merge -p '{"spec": {"purpose": {"intendedUse": "Answers questions about our products"}}}' >/dev/null
+expect "and who changed it since" "m.author" eventually_says "m.author" of_chat '{.status.authors[*]}'
+expect_not "who only stopped it for a while did not write it" "of-duty" of_chat '{.status.authors[*]}'
+assessed() { # assessed USER: evidence that USER attests of the declaration
+  cat <<YAML
+apiVersion: portcullis.dev/v1alpha1
+kind: AIEvidence
+metadata: {name: assessed-$1, namespace: $life}
+spec:
+  type: SecurityAssessment
+  subject: {kind: AIWorkload, name: chat}
+  ref: https://documents.example/assessed
+  digest: sha256:5555555555555555555555555555555555555555555555555555555555555555
+  issuedAt: "$(date -u +%F)"
+  attestedBy: $1
+  result: pass
+  facts: {techniques: [prompt-injection-direct]}
+YAML
+}
+assessed m.author | as_other apply -f - >/dev/null
+why_idle() { within get aievidence assessed-m.author -o 'jsonpath={.status.conditions[*].message}'; }
+expect "what its author attests counts for nothing" 'who wrote AIWorkload "chat"' eventually_says 'who wrote AIWorkload "chat"' why_idle
 kubectl apply -f - >/dev/null <<YAML
 apiVersion: portcullis.dev/v1alpha1
 kind: AIProfile

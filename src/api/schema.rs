@@ -171,6 +171,15 @@ pub(super) fn few_objects(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The last few users who did something.
+pub(super) fn users(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 16,
+        "items": {"type": "string", "minLength": 1, "maxLength": 253},
+    })
+}
+
 /// Parameters of controls, by name.
 pub(super) fn parameters(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

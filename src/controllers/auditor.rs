@@ -1,6 +1,7 @@
 //! The audit at work: watches what changes, judges the namespaces it touches, brings about what is declared, and
 //! writes what people read. Only the leader runs it; its knowledge outlives nothing but its term.
 
+mod authors;
 mod cluster;
 mod ended;
 mod exporting;
@@ -315,14 +316,23 @@ impl Auditor {
             let namespace = world.namespace(name);
             let settings = world.settings(namespace);
             let book = lock(&self.book);
+            let told = book.told_of_assets();
             let statuses: Vec<(Arc<AIWorkload>, AIWorkloadStatus)> = audited
                 .workloads
                 .iter()
                 .filter_map(|(workload_name, result)| {
                     let workload = namespace.workloads.get(workload_name)?;
                     let key = (name.to_owned(), workload_name.clone());
-                    let stored = written.workloads.get(&key).filter(|s| s.uid == workload.metadata.uid);
+                    let anew = |stored: &&Stored| stored.uid != workload.metadata.uid;
+                    let known = written.workloads.get(&key);
+                    let stored = known.filter(|stored| !anew(stored));
                     let rest = stored.map(Stored::rest).unwrap_or_default();
+                    let before = known.filter(anew).map(|stored| stored.rest().authors);
+                    let past = match (stored, &before) {
+                        (Some(_), _) => &rest.authors[..],
+                        (None, Some(before)) => before,
+                        (None, None) => written.authors.of(name, workload_name),
+                    };
                     let former = rest.history.as_ref();
                     let composition = crate::policy::composition::digest(workload, namespace, &world.cluster);
                     let reason = result.states.top_reason();
@@ -380,6 +390,7 @@ impl Auditor {
                         ),
                         lineage: Some(lineage),
                         known_good,
+                        authors: authors::kept(past, &workload.metadata, &told.edits),
                         residue: residue(workload, namespace, &world, result.pods),
                         observed: self.observed(name, workload, &world),
                         former: &rest.conditions,

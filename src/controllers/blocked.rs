@@ -32,7 +32,7 @@ pub struct Book {
     told: Arc<Told>,
 }
 
-/// What was told of assets since the leader leads.
+/// What was told of assets and declarations since the leader leads.
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     /// Their last changes outside office hours.
@@ -70,6 +70,10 @@ impl Book {
                 Arc::make_mut(&mut self.told).edits.take(attempt);
             }
             if let Some(kind) = attempt.noted {
+                namespaces.push(attempt.namespace.clone());
+                if attempt.message.is_empty() {
+                    continue;
+                }
                 let note = Noted {
                     source: Source::new(&report.replica, attempt.sequence),
                     at: attempt.at,
@@ -79,7 +83,6 @@ impl Book {
                     tombstone: attempt.tombstone.clone(),
                 };
                 self.noted.entry(whose).or_default().push(note);
-                namespaces.push(attempt.namespace.clone());
                 continue;
             }
             note(self.of.entry(whose).or_default(), attempt);
@@ -106,7 +109,7 @@ impl Book {
         }
     }
 
-    /// What was told of assets.
+    /// What was told of assets, and who wrote declarations.
     #[must_use]
     pub fn told_of_assets(&self) -> Arc<Told> {
         Arc::clone(&self.told)

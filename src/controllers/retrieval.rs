@@ -23,7 +23,7 @@ const FIRST: Duration = Duration::from_mins(2);
 /// Between two rounds.
 const EVERY: Duration = Duration::from_hours(1);
 /// For one answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Questions at the same time.
 const TOGETHER: usize = 4;
 /// Questions of one round; the next one begins where it ended.
@@ -63,7 +63,7 @@ impl Retrieved {
             None => says(
                 Holds::Yes,
                 "Held",
-                "the registries have the manifest of every part that lies in one".to_owned(),
+                "the registries have every part that lies in one, with all of its layers".to_owned(),
             ),
         }
     }
@@ -78,7 +78,8 @@ impl Retrieved {
         for (reference, presence) in answers {
             match presence {
                 Presence::There => {}
-                Presence::Gone => drop(found.gone.insert(reference)),
+                Presence::Gone(digest) if reference.ends_with(&digest) => drop(found.gone.insert(reference)),
+                Presence::Gone(digest) => drop(found.gone.insert(format!("{digest} of {reference}"))),
                 Presence::Unknown(why, _) => found.unknown = Some(format!("{reference}: {why}")),
             }
         }
@@ -247,7 +248,11 @@ mod tests {
         assert!(found.take(&whose, answer(Presence::There)));
         assert!(!found.take(&whose, answer(Presence::There)), "no news");
         assert_eq!(reason(), Some((Holds::Yes, "Held".to_owned())));
-        assert!(found.take(&whose, answer(Presence::Gone)));
+        assert!(found.take(&whose, answer(Presence::Gone("sha256:1".to_owned()))));
+        let message = found.of("a", "chat").unwrap().message;
+        assert_eq!(message, "the registry has no sha256:1 of r/i@d");
+        assert!(found.take(&whose, answer(Presence::Gone("d".to_owned()))));
+        assert_eq!(found.of("a", "chat").unwrap().message, "the registry has no r/i@d");
         found.take(&whose, answer(Presence::Unknown("away".to_owned(), false)));
         assert_eq!(reason(), Some((Holds::No, "Gone".to_owned())));
         found.take(&whose, answer(Presence::There));

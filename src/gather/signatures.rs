@@ -278,7 +278,7 @@ impl Signatures {
         Err(said)
     }
 
-    /// Whether an artifact that a workload of `namespace` would go back to can still be fetched, with the credentials that its
+    /// Whether an artifact that a workload of `namespace` would go back to can still be fetched whole, with the credentials that its
     /// account has, then without. Asks the registry each time.
     ///
     /// Guarantees: returns by `deadline`.

@@ -88,7 +88,7 @@ pub struct Attempt {
     pub object: String,
     /// The first control that refused.
     pub control: String,
-    /// The line a person reads.
+    /// The line a person reads; empty where a history has nothing to tell of it.
     pub message: String,
     /// What it is in a history, where the request was let in; nothing where it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,7 +102,7 @@ pub struct Attempt {
     /// That an asset was changed outside office hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unusual: Option<UnusualChange>,
-    /// Who wrote the specification of an asset, and what it became.
+    /// Who wrote the specification of an asset or of a workload, and what it became.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit: Option<Edit>,
     /// Users who wrote assets of the namespace, of which nothing else is remembered.
@@ -110,7 +110,7 @@ pub struct Attempt {
     pub lost: Vec<String>,
 }
 
-/// Who wrote the specification of an asset, and what it became if the request was carried out.
+/// Who wrote the specification of an asset or of a workload, and what it became if the request was carried out.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Edit {
@@ -159,7 +159,7 @@ pub struct Change {
     pub kind: HistoryKind,
     /// Kind and name of the object.
     pub object: String,
-    /// Who did what, in words.
+    /// Who did what, in words; empty where the history has nothing to tell of it.
     pub message: String,
     /// Its digest afterwards.
     pub digest: Option<String>,
@@ -167,7 +167,7 @@ pub struct Change {
     pub tombstone: Option<Tombstone>,
     /// That it was changed outside office hours.
     pub unusual: Option<UnusualChange>,
-    /// Who wrote its specification, where it is an asset.
+    /// Who wrote its specification, where it is an asset or a workload.
     pub edit: Option<Edit>,
 }
 

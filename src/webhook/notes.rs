@@ -40,19 +40,31 @@ impl Judge {
         }
     }
 
-    /// Who turned the state of a workload stands in its own history; who deleted it, in that of its namespace.
+    /// Who turned the state of a workload stands in its own history; who deleted it, in that of its namespace. Who wrote
+    /// anything else of it is one of its authors.
     fn note_workload(&self, request: &Request<'_>) {
         let parsed = |raw: Option<&RawValue>| raw.and_then(|raw| read::<AIWorkload>(raw).ok());
         let (old, new) = (parsed(request.old_object), parsed(request.object));
         let gone = new.is_none();
-        let said = match (old, new) {
-            (None, Some(new)) => declared(&new).into_iter().collect(),
-            (Some(old), Some(new)) => turned(request, &old, &new),
+        let said = match (&old, &new) {
+            (None, Some(new)) => declared(new).into_iter().collect(),
+            (Some(old), Some(new)) => turned(request, old, new),
             (Some(old), None) => vec![format!(" deleted AIWorkload/{} ({})", request.name, old.state())],
             (None, None) => Vec::new(),
         };
+        let written = new.as_ref().filter(|_| rest(request.object) != rest(request.old_object));
+        let edit = written.map(|new| Edit {
+            user: person(&request.user_info.username),
+            uid: new.metadata.uid.clone().unwrap_or_default(),
+            generation: new.metadata.generation.unwrap_or_default(),
+            ..Edit::default()
+        });
         let user = user(request);
-        for did in said {
+        let mut told: Vec<String> = said.into_iter().map(|did| format!("{user}{did}")).collect();
+        if told.is_empty() && edit.is_some() {
+            told.push(String::new());
+        }
+        for message in told {
             self.sink.changed(Change {
                 at: (self.clock)(),
                 namespace: request.namespace.to_string(),
@@ -60,11 +72,11 @@ impl Judge {
                 // An entry on the end of a chain is read for where that was, which a name must not say.
                 kind: if gone { HistoryKind::Asset } else { HistoryKind::Lifecycle },
                 object: format!("AIWorkload/{}", request.name),
-                message: format!("{user}{did}"),
+                message,
                 digest: None,
                 tombstone: None,
                 unusual: None,
-                edit: None,
+                edit: edit.clone(),
             });
         }
     }

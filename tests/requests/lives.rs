@@ -10,6 +10,7 @@ async fn noted(before: &Value, patch: &Value, dry_run: bool) -> Vec<Change> {
     json_patch::merge(&mut old, before);
     let mut new = old.clone();
     json_patch::merge(&mut new, patch);
+    json_patch::merge(&mut new, &json!({"metadata": {"uid": "u-1", "generation": 7}}));
     let mut request = declaring("UPDATE", &new, &old);
     request["name"] = "chat".into();
     request["dryRun"] = dry_run.into();
@@ -19,7 +20,19 @@ async fn noted(before: &Value, patch: &Value, dry_run: bool) -> Vec<Change> {
     let answer = ask(&judge, request).await;
     assert_eq!(answer.denial, None, "{patch}");
     let heard = std::mem::take(&mut *heard.0.lock().unwrap());
+    let written = |object: &Value| {
+        let mut spec = object["spec"].clone();
+        for field in ["manage", "owners"] {
+            spec[field].take();
+        }
+        spec["lifecycle"]["state"].take();
+        spec
+    };
     for change in &heard {
+        let edit = change.edit.as_ref();
+        let user = edit.and_then(|edit| edit.user.as_deref());
+        assert_eq!(user, (written(&new) != written(&old)).then_some("j.doe"), "{patch}");
+        assert!(edit.is_none_or(|edit| (edit.uid.as_str(), edit.generation) == ("u-1", 7)), "{edit:?}");
         assert_eq!((change.namespace.as_str(), change.workload.as_deref()), ("chat-prod", Some("chat")));
         assert_eq!((change.object.as_str(), change.kind), ("AIWorkload/chat", HistoryKind::Lifecycle));
     }
@@ -48,7 +61,9 @@ async fn who_turns_a_workload_stands_in_its_history() {
 #[tokio::test]
 async fn what_else_is_changed_is_told_while_a_workload_is_in_quarantine() {
     let patch = json!({"spec": {"lifecycle": {"supportEnds": "2028-01-01"}, "purpose": {"intendedUse": "another one"}}});
-    assert!(noted(&json!({}), &patch, false).await.is_empty());
+    let usual = noted(&json!({}), &patch, false).await;
+    assert_eq!(said(&usual), [""], "only who wrote it is noted");
+    assert!(noted(&json!({}), &patch, true).await.is_empty(), "a dry run writes nothing");
     let quarantined = json!({"spec": {"lifecycle": {"state": "Quarantined"}}});
     let told = noted(&quarantined, &patch, false).await;
     assert_eq!(said(&told), ["j.doe changed spec.lifecycle, spec.purpose"]);

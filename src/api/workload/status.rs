@@ -50,6 +50,11 @@ pub struct AIWorkloadStatus {
     /// The newest composition that ran and kept every enforced control: what to go back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_good: Option<KnownGood>,
+    /// Who wrote the declaration last, as far as the webhook was asked, the newest at the end; programs and changes of the
+    /// lifecycle and of the owners are left out. None of them vouches for the workload as somebody else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::users")]
+    pub authors: Vec<String>,
     /// The last warning that the owners have to be confirmed again: 30, 7 or 1 days before, 0 when the day came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 30))]

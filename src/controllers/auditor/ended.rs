@@ -47,13 +47,15 @@ fn chain(name: &str, stored: &Stored) -> Option<WorkloadChain> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::outcome::History;
+    use crate::api::workload::AIWorkloadStatus;
     use crate::policy::testing::Bench;
     use serde_json::json;
 
     fn stored(uid: &str, length: u64) -> Stored {
-        let mut stored = Stored::default();
-        (stored.uid, stored.end) = (Some(uid.to_owned()), Some((length, format!("{length:064}"))));
-        stored
+        let history = History { length, head: format!("{length:064}"), ..History::default() };
+        let status = AIWorkloadStatus { history: Some(history), ..AIWorkloadStatus::default() };
+        Stored::of(Some(uid.to_owned()), status)
     }
 
     fn said(chains: &[WorkloadChain]) -> Vec<(&str, &str, u64)> {
@@ -107,8 +109,16 @@ mod tests {
         seen.workloads.insert(key("other"), stored("2", 2));
         seen.workloads.insert(key("anew"), stored("5", 1));
         written.compare(&seen);
-        let mut left: Vec<&str> = written.workloads.keys().map(|(_, name)| name.as_str()).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["anew", "gone", "same"]);
+        let mut all: Vec<_> =
+            written.workloads.iter().map(|((_, name), stored)| (name.as_str(), stored)).collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        assert_eq!(all.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["anew", "gone", "other", "same"]);
+        let stands: Vec<&str> =
+            all.iter().filter(|(_, stored)| stored.stands()).map(|(name, _)| *name).collect();
+        assert_eq!(
+            stands,
+            ["anew", "gone", "same"],
+            "what somebody changed is written again, with all that it told"
+        );
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use super::authors;
 use super::faults::{Faults, Of};
 use super::texts;
 use crate::api::OverallVerdict;
@@ -81,7 +82,8 @@ impl<T: Default + Serialize + DeserializeOwned> Packed<T> {
 #[derive(Default, PartialEq)]
 pub(super) struct Stored {
     pub(super) uid: Option<String>,
-    digest: [u8; 32],
+    /// Of the whole; none where somebody changed it.
+    digest: Option<[u8; 32]>,
     pub(super) verdict: Option<OverallVerdict>,
     pub(super) warned_days: Option<u8>,
     /// How long its history is, and how it ends.
@@ -97,21 +99,29 @@ pub(super) struct Rest {
     pub(super) history: Option<History>,
     pub(super) known_good: Option<KnownGood>,
     pub(super) lineage: Option<Lineage>,
+    #[serde(default)]
+    pub(super) authors: Vec<String>,
 }
 
 impl Stored {
     pub(super) fn of(uid: Option<String>, status: AIWorkloadStatus) -> Self {
-        let digest = digest(&status);
+        let digest = Some(digest(&status));
         let wordless = |condition: Condition| Condition { message: String::new(), ..condition };
         let conditions = status.conditions.into_iter().map(wordless).collect();
-        let AIWorkloadStatus { verdict, warned_days, history, known_good, lineage, .. } = status;
+        let AIWorkloadStatus { verdict, warned_days, history, known_good, lineage, authors, .. } = status;
         let end = history.as_ref().map(|history| (history.length, history.head.clone()));
-        let rest = Packed::of(&Rest { conditions, history, known_good, lineage });
+        let rest = Packed::of(&Rest { conditions, history, known_good, lineage, authors });
         Self { uid, digest, verdict, warned_days, end, rest }
     }
 
     pub(super) fn is(&self, uid: Option<&String>, status: &AIWorkloadStatus) -> bool {
-        self.uid.as_ref() == uid && self.digest == digest(status)
+        self.uid.as_ref() == uid && self.digest == Some(digest(status))
+    }
+
+    /// Whether it stands as it was written, as far as anybody looked.
+    #[cfg(test)]
+    pub(super) fn stands(&self) -> bool {
+        self.digest.is_some()
     }
 
     pub(super) fn rest(&self) -> Rest {
@@ -148,6 +158,8 @@ pub(super) struct Written {
     pub(super) missing: BTreeSet<String>,
     /// Workloads that are gone and whose end the history of their namespace does not tell yet.
     pub(super) ended: BTreeMap<String, Vec<WorkloadChain>>,
+    /// Who wrote declarations that are gone.
+    pub(super) authors: authors::Gone,
     /// Namespaces with a verdict that is held until the pods that do not come in were looked at.
     pub(super) held: BTreeSet<String>,
 }
@@ -184,15 +196,17 @@ impl Written {
         self.troubles.remove(name);
     }
 
-    /// Notes what is no longer there, so that it is written again.
+    /// Notes what is no longer there or no longer as it was written, so that it is written again.
     pub(super) fn compare(&mut self, seen: &Self) {
         let missing = self.namespaces.keys().filter(|name| !seen.namespaces.contains_key(*name));
         self.missing.extend(missing.cloned());
         // Those that are gone are forgotten when the history of their namespace tells of it.
-        self.workloads.retain(|key, stored| {
+        for (key, stored) in &mut self.workloads {
             let seen = seen.workloads.get(key).filter(|seen| seen.uid == stored.uid);
-            seen.is_none_or(|seen| seen == stored)
-        });
+            if seen.is_some_and(|seen| seen != stored) {
+                stored.digest = None;
+            }
+        }
         if seen.cluster != self.cluster {
             self.cluster_at = None;
         }

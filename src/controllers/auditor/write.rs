@@ -41,6 +41,7 @@ impl Auditor {
     pub(super) async fn forget(&self, name: &str, written: &mut Written) {
         written.workloads.retain(|(namespace, _), _| namespace != name);
         written.faults.forget(name);
+        written.authors.forget(name);
         written.strange.retain(|(_, (namespace, _))| namespace != name);
         written.held.remove(name);
         written.ended.remove(name);
@@ -113,7 +114,10 @@ impl Auditor {
         written: &mut Written,
     ) {
         let alive: BTreeSet<String> = statuses.iter().map(|(w, _)| w.name_any()).collect();
-        written.workloads.retain(|(ns, name), _| ns != namespace || alive.contains(name));
+        let gone = |(ns, name): &(String, String)| ns == namespace && !alive.contains(name);
+        for (key, stored) in written.workloads.extract_if(|key, _| gone(key)) {
+            written.authors.note(&key, stored.rest().authors);
+        }
         written.faults.keep_workloads(namespace, &alive);
         let changed: Vec<_> = statuses
             .into_iter()

@@ -29,6 +29,8 @@ pub struct Beside<'a> {
     pub lineage: Option<Lineage>,
     /// What to go back to.
     pub known_good: Option<KnownGood>,
+    /// Who wrote it.
+    pub authors: Vec<String>,
     /// Entries of the history that are not dropped, and how many of them were there before this look and wait for the
     /// export since.
     pub held: Held,
@@ -63,6 +65,7 @@ pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Times
         history,
         lineage,
         known_good,
+        authors,
         held,
         warned_days,
         residue,
@@ -109,6 +112,7 @@ pub fn workload_status(audited: &AuditedWorkload, beside: Beside<'_>, now: Times
         lineage,
         history,
         known_good,
+        authors,
         warned_days,
         residue,
         conditions: conditions(

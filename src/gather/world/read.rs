@@ -59,7 +59,7 @@ pub(super) fn slim_workload(metadata: &mut ObjectMeta, status: &mut Option<AIWor
     let known = status.take();
     slim(metadata, status);
     *status = known.and_then(|known| {
-        let AIWorkloadStatus { known_good, lineage, verdict, mut conditions, .. } = known;
+        let AIWorkloadStatus { known_good, lineage, authors, verdict, mut conditions, .. } = known;
         // What passes is not looked at, and would only be news.
         let verdict = verdict.filter(|verdict| *verdict == api::common::OverallVerdict::Fail);
         conditions
@@ -68,8 +68,14 @@ pub(super) fn slim_workload(metadata: &mut ObjectMeta, status: &mut Option<AIWor
         for condition in &mut conditions {
             condition.observed_generation = None;
         }
-        let status =
-            AIWorkloadStatus { verdict, lineage, known_good, conditions, ..AIWorkloadStatus::default() };
+        let status = AIWorkloadStatus {
+            verdict,
+            lineage,
+            known_good,
+            authors,
+            conditions,
+            ..AIWorkloadStatus::default()
+        };
         (status != AIWorkloadStatus::default()).then_some(status)
     });
 }

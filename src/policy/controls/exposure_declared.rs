@@ -158,7 +158,8 @@ impl Held<'_, '_> {
     fn hint(&self, service: &str) -> String {
         if self.unclear {
             format!(
-                "if other pods are meant, name their own labels in spec.selector of Service {service} too; or "
+                "if other pods are meant, name their own labels in spec.selector of Service {service} too, or its labels in \
+                 spec.selector.matchLabels of their AIWorkload; or "
             )
         } else {
             String::new()

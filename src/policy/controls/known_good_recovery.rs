@@ -29,8 +29,8 @@ pub(super) const CONTROL: Control = Control {
     gaps: &[],
     limits: &[
         "whether a backup is out of reach of the cluster is taken as declared",
-        "a registry that does not answer is no sign that something is gone, and what lies on volumes is not asked for; a registry is \
-         asked for the manifest of a part, not for its layers",
+        "a registry that does not answer is no sign that something is gone, and what lies on volumes is not asked for; of a \
+         layer the first byte is asked for, and of an image for several platforms all layers of one",
     ],
     check: Check::Rule(check),
 };

@@ -25,8 +25,9 @@ pub(super) const CONTROL: Control = Control {
     gaps: &[],
     limits: &[
         "what an assessment looked for is read by its headings",
-        "who made a workload is known by its owners and by the histories of its models, prompts and datasets; who wrote the AIWorkload \
-         itself and its pods stands in the audit log of the API server",
+        "who made a workload is known by its owners, by the last 16 users who wrote it, and by the histories of its models, prompts and \
+         datasets; who wrote what a program applies stands where that takes it from, and who wrote its pods in the audit log of the API \
+         server",
     ],
     check: Check::Rule(check),
 };

@@ -170,10 +170,13 @@ impl<'a> About<'a> {
     /// of it.
     pub(super) fn made_by(&self, facts: &Facts<'a>, user: &str) -> Option<String> {
         let owns = || "who made, owns or runs what it vouches for".to_owned();
-        if self.written_by(user) || self.parties().iter().any(|party| may_be(party.user.as_deref(), user)) {
+        if self.parties().iter().any(|party| may_be(party.user.as_deref(), user)) {
             return Some(owns());
         }
-        let Self::Workload(workload) = self else { return None };
+        let Self::Workload(workload) = self else { return self.edited_by(user).then(owns) };
+        if self.edited_by(user) {
+            return Some(format!("who wrote {self}, which is what it vouches for"));
+        }
         let home = facts.namespace_named(self.namespace())?;
         let spec = &workload.spec;
         let models =
@@ -233,14 +236,18 @@ impl<'a> About<'a> {
     pub(super) fn written_by(&self, user: &str) -> bool {
         let is = |party: &Party| may_be(party.user.as_deref(), user);
         match self {
-            Self::Workload(o) => o.spec.owners.developer.as_ref().is_some_and(is),
+            Self::Workload(o) => o.spec.owners.developer.as_ref().is_some_and(is) || self.edited_by(user),
             _ => self.edited_by(user) || self.parties().into_iter().any(is),
         }
     }
 
-    /// Whether the history of an asset names this user.
+    /// Whether the history of an asset, or the authors of a workload, name this user.
     fn edited_by(&self, user: &str) -> bool {
         let status = match self {
+            Self::Workload(o) => {
+                let authors = o.status.as_ref().map_or(&[][..], |status| &status.authors);
+                return authors.iter().any(|author| may_be(Some(author), user));
+            }
             Self::Model(o) => o.status.as_ref(),
             Self::Dataset(o) | Self::Sealed(o, _) => o.status.as_ref(),
             Self::Prompt(o) => o.status.as_ref(),

@@ -51,6 +51,15 @@ fn who_wrote_a_part_of_a_workload_does_not_vouch_for_it() {
     assert!(account.contains("which is a service account"), "{account}");
     let other = said(&about(&json!({"attestedBy": "Mallory"}), &wrote));
     assert!(other.contains("who changed AIPrompt"), "one person under two names: {other}");
+    let declared = |authors: Value| {
+        let mut bench = about(&json!({}), &json!([]));
+        let chat = std::sync::Arc::make_mut(bench.namespace.workloads.get_mut("chat").unwrap());
+        chat.status = Some(read(json!({"authors": authors})));
+        said(&bench)
+    };
+    let wrote = declared(json!(["ada", "Mallory"]));
+    assert_eq!(wrote, "by \"mallory\", who wrote AIWorkload \"chat\", which is what it vouches for");
+    assert_eq!(declared(json!(["ada"])), "held");
     // A member of the group that runs it is known by that only while he asks.
     let recorded = |patch: &Value, groups: &[&str]| {
         let bench = about(patch, &json!([]));

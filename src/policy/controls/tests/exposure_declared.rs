@@ -259,8 +259,8 @@ fn what_is_reached_from_outside_names_the_labels_of_a_declaration() {
            from outside by LoadBalancer",
         ],
     );
-    let hint =
-        "if other pods are meant, name their own labels in spec.selector of Service chat-prod/open too; or ";
+    let hint = "if other pods are meant, name their own labels in spec.selector of Service chat-prod/open too, or its labels in \
+         spec.selector.matchLabels of their AIWorkload; or ";
     for found in [&strange, &found(&json!({"x": "y"}), "22", open, &[])] {
         let fix = found[0].fix.as_ref().unwrap().to_string();
         assert!(fix.starts_with(hint), "{fix}");
