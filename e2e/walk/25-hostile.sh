@@ -29,6 +29,8 @@ abuse 014 "a name like that of a good pod" '[declared-workloads-only' try 'del(.
 abuse 016 "an init container" 'spec.initContainers[0].image' try ".spec.initContainers = [$second]"
 abuse 016 "a sidecar" 'spec.initContainers[0].image' try ".spec.initContainers = [$second + {restartPolicy: \"Always\"}]"
 abuse 017 "code by an image volume" 'spec.volumes[1].image.reference' try ".spec.volumes += [{name: \"code\", image: {reference: \"$unsigned\"}}]"
+expect "abuse 020: a program from a ConfigMap over that of the image" 'that may be run, by their mode' \
+  try ".spec.volumes += [{name: \"evil\", configMap: {name: \"evil\", defaultMode: 493}}] | $c.volumeMounts += [{name: \"evil\", mountPath: \"/demo-app\", subPath: \"app\"}]"
 abuse 022 "the account says no token, the pod says yes" '[dedicated-service-account' try '.spec.automountServiceAccountToken = true'
 abuse 023 "a token by projection" '[dedicated-service-account' try '.spec.volumes += [{name: "token", projected: {sources: [{serviceAccountToken: {path: "token"}}]}}]'
 abuse 023 "a token for a year" '[dedicated-service-account' tenant create token chat --duration 8760h

@@ -20,6 +20,7 @@ mod idle;
 mod kinds;
 mod order;
 mod record;
+mod settled;
 mod shortfall;
 mod subject;
 mod vouched;
@@ -189,6 +190,8 @@ pub enum Answer<'a> {
     TooLong(&'a AIEvidence, &'a str, usize),
     /// It lacks these facts.
     Lacks(&'a AIEvidence, Vec<&'static str>),
+    /// It would hold, and who made what it vouches for is not known yet; why.
+    Unsettled(&'a AIEvidence, String),
     /// It did not pass: the result, if there is one.
     Failed(&'a AIEvidence, Option<EvidenceResult>),
     /// It holds.
@@ -213,8 +216,9 @@ impl Answer<'_> {
             Self::UnreadDocument(..) => 12,
             Self::TooLong(..) => 13,
             Self::Lacks(..) => 14,
+            Self::Unsettled(..) => 15,
             // Of two proofs that are sound the newer one speaks, whatever it says.
-            Self::Failed(..) | Self::Held(_) => 15,
+            Self::Failed(..) | Self::Held(_) => 16,
         }
     }
 }
@@ -331,7 +335,14 @@ fn weigh<'a>(
         Some(EvidenceResult::Fail) => false,
         None => !question.passed,
     };
-    if passes { Answer::Held(evidence) } else { Answer::Failed(evidence, spec.result) }
+    if !passes {
+        return Answer::Failed(evidence, spec.result);
+    }
+    let independent = matches!(question.by, By::Another | By::NotTheAuthor);
+    match settled::unsettled(facts, &question.about, evidence).filter(|_| independent) {
+        Some(why) => Answer::Unsettled(evidence, why),
+        None => Answer::Held(evidence),
+    }
 }
 
 fn dated<'a>(facts: &Facts<'a>, question: &Question<'a>, evidence: &'a AIEvidence) -> Option<Answer<'a>> {

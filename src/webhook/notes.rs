@@ -12,7 +12,7 @@ use super::pods::same_spec;
 use super::wire::Request;
 use crate::api::AIWorkload;
 use crate::api::outcome::{HistoryKind, UnusualChange};
-use crate::api::workload::LifecycleState;
+use crate::api::workload::{LifecycleState, WorkloadOwners};
 use crate::policy::{dates, hours, records};
 use crate::render::words;
 
@@ -52,7 +52,13 @@ impl Judge {
             (Some(old), None) => vec![format!(" deleted AIWorkload/{} ({})", request.name, old.state())],
             (None, None) => Vec::new(),
         };
-        let written = new.as_ref().filter(|_| rest(request.object) != rest(request.old_object));
+        // Owners who are only confirmed are the same.
+        let owners =
+            |workload: &AIWorkload| WorkloadOwners { confirmed_at: None, ..workload.spec.owners.clone() };
+        let written = new.as_ref().filter(|new| {
+            rest(request.object) != rest(request.old_object)
+                || old.as_ref().is_some_and(|old| owners(old) != owners(new))
+        });
         let edit = written.map(|new| Edit {
             user: person(&request.user_info.username),
             uid: new.metadata.uid.clone().unwrap_or_default(),

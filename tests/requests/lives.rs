@@ -22,9 +22,8 @@ async fn noted(before: &Value, patch: &Value, dry_run: bool) -> Vec<Change> {
     let heard = std::mem::take(&mut *heard.0.lock().unwrap());
     let written = |object: &Value| {
         let mut spec = object["spec"].clone();
-        for field in ["manage", "owners"] {
-            spec[field].take();
-        }
+        spec["manage"].take();
+        spec["owners"]["confirmedAt"].take();
         spec["lifecycle"]["state"].take();
         spec
     };
@@ -54,6 +53,8 @@ async fn who_turns_a_workload_stands_in_its_history() {
     assert!(noted(&active, &state("Quarantined"), true).await.is_empty(), "a dry run turns nothing");
     let observed = noted(&active, &json!({"spec": {"manage": "Observe"}}), false).await;
     assert_eq!(said(&observed), ["j.doe: manage Generate -> Observe"]);
+    let confirmed = json!({"spec": {"owners": {"confirmedAt": "2026-01-01"}}});
+    assert_eq!(said(&noted(&active, &confirmed, false).await), ["j.doe changed who is responsible (owners)"]);
     let owners = noted(&active, &json!({"spec": {"owners": {"security": {"user": "mallory"}}}}), false).await;
     assert_eq!(said(&owners), ["j.doe changed who is responsible (owners)"]);
 }

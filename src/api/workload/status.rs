@@ -50,8 +50,8 @@ pub struct AIWorkloadStatus {
     /// The newest composition that ran and kept every enforced control: what to go back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_good: Option<KnownGood>,
-    /// Who wrote the declaration last, as far as the webhook was asked, the newest at the end; programs and changes of the
-    /// lifecycle and of the owners are left out. None of them vouches for the workload as somebody else.
+    /// Who wrote the declaration last, as far as the webhook was asked, the newest at the end; programs, and who
+    /// only turned its state or confirmed its owners, are left out. None of them vouches for the workload as somebody else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::users")]
     pub authors: Vec<String>,

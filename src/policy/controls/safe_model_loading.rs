@@ -23,7 +23,8 @@ pub(super) const CONTROL: Control = Control {
         model by its path",
     gaps: &[],
     limits: &[
-        "what the image itself sets, by its entry point, its variables or its code, is not seen",
+        "what the image itself sets, by its entry point, its variables or its code, is not seen; a file from an object of the cluster that \
+         takes its place is known by its path, its name or its mode, and what containers write into a shared folder and run is not",
         "of large layers in a registry the parts that tell a format are read ahead, of packed ones the beginning; what the status names as not seen counts by its declared format",
         "what a pod fetches from a bucket or a hub counts by its declared format; model-signature-trusted calls such a model unknown",
     ],

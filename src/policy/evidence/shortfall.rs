@@ -99,12 +99,17 @@ impl<'f, 'a> Shortfall<'f, 'a> {
     }
 
     fn note(&mut self, question: Question<'a>, answer: &Answer<'a>) {
-        self.unknown += usize::from(matches!(answer, Answer::Unclear(..) | Answer::UnreadDocument(..)));
+        let unknown =
+            matches!(answer, Answer::Unclear(..) | Answer::UnreadDocument(..) | Answer::Unsettled(..));
+        self.unknown += usize::from(unknown);
         self.said.push(sentence(self.facts, &question, answer));
         match answer {
             Answer::Nowhere(_) => self.fix("set spec.governanceNamespace of the AIGovernance"),
             Answer::UnreadDocument(..) => {
                 self.fix("see to it that the document can be read where spec.ref of the AIEvidence says");
+            }
+            Answer::Unsettled(..) => {
+                self.fix("wait a moment: a pod that a controller makes is tried again by itself");
             }
             _ => self.asked.push(Recorded { question, former: None, facts: Vec::new() }),
         }
@@ -308,6 +313,7 @@ fn sentence(facts: &Facts<'_>, question: &Question<'_>, answer: &Answer<'_>) -> 
         Answer::WrongPerson(evidence, why) | Answer::Unclear(evidence, why) => {
             format!("{} is attested {why}", name(evidence))
         }
+        Answer::Unsettled(evidence, why) => format!("{} does not count yet: {why}", name(evidence)),
         Answer::NoDocument(evidence) => {
             format!("{} does not fix its document by ref and digest", name(evidence))
         }

@@ -1,13 +1,13 @@
 //! Programs that a container runs from what is mounted into it from the cluster's own objects: neither signed with the
 //! image nor read, since anybody who may write the object says what they do.
 
-use k8s_openapi::api::core::v1::Volume;
+use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, KeyToPath, Volume, VolumeMount, VolumeProjection};
 
-use super::declared::{Declared, below};
+use super::declared::Declared;
 use super::languages::Language;
 use super::{At, ENV, Fault, Faults, Reading, Wrong};
 use crate::policy::fix::Fix;
-use crate::policy::maps::walked;
+use crate::policy::maps::{lies_in, mount_at, walked};
 
 /// Variables that name what a program loads as code.
 const LOADED: &[&str] = &[
@@ -22,11 +22,95 @@ const LOADED: &[&str] = &[
     "RUBYLIB",
 ];
 
+/// Where images keep their programs and libraries, and what says which libraries are loaded first.
+const PROGRAMS: &[&str] = &[
+    "/bin",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/ld.so.preload",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/sbin",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/local/bin",
+    "/usr/local/lib",
+    "/usr/local/libexec",
+    "/usr/local/sbin",
+    "/usr/sbin",
+];
+/// Folders of libraries, wherever they are.
+const LIBRARIES: &[&str] = &["dist-packages", "node_modules", "site-packages"];
+/// Ends of names of files that hold data only.
+const DATA: &[&str] = &[
+    "cacerts",
+    "cfg",
+    "conf",
+    "crt",
+    "csv",
+    "html",
+    "ini",
+    "jks",
+    "json",
+    "md",
+    "p12",
+    "pem",
+    "properties",
+    "toml",
+    "txt",
+    "xml",
+    "yaml",
+    "yml",
+];
+
+/// Whether a file or folder at this path may take the place of programs or libraries of an image.
+fn holds_programs(path: &str) -> bool {
+    PROGRAMS.iter().any(|place| lies_in(place, path) || lies_in(path, place))
+        || path.split('/').any(|part| LIBRARIES.contains(&part))
+}
+
+/// Whether a file is data by its name alone.
+fn is_data(path: &str) -> bool {
+    path.rsplit(['.', '/']).next().is_some_and(|end| DATA.contains(&end))
+}
+
+/// Whether a file is the one by its name that images begin with.
+fn is_entry_point(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| name.contains("entrypoint"))
+}
+
+/// Whether files of a volume may be run as programs.
+fn is_executable(volume: &Volume) -> bool {
+    let runs = |mode: Option<i32>| mode.is_some_and(|mode| mode & 0o111 != 0);
+    let keys = |items: &Option<Vec<KeyToPath>>| items.iter().flatten().any(|item| runs(item.mode));
+    let fields =
+        |items: &Option<Vec<DownwardAPIVolumeFile>>| items.iter().flatten().any(|item| runs(item.mode));
+    let of_source = |source: &VolumeProjection| {
+        source.config_map.as_ref().is_some_and(|map| keys(&map.items))
+            || source.secret.as_ref().is_some_and(|secret| keys(&secret.items))
+            || source.downward_api.as_ref().is_some_and(|api| fields(&api.items))
+    };
+    volume.config_map.as_ref().is_some_and(|map| runs(map.default_mode) || keys(&map.items))
+        || volume.secret.as_ref().is_some_and(|secret| runs(secret.default_mode) || keys(&secret.items))
+        || volume.downward_api.as_ref().is_some_and(|api| runs(api.default_mode) || fields(&api.items))
+        || volume.projected.as_ref().is_some_and(|projected| {
+            runs(projected.default_mode) || projected.sources.iter().flatten().any(of_source)
+        })
+}
+
 /// Whether a file is code by its name alone.
 pub(super) fn is_code(name: &str) -> bool {
     let end = name.rsplit_once('.').map_or("", |(_, end)| end);
     Language::of_file(name, "").is_some() || matches!(end, "so" | "pth")
 }
+
+/// What the fields of a pod are filled into a volume from.
+const OWN: &str = "the fields of the pod";
 
 /// What a volume is filled from, where that is an object of the cluster.
 fn filled_from(volume: &Volume) -> Option<String> {
@@ -36,12 +120,16 @@ fn filled_from(volume: &Volume) -> Option<String> {
     if let Some(secret) = &volume.secret {
         return Some(format!("Secret {:?}", secret.secret_name.as_deref().unwrap_or_default()));
     }
-    let projected = volume.projected.as_ref()?.sources.iter().flatten();
-    let mut objects = projected.filter_map(|source| {
+    if volume.downward_api.is_some() {
+        return Some(OWN.to_owned());
+    }
+    let sources = || volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+    let mut objects = sources().filter_map(|source| {
         let map = source.config_map.as_ref().map(|map| format!("ConfigMap {:?}", map.name));
         map.or_else(|| source.secret.as_ref().map(|secret| format!("Secret {:?}", secret.name)))
     });
-    objects.next()
+    let own = || sources().any(|source| source.downward_api.is_some()).then(|| OWN.to_owned());
+    objects.next().or_else(own)
 }
 
 impl Declared<'_, '_, '_> {
@@ -66,22 +154,45 @@ impl Declared<'_, '_, '_> {
             }
         }
         for (index, mount) in self.container.mounts.iter().enumerate() {
-            if is_code(&mount.mount_path)
-                && mount.sub_path.is_some()
-                && let Some(object) = self.object_at(&walked(&mount.mount_path))
-            {
-                let field = format!("volumeMounts[{index}].mountPath");
-                push(out, field, &mount.mount_path, &format!("puts code from {object} into the image"));
-            }
+            self.covers(index, mount, out);
+        }
+    }
+
+    /// A mount that puts programs into the image, or may.
+    fn covers(&self, index: usize, mount: &VolumeMount, out: &mut Faults) {
+        let path = walked(&mount.mount_path);
+        let Some((volume, object)) = self.volume_at(&path) else { return };
+        let is_file = mount.sub_path.is_some() || mount.sub_path_expr.is_some();
+        let is_data = is_file && is_data(&path) && !path.starts_with("/etc/ld.so");
+        let what = if is_file && (is_code(&path) || is_entry_point(&path)) {
+            format!("puts code from {object} into the image")
+        } else if is_executable(volume) {
+            format!("shows files of {object} that may be run, by their mode")
+        } else if holds_programs(&path) && !is_data {
+            format!("shows {object} where the image has its programs or libraries")
+        } else {
+            return;
+        };
+        push(out, format!("volumeMounts[{index}].mountPath"), &mount.mount_path, &what);
+        if let Some(fault) = out.all.last_mut().filter(|_| !is_code(&path)) {
+            fault.fix = Some(Fix::Text(
+                "if it is no program, mount it at a path of its own, with mode 0644 (defaultMode and mode of the volume); else build \
+                 it into the image and sign that"
+                    .to_owned(),
+            ));
         }
     }
 
     /// The object that the file at a path of the container comes from.
     fn object_at(&self, path: &str) -> Option<String> {
-        let mounts = self.container.mounts.iter().filter(|mount| below(path, &mount.mount_path));
-        let mount = mounts.max_by_key(|mount| mount.mount_path.trim_end_matches('/').len())?;
-        let volumes = self.pod().spec.volumes.iter().flatten();
-        volumes.filter(|volume| volume.name == mount.name).find_map(filled_from)
+        Some(self.volume_at(path)?.1)
+    }
+
+    /// The volume that the file at a path of the container comes from, where objects of the cluster fill it, and one of those.
+    fn volume_at(&self, path: &str) -> Option<(&Volume, String)> {
+        let mount = mount_at(self.container.mounts, path)?;
+        let volume = self.pod().spec.volumes.iter().flatten().find(|volume| volume.name == mount.name)?;
+        Some((volume, filled_from(volume)?))
     }
 }
 

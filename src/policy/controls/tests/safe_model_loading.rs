@@ -419,6 +419,63 @@ fn a_program_from_an_object_of_the_cluster_is_named_and_one_of_the_image_is_not(
     let over = json!({"volumeMounts": [{"name": "s", "mountPath": "/app/serve.py", "subPath": "serve.py"}]});
     let what = format!("puts code from {map} into the image");
     assert_eq!(of(over), said("volumeMounts[0].mountPath", "/app/serve.py", &what));
+    let shown = |path: &str, file: bool| {
+        let file = file.then_some("x");
+        of(json!({"volumeMounts": [{"name": "s", "mountPath": path, "subPath": file}]}))
+    };
+    for path in [
+        "/usr/local/bin",
+        "/usr",
+        "/",
+        "/usr/bin/../lib/x",
+        "/opt/venv/lib/python3.12/site-packages",
+        "/etc/ld.so.preload",
+    ] {
+        let what = format!("shows {map} where the image has its programs or libraries");
+        assert_eq!(shown(path, false), said("volumeMounts[0].mountPath", path, &what), "{path}");
+    }
+    let preload = format!("shows {map} where the image has its programs or libraries");
+    assert_eq!(
+        shown("/etc/ld.so.conf", true),
+        said("volumeMounts[0].mountPath", "/etc/ld.so.conf", &preload)
+    );
+    let entry = said(
+        "volumeMounts[0].mountPath",
+        "/docker-entrypoint",
+        &format!("puts code from {map} into the image"),
+    );
+    assert_eq!(shown("/docker-entrypoint", true), entry);
+    for (path, file) in
+        [("/etc/chat", false), ("/usr/share/nginx/html", false), ("/usr/lib/jvm/lib/security/cacerts", true)]
+    {
+        assert_eq!(shown(path, file), [""; 0], "{path}");
+    }
+    let executable = |volume: Value| {
+        let mut volume = volume;
+        volume["name"] = "v".into();
+        let container =
+            json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/demo-app", "subPath": "app"}]});
+        lines(&bench().of_pod(&CONTROL, &json!({"containers": [container], "volumes": [volume]})))
+    };
+    let item = |mode: i32| json!([{"key": "app", "path": "app", "mode": mode}]);
+    for (volume, object) in [
+        (json!({"configMap": {"name": "evil", "defaultMode": 0o755}}), "ConfigMap \"evil\""),
+        (json!({"configMap": {"name": "evil", "items": item(0o111)}}), "ConfigMap \"evil\""),
+        (json!({"secret": {"secretName": "evil", "items": item(0o100)}}), "Secret \"evil\""),
+        (
+            json!({"projected": {"sources": [{"configMap": {"name": "evil", "items": item(0o755)}}]}}),
+            "ConfigMap \"evil\"",
+        ),
+        (
+            json!({"projected": {"defaultMode": 0o555, "sources": [{"downwardAPI": {}}]}}),
+            "the fields of the pod",
+        ),
+        (json!({"downwardAPI": {"defaultMode": 0o700}}), "the fields of the pod"),
+    ] {
+        let what = format!("shows files of {object} that may be run, by their mode");
+        assert_eq!(executable(volume), said("volumeMounts[0].mountPath", "/demo-app", &what), "{object}");
+    }
+    assert_eq!(executable(json!({"configMap": {"name": "evil", "defaultMode": 0o644}})), [""; 0]);
     // What lies in the image, what is only data, and what the pod itself writes and is read.
     for command in [
         &["sh", "/app/run.sh"][..],
