@@ -61,7 +61,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
     let labels: &Labels = pod.map_or(&workload.spec.selector.match_labels, |pod| pod.labels);
     for (name, service) in &facts.namespace.services {
         if selector::contains(&service.selector, labels) {
-            let held = Held { home: facts.namespace, workload, pod, unclear: false };
+            let held = Held { home: facts.namespace, workload, pod, unclear: None };
             let ways = led::all(facts, facts.namespace, name);
             opens(facts, &held, (name, service), &ways, report);
             if pod.is_some_and(|pod| pod.stage == Stage::Running) {
@@ -149,20 +149,51 @@ struct Held<'f, 'a> {
     workload: &'f api::AIWorkload,
     /// The pod, where there is one.
     pod: Option<&'f PodFacts<'a>>,
-    /// Whether the Service may mean other pods.
-    unclear: bool,
+    /// Whether the Service may mean other pods, and why.
+    unclear: Option<Unclear>,
+}
+
+/// Why a Service may mean other pods than those of a declaration.
+enum Unclear {
+    /// It selects by labels that the cluster gives, or that another declaration names.
+    Given,
+    /// It selects by labels that no declaration names: these, as `key=value`.
+    Undeclared(String),
 }
 
 impl Held<'_, '_> {
     /// What helps first where other pods may be meant.
     fn hint(&self, service: &str) -> String {
-        if self.unclear {
-            format!(
+        match &self.unclear {
+            None => String::new(),
+            Some(Unclear::Given) => format!(
                 "if other pods are meant, name their own labels in spec.selector of Service {service} too, or its labels in \
                  spec.selector.matchLabels of their AIWorkload; or "
-            )
-        } else {
-            String::new()
+            ),
+            Some(Unclear::Undeclared(_)) => format!(
+                "if other pods are meant, declare them as an AIWorkload of type: supporting with these labels in \
+                 spec.selector.matchLabels, or name the labels of their AIWorkload in spec.selector of Service {service} too; or "
+            ),
+        }
+    }
+
+    /// That nobody said whose labels the Service selects by.
+    fn undeclared(&self) -> Option<&str> {
+        match &self.unclear {
+            Some(Unclear::Undeclared(labels)) => Some(labels),
+            _ => None,
+        }
+    }
+
+    /// The way for a port that is there for figures alone, which are read from inside; which number it has only pods know.
+    fn figures(&self, service: &Service, index: usize) -> String {
+        let metrics =
+            self.workload.spec.monitoring.as_ref().and_then(|monitoring| monitoring.metrics.as_ref());
+        match metrics.filter(|_| self.pod.is_none() && self.unclear.is_none() && service.outside.is_none()) {
+            Some(metrics) => {
+                format!("set spec.ports[{index}].targetPort: {} if it is for figures, ", metrics.port)
+            }
+            None => String::new(),
         }
     }
 
@@ -240,6 +271,9 @@ fn led_to(
     let (home, workload) = (held.home, held.workload);
     let object = format!("Service {}/{name}", home.name);
     let hint = held.hint(&format!("{}/{name}", home.name));
+    let doubt = held.undeclared().map_or_else(String::new, |labels| {
+        format!(" and may lead to these pods by labels that no AIWorkload declares ({labels})")
+    });
     for (index, port) in service.ports.iter().enumerate() {
         let Some(target) = number(port, held.pod) else { continue };
         if service.outside.is_none() && is_metrics(workload, port, target, held.pod) {
@@ -249,14 +283,28 @@ fn led_to(
             let place = Place::field(&object, format!("spec.ports[{index}]")).value(target.to_string());
             let owner = Facts::name_of(workload);
             let other = held.of_port(target).find_map(|(number, e)| Some((number, e.service.as_deref()?)));
-            let what = match other {
-                Some((number, other)) => {
+            let what = match (held.undeclared(), other) {
+                (Some(labels), _) => format!(
+                    "leads to pods by labels that no AIWorkload declares ({labels}), so these may be pods of {owner}, which {}",
+                    match other {
+                        Some((number, other)) => {
+                            format!(
+                                "declares this port in spec.exposure[{number}] for Service {other:?} only"
+                            )
+                        }
+                        None => "does not declare this port in spec.exposure".to_owned(),
+                    }
+                ),
+                (None, Some((number, other))) => {
                     format!(
                         "leads to a port that spec.exposure[{number}] of {owner} declares for Service {other:?} only"
                     )
                 }
-                None => format!("leads to a port of the pods that {owner} does not declare in spec.exposure"),
+                (None, None) => {
+                    format!("leads to a port of the pods that {owner} does not declare in spec.exposure")
+                }
             };
+            let figures = held.figures(service, index);
             report
                 .violated(place, what)
                 .under(&["CoP-6.1"])
@@ -268,11 +316,11 @@ fn led_to(
                     )
                     .after(if service.ports.len() > 1 {
                         format!(
-                            "{hint}leave spec.ports[{index}] out of Service {name:?}, or declare the port"
+                            "{hint}leave spec.ports[{index}] out of Service {name:?}, {figures}or declare the port"
                         )
                     } else {
                         format!(
-                            "{hint}close the way with `kubectl delete service {name} -n {}`, or declare it",
+                            "{hint}close the way with `kubectl delete service {name} -n {}`, {figures}or declare it",
                             home.name
                         )
                     }),
@@ -281,11 +329,12 @@ fn led_to(
             continue;
         };
         if let Some(how) = service.outside {
-            let why = format!("{object} is reached from outside by {how}");
+            let why = format!("{object} is reached from outside by {how}{doubt}");
             outward(facts, held, exposure, (&why, None, &hint), report);
         }
         for way in led {
-            outward(facts, held, exposure, (&way.why(), way.close.as_deref(), &hint), report);
+            let why = format!("{}{doubt}", way.why());
+            outward(facts, held, exposure, (&why, way.close.as_deref(), &hint), report);
             in_the_clear(way, report);
         }
     }

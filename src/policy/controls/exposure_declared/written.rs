@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::super::egress_declared::whom;
 use super::led::{self, Led, Ways};
-use super::{Held, asks, in_the_clear, led_to, number, opens, unselecting};
+use super::{Held, Unclear, asks, in_the_clear, led_to, number, opens, unselecting};
 use crate::api;
 use crate::api::workload::WorkloadType;
 use crate::policy::control::Report;
@@ -57,7 +57,7 @@ fn behind<'f>(home: &'f Namespace, service: &Service, outside: bool) -> Vec<Held
             || selector::contains(labels(workload), &service.selector)
     };
     let held = |workload, unclear| Held { home, workload, pod: None, unclear };
-    let mut found: Vec<Held<'f, 'f>> = all().filter(certain).map(|workload| held(workload, false)).collect();
+    let mut found: Vec<Held<'f, 'f>> = all().filter(certain).map(|workload| held(workload, None)).collect();
     let wanted = LabelSelector { match_labels: Some(service.selector.clone()), match_expressions: None };
     let mut may_be: Vec<&api::AIWorkload> = if outside {
         whom(home, Some(&wanted))
@@ -72,11 +72,22 @@ fn behind<'f>(home: &'f Namespace, service: &Service, outside: bool) -> Vec<Held
         let declared = |port: &ServicePort| declares(workload, service, port);
         if outside { service.ports.iter().any(declared) } else { service.ports.iter().all(declared) }
     };
-    found.extend(may_be.iter().copied().filter(fits).map(|workload| held(workload, true)));
+    let unsure = |workload| held(workload, Some(unclear(&wanted, workload)));
+    found.extend(may_be.iter().copied().filter(fits).map(unsure));
     if found.is_empty() {
-        found.extend(may_be.first().map(|workload| held(workload, true)));
+        found.extend(may_be.first().copied().map(unsure));
     }
     found
+}
+
+/// Why a Service that selects the pods of `wanted` may mean other ones than those of `workload`.
+fn unclear(wanted: &LabelSelector, workload: &api::AIWorkload) -> Unclear {
+    // What concerns it whatever others declare is not mended by another declaration.
+    if selector::concerns(wanted, &workload.spec.selector.match_labels) {
+        return Unclear::Given;
+    }
+    let labels = wanted.match_labels.iter().flatten().filter(|(key, _)| !selector::is_given(key));
+    Unclear::Undeclared(labels.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", "))
 }
 
 /// Whether a port of a Service is one that the declaration names, as far as it can be told without a pod.

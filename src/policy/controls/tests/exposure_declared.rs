@@ -48,6 +48,34 @@ fn a_service_leads_to_declared_ports_only() {
 }
 
 #[test]
+fn a_port_for_figures_is_named_as_such() {
+    let fix = |metrics: &Value, outside: Option<&'static str>| {
+        let spec = json!({"exposure": [api()], "monitoring": {"metrics": metrics}});
+        let bench = Bench::new("production", "internal").workload(&spec);
+        let port = |target: &str| ServicePort {
+            name: target.to_owned(),
+            port: 9090,
+            target: Some(target.to_owned()),
+        };
+        let service = Service {
+            ports: vec![port("8080"), port("9090")],
+            selector: read(json!({"app": "chat"})),
+            outside,
+            ..Service::default()
+        };
+        let found = bench.judge(&CONTROL, Subject::Way(Way::Service("chat", &service)));
+        let of_port = found.iter().find(|finding| finding.place.to_string().contains("spec.ports[1]"));
+        of_port.unwrap().fix.as_ref().unwrap().to_string()
+    };
+    let said = "set spec.ports[1].targetPort: metrics if it is for figures, or declare the port";
+    let metrics = json!({"port": "metrics"});
+    assert!(fix(&metrics, None).contains(said), "{}", fix(&metrics, None));
+    for other in [fix(&Value::Null, None), fix(&metrics, Some("NodePort"))] {
+        assert!(!other.contains("figures"), "{other}");
+    }
+}
+
+#[test]
 fn what_selects_nothing_is_not_reached_from_outside() {
     let empty = "Service chat-prod/chat spec.selector: is empty, and ";
     let outside = served(&api(), |service| {
@@ -256,17 +284,30 @@ fn what_is_reached_from_outside_names_the_labels_of_a_declaration() {
         &strange,
         &[
             "AIWorkload chat-prod/chat spec.exposure[0].authn: asks nobody who he is, though Service chat-prod/open is reached \
-           from outside by LoadBalancer",
+           from outside by LoadBalancer and may lead to these pods by labels that no AIWorkload declares (x=y)",
         ],
     );
-    let hint = "if other pods are meant, name their own labels in spec.selector of Service chat-prod/open too, or its labels in \
-         spec.selector.matchLabels of their AIWorkload; or ";
+    assert_lines(
+        &found(&json!({"x": "y", "pod-template-hash": "5c"}), "22", open, &[]),
+        &[
+            "Service chat-prod/open spec.ports[0] \"22\": leads to pods by labels that no AIWorkload declares (x=y), so these may \
+           be pods of AIWorkload chat-prod/chat, which does not declare this port in spec.exposure [may arrive]",
+        ],
+    );
+    // As the fix has it.
+    assert_eq!(found(&json!({"x": "y"}), "22", open, &[json!({"x": "y"})]).len(), 0);
+    let hint = "if other pods are meant, declare them as an AIWorkload of type: supporting with these labels in \
+         spec.selector.matchLabels, or name the labels of their AIWorkload in spec.selector of Service chat-prod/open too; or ";
     for found in [&strange, &found(&json!({"x": "y"}), "22", open, &[])] {
         let fix = found[0].fix.as_ref().unwrap().to_string();
         assert!(fix.starts_with(hint), "{fix}");
     }
     let known = found(&json!({"app": "chat"}), "8080", open, &[]);
     assert!(!known[0].fix.as_ref().unwrap().to_string().contains("if other pods"), "{known:?}");
+    // Labels that the cluster gives are declared by nobody.
+    let given = found(&json!({"pod-template-hash": "5c"}), "22", open, &[]);
+    let fix = given[0].fix.as_ref().unwrap().to_string();
+    assert!(fix.starts_with("if other pods are meant, name their own labels"), "{fix}");
     assert_eq!(found(&redis, "6379", open, &[]).len(), 1);
     // Other pods are meant where it names what is declared of them, and from inside it opens nothing that policies do not.
     assert_eq!(found(&redis, "6379", open, std::slice::from_ref(&redis)).len(), 0);
