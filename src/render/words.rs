@@ -90,8 +90,12 @@ fn line(out: &mut String, finding: &Finding) {
 /// `control | CoP-5.2, CoP-7.1`, as it stands in brackets before a finding.
 #[must_use]
 pub fn tag(finding: &Finding) -> String {
-    let shown = finding.provisions.iter().take(PROVISIONS_SHOWN).copied().collect::<Vec<_>>().join(", ");
-    let more = finding.provisions.len().saturating_sub(PROVISIONS_SHOWN);
+    tag_of(finding, PROVISIONS_SHOWN)
+}
+
+fn tag_of(finding: &Finding, most: usize) -> String {
+    let shown = finding.provisions.iter().take(most).copied().collect::<Vec<_>>().join(", ");
+    let more = finding.provisions.len().saturating_sub(most);
     let rest = if more > 0 { format!(" +{more}") } else { String::new() };
     format!("{} | {shown}{rest}", finding.control.id)
 }
@@ -108,13 +112,37 @@ pub fn sentence(finding: &Finding) -> String {
     }
 }
 
-/// One finding as one line, for warnings, Events and status rows.
+/// One finding as one line, for Events and attempts.
 #[must_use]
 pub fn one_line(finding: &Finding) -> String {
-    let mut out = format!("[{}] {}", tag(finding), sentence(finding));
+    line_of(finding, 1000)
+}
+
+/// One finding as one line that a warning has room for.
+#[must_use]
+pub fn warning(finding: &Finding) -> String {
+    line_of(finding, LONGEST_WARNING)
+}
+
+/// What a finding keeps of its sentence beside a whole fix, in bytes: of less, nobody can tell what is wrong.
+const SENTENCE: usize = 80;
+
+/// A finding and its fix in at most `bytes` bytes. Provisions go first and then the sentence is shortened, before anything goes
+/// from the fix, which stays whole or is left out: half an instruction misleads.
+fn line_of(finding: &Finding, bytes: usize) -> String {
+    let sentence = sentence(finding);
     let fix = finding.fix.as_ref().map_or_else(|| finding.control.remedy.to_owned(), Fix::brief);
-    let _ = write!(out, "; fix: {fix}");
-    cut(out, 1000)
+    let whole = format!("[{}] {sentence}; fix: {fix}", tag(finding));
+    if whole.len() <= bytes {
+        return whole;
+    }
+    let tag = format!("[{}] ", tag_of(finding, 1));
+    let mut end = format!("; fix: {fix}");
+    if tag.len() + SENTENCE.min(sentence.len()) + end.len() > bytes {
+        end = format!("; more: kubectl portcullis explain {}", finding.control.id);
+    }
+    let room = bytes.saturating_sub(tag.len() + end.len());
+    format!("{tag}{}{end}", shorten(sentence, room))
 }
 
 /// The distinct controls of some findings, in their order.
@@ -279,6 +307,7 @@ pub fn cut(mut text: String, bytes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{ALL, Place, Report};
 
     #[test]
     fn what_is_wrong_is_left_where_a_sentence_is_too_long() {
@@ -294,6 +323,38 @@ mod tests {
         let route = "HTTPRoute shop/in: has no BackendTrafficPolicy, so nothing keeps the limits".to_owned();
         assert_eq!(shorten(route, 50), "HTTPRoute shop/in: has no BackendTrafficPolicy,...");
         assert_eq!(shorten("w".repeat(70), 60), format!("{}...", "w".repeat(57)));
+    }
+
+    #[test]
+    fn a_line_has_its_fix_whole_or_not_at_all() {
+        let finding = |detail: &str, fix: &str| {
+            let mut found = Vec::new();
+            let control = ALL.iter().find(|control| control.id == "exposure-declared").unwrap();
+            let mut report = Report::new(control, &mut found);
+            report.violated(Place::default(), detail).under(&["CoP-6.1"]).fix(Fix::Text(fix.to_owned()));
+            found.remove(0)
+        };
+        let tag = "[exposure-declared | CoP-6.1] ";
+        assert_eq!(warning(&finding("is open", "close it")), format!("{tag}is open; fix: close it"));
+        let (long, fix) = ("w".repeat(300), "f".repeat(100));
+        let said = warning(&finding(&long, &fix));
+        assert_eq!(said, format!("{tag}{}...; fix: {fix}", "w".repeat(110)));
+        assert_eq!(said.len(), LONGEST_WARNING);
+        let mut several = finding(&long, &fix);
+        several.provisions = &["CoP-6.1", "CoP-4.6", "NCSC-V2.7"];
+        assert!(
+            warning(&several).starts_with("[exposure-declared | CoP-6.1 +2] www"),
+            "{}",
+            warning(&several)
+        );
+        assert!(warning(&several).ends_with(&fix), "{}", warning(&several));
+        let fix = "f".repeat(140);
+        let said = warning(&finding(&long, &fix));
+        assert!(said.ends_with("www...; more: kubectl portcullis explain exposure-declared"), "{said}");
+        assert_eq!(said.len(), LONGEST_WARNING);
+        assert!(one_line(&finding(&long, &fix)).ends_with(&fix));
+        let short = warning(&finding("is open", &fix));
+        assert_eq!(short, format!("{tag}is open; fix: {fix}"));
     }
 
     #[test]

@@ -116,12 +116,7 @@ pub(super) fn concluded(owner: &str, kind: &str, decision: &Decision) -> Answer 
         owner: owner.to_owned(),
         what: if kind == "Pod" { "pod".to_owned() } else { kind.to_owned() },
     };
-    let warnings = decision
-        .warned
-        .iter()
-        .take(8)
-        .map(|f| words::cut(words::one_line(f), words::LONGEST_WARNING))
-        .collect();
+    let warnings = decision.warned.iter().take(8).map(words::warning).collect();
     let denial =
         (!decision.allowed()).then(|| words::denial(&title, decision, crate::policy::evaluate::judged()));
     Answer { denial, warnings, controls: words::control_ids(&decision.refused) }

@@ -86,7 +86,7 @@ pub fn plural(kind: &str) -> String {
 
 /// A warning as the webhook words it.
 pub fn warning(finding: &Finding) -> String {
-    words::cut(words::one_line(finding), 250)
+    words::warning(finding)
 }
 
 /// An answer carries no more warnings than this.
