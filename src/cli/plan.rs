@@ -1,6 +1,8 @@
 //! `portcullis plan`: what would be refused at the next restart, drain, rollout or rollback under a profile.
 
-use std::collections::BTreeMap;
+mod running;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,7 +19,11 @@ use crate::api::{Environment, Sensitivity};
 use crate::gather::files::documents::Documents;
 use crate::gather::files::{Assumptions, Manifests, Subject};
 use crate::gather::live::{About, Look, When, look};
+use crate::policy::evaluate::judged;
+use crate::policy::{Decision, Finding, Verdict};
 use crate::render::report::columns;
+use crate::render::words;
+use running::{running, taken};
 
 /// Lists which running pods, templates and stored revisions would be refused if they were asked for again, under a profile
 /// or under what is in force. Reads the cluster of the current context, or manifests with -f; changes nothing. Exit code: 0
@@ -83,6 +89,11 @@ fn plan(arguments: &Arguments) -> Result<(String, u8), String> {
         check::verify(&mut signatures, &manifests)
             .map_err(|error| format!("signatures cannot be looked up: {error}\n"))?;
     }
+    // What is in force is what the status tells of; under anything else it was not asked.
+    if live && !arguments.verify && arguments.profile.is_none() && arguments.environment.is_none() {
+        signatures.running = running(&manifests);
+        look.missing.extend(taken(&signatures));
+    }
     let report = Report::of(&manifests, &signatures, &look.about, &look.missing, arguments);
     let text = match arguments.output {
         Form::Text => report.text(arguments),
@@ -103,6 +114,44 @@ fn of_cluster(arguments: &Arguments) -> Result<Look, String> {
 
 fn of_files(paths: &[PathBuf]) -> Look {
     Look { documents: Documents::read(paths), ..Look::default() }
+}
+
+/// The refusal of one pod, in which what differs in nothing but the image is said once.
+fn message(judgement: &Judgement<'_>) -> String {
+    let decision = Decision { refused: once(&judgement.decision.refused), ..Decision::default() };
+    if decision.allowed() {
+        return judgement.denial.clone().unwrap_or_default();
+    }
+    words::denial(&judgement.title, &decision, judged())
+}
+
+/// What cannot be told of several images alike, as one finding that says of how many.
+fn once(findings: &[Finding]) -> Vec<Finding> {
+    let open = |finding: &Finding| finding.verdict == Verdict::Unknown && finding.place.value.is_some();
+    let alike = |one: &Finding, other: &Finding| {
+        one.control.id == other.control.id
+            && one.place.object == other.place.object
+            && one.detail == other.detail
+            && one.fix == other.fix
+    };
+    let mut out: Vec<(Finding, BTreeSet<&str>)> = Vec::new();
+    for finding in findings {
+        let image = finding.place.value.as_deref().unwrap_or_default();
+        let known = out.iter_mut().find(|(known, _)| open(known) && open(finding) && alike(known, finding));
+        match known {
+            Some((_, images)) => _ = images.insert(image),
+            None => out.push((finding.clone(), BTreeSet::from([image]))),
+        }
+    }
+    let said = |(mut finding, images): (Finding, BTreeSet<&str>)| {
+        match images.len() {
+            1 => {}
+            2 => finding.detail.push_str("; the same holds of 1 more image"),
+            all => _ = write!(finding.detail, "; the same holds of {} more images", all - 1),
+        }
+        finding
+    };
+    out.into_iter().map(said).collect()
 }
 
 /// Lays the labels that are planned over those that the namespace has.
@@ -189,7 +238,7 @@ impl Report {
                 of: judgements.len(),
                 outcome: not_back.iter().map(|j| j.outcome).max().unwrap_or(Outcome::Pass),
                 controls,
-                message: first.denial.clone().unwrap_or_default(),
+                message: message(first),
             });
         }
         out
@@ -277,7 +326,68 @@ fn stands_for(subject: &Subject, about: &[About]) -> About {
 mod tests {
     use super::*;
     use crate::gather::files::Origin;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    const ARGUMENTS: Arguments = Arguments {
+        profile: None,
+        file: Vec::new(),
+        namespace: None,
+        environment: None,
+        sensitivity: None,
+        verify: false,
+        signatures: None,
+        output: Form::Text,
+        messages: false,
+    };
+
+    /// As they are read from a cluster.
+    fn read(objects: impl IntoIterator<Item = Value>) -> Manifests {
+        let origin = |document| Origin { file: "cluster".to_owned(), document, ..Origin::default() };
+        let mut documents = Documents::default();
+        documents.objects.extend(objects.into_iter().zip(1..).map(|(object, at)| (origin(at), object)));
+        let manifests = Manifests::of(documents, &Assumptions { live: true, ..Assumptions::default() });
+        assert_eq!(manifests.problems, []);
+        manifests
+    }
+
+    #[test]
+    fn what_runs_is_taken_as_verified_where_the_status_tells_of_nothing_else() {
+        let image = |name: &str| format!("registry.example/{name}@sha256:{}", "1".repeat(64));
+        let planned = |counters: Value, generation: u8| {
+            let labels = json!({LABEL_ENVIRONMENT: "production", LABEL_SENSITIVITY: "internal"});
+            let manifests = read([
+                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": labels}}),
+                json!({"apiVersion": "portcullis.dev/v1alpha1", "kind": "AIWorkload",
+                    "metadata": {"name": "chat", "namespace": "shop", "generation": generation},
+                    "spec": {"type": "inference", "roles": ["SystemOperator"], "owners": {"accountable": {"user": "j"}},
+                        "selector": {"matchLabels": {"app": "chat"}}},
+                    "status": {"observedGeneration": 2, "counters": counters, "pods": {"total": 1}}}),
+                json!({"apiVersion": "v1", "kind": "Pod",
+                    "metadata": {"name": "chat-x", "namespace": "shop", "labels": {"app": "chat"}},
+                    "spec": {"containers": [{"name": "a", "image": image("a")}, {"name": "b", "image": image("b")},
+                        {"name": "c", "image": image("c")}]}}),
+            ]);
+            let signatures = Signatures { running: running(&manifests), ..Signatures::default() };
+            let report = Report::of(&manifests, &signatures, &[], &[], &ARGUMENTS);
+            (report.rows[0].message.clone(), taken(&signatures))
+        };
+        let (message, note) = planned(json!({"pass": 9, "warn": 3}), 2);
+        assert!(!message.contains("image-signature-trusted"), "{message}");
+        assert!(note.unwrap().starts_with("3 images that run are taken as verified"));
+        for (counters, generation) in [(json!({"fail": 1}), 2), (json!({"unknown": 1}), 2), (json!({}), 3)] {
+            let (message, note) = planned(counters, generation);
+            assert_eq!(note, None);
+            let lines: Vec<&str> =
+                message.lines().filter(|line| line.starts_with("[image-signature-trusted")).collect();
+            let [line] = lines.as_slice() else { panic!("{message}") };
+            assert!(
+                line.contains(&image("a")) && line.ends_with("; the same holds of 2 more images"),
+                "{line}"
+            );
+            assert_eq!(message.matches("--signatures FILE").count(), 1, "{message}");
+            assert!(!message.contains("portcullis check"), "{message}");
+        }
+    }
 
     #[test]
     fn pods_of_a_workload_that_lets_no_new_ones_in_do_not_come_back() {
@@ -292,25 +402,9 @@ mod tests {
                     "metadata": {"name": "chat-x", "namespace": "lab", "labels": {"app": "chat"}},
                     "spec": {"containers": [{"name": "a", "image": "registry.example/a:1"}]}}),
             ];
-            let origin = |document| Origin { file: "cluster".to_owned(), document, ..Origin::default() };
-            let mut documents = Documents::default();
-            documents.objects.extend(objects.into_iter().zip(1..).map(|(object, at)| (origin(at), object)));
             let mut about = vec![About::default(); 2];
             about.push(About { owner: "Deployment/chat".to_owned(), when: When::Restart });
-            let manifests = Manifests::of(documents, &Assumptions { live: true, ..Assumptions::default() });
-            assert!(manifests.problems.is_empty());
-            let arguments = Arguments {
-                profile: None,
-                file: Vec::new(),
-                namespace: None,
-                environment: None,
-                sensitivity: None,
-                verify: false,
-                signatures: None,
-                output: Form::Text,
-                messages: false,
-            };
-            let report = Report::of(&manifests, &Signatures::default(), &about, &[], &arguments);
+            let report = Report::of(&read(objects), &Signatures::default(), &about, &[], &ARGUMENTS);
             let row = &report.rows[0];
             assert_eq!((row.object.as_str(), row.when), ("Deployment/chat", "restart or drain"));
             row.message.contains("lets no new pods in")

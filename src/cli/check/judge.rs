@@ -34,6 +34,8 @@ pub enum Outcome {
 pub struct Judgement<'m> {
     /// The object.
     pub subject: &'m Subject,
+    /// As the first line of a refusal names it.
+    pub title: Title,
     /// How it came out.
     pub outcome: Outcome,
     /// The text of the refusal, word for word as the webhook answers.
@@ -101,6 +103,7 @@ impl<'m> Judge<'m, '_> {
                     let decision = Decision::default();
                     return Some(Judgement {
                         subject,
+                        title: title(subject, None),
                         outcome: Outcome::Refused,
                         denial: Some(denial),
                         decision,
@@ -220,7 +223,9 @@ impl<'m> Judge<'m, '_> {
         let facts = world.facts(self.now, facts::Subject::Pod(pod), namespace, &settings);
         let enforcement = Enforcement::of(namespace, &world.cluster, declared.map(AsRef::as_ref), self.now);
         let name = declared.and_then(|w| w.metadata.name.as_deref());
-        (decide(evaluate(&facts), &enforcement, name, false), name)
+        let mut findings = evaluate(&facts);
+        findings.retain(|finding| !self.signatures.answer(&namespace.name, finding));
+        (decide(findings, &enforcement, name, false), name)
     }
 
     /// A binding that names the identity of a declaration; others concern nobody here.
@@ -253,14 +258,16 @@ impl<'m> Judge<'m, '_> {
 
 /// A namespace that neither the files nor the flags describe: nothing can be said of what lives there.
 fn unstated<'m>(subject: &'m Subject, namespace: &str) -> Judgement<'m> {
+    let title = title(subject, None);
     let denial = format!(
         "{}: cannot tell: namespace {namespace:?} is not in the files, so its environment and sensitivity are not known\n  \
          fix: add the Namespace to the files, or state it with --namespace {namespace} --environment ENVIRONMENT \
          --sensitivity SENSITIVITY",
-        title(subject, None).owner
+        title.owner
     );
     Judgement {
         subject,
+        title,
         outcome: Outcome::Unknown,
         denial: Some(denial),
         decision: Decision::default(),
@@ -289,9 +296,10 @@ fn concluded<'m>(subject: &'m Subject, workload: Option<&str>, decision: Decisio
     } else {
         Outcome::Warn
     };
-    let denial = (!decision.allowed())
-        .then(|| words::denial(&title(subject, workload), &decision, crate::policy::evaluate::judged()));
-    Judgement { subject, outcome, denial, decision, notes: Vec::new() }
+    let title = title(subject, workload);
+    let denial =
+        (!decision.allowed()).then(|| words::denial(&title, &decision, crate::policy::evaluate::judged()));
+    Judgement { subject, title, outcome, denial, decision, notes: Vec::new() }
 }
 
 /// The worst of some outcomes.

@@ -12,6 +12,7 @@ use crate::gather::registry::VerifierConfig;
 use crate::gather::signatures::{ImageQuestion, SignatureSource as _, Signatures as Registry, questions};
 use crate::gather::world::{Object, World};
 use crate::models::libraries::Library;
+use crate::policy::Finding;
 use crate::policy::facts::{self, Attested, Signature, Vouched};
 
 /// The longest time that all look-ups of a namespace take together.
@@ -24,6 +25,8 @@ pub struct Signatures {
     pub stated: BTreeMap<String, Signature>,
     /// By namespace and reference, since trust policies may differ by namespace.
     pub verified: BTreeMap<String, BTreeMap<String, Signature>>,
+    /// Images that a cluster lets run because it verified them, by namespace: what else it knows of them is not known here.
+    pub running: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Signatures {
@@ -33,6 +36,16 @@ impl Signatures {
         let verified = self.verified.get(namespace).and_then(|images| images.get(image));
         let known = self.stated.get(image).or(verified).cloned();
         known.unwrap_or(Signature::Unasked)
+    }
+
+    /// Whether `finding` says no more than that nobody looked up here what the cluster verified.
+    #[must_use]
+    pub fn answer(&self, namespace: &str, finding: &Finding) -> bool {
+        finding.control.id == "image-signature-trusted"
+            && finding.place.value.as_deref().is_some_and(|image| {
+                self.of(namespace, image) == Signature::Unasked
+                    && self.running.get(namespace).is_some_and(|images| images.contains(image))
+            })
     }
 
     /// Reads what somebody verified elsewhere: `images: {REFERENCE: {trusted: [AUTHORITY]}}`; instead of `trusted` with
@@ -52,7 +65,7 @@ impl Signatures {
             let known = known.try_into().map_err(|error| format!("images.{image}: {error}"))?;
             stated.insert(image, known);
         }
-        Ok(Self { stated, verified: BTreeMap::new() })
+        Ok(Self { stated, ..Self::default() })
     }
 
     /// Asks the registries of the trust policies in `manifests` for every image that is not known yet.

@@ -59,8 +59,8 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
                 report
                     .unknown(place(), "its signature was not looked up, because no registry was to be asked")
                     .fix(Fix::Text(
-                        "run it again with --verify, which asks the registries that trust policies list, or portcullis check \
-                         with --signatures FILE, which says what was verified elsewhere"
+                        "run it again with --verify, which asks the registries that trust policies list, or with --signatures \
+                         FILE, which says what was verified elsewhere"
                             .to_owned(),
                     ))
                     .may_arrive();
