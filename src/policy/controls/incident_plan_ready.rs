@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::api::AIWorkload;
 use crate::api::common::Audience;
+use crate::api::workload::LifecycleState;
 use crate::policy::control::{Check, Control, Mode, Modes, Report, Room};
 use crate::policy::evidence::{About, Question, Shortfall, end_users, enrol, trained, unnamed, words};
 use crate::policy::facts::{Facts, Place};
@@ -167,9 +168,12 @@ fn lifted(facts: &Facts<'_>, workload: &AIWorkload, report: &mut Report<'_>) {
     let who = incident.user.as_deref().or(incident.group.as_deref()).unwrap_or_default();
     let name = Facts::name_of(workload);
     let (place, message, fix) = if !workload.is_quarantined() {
-        let message =
-            format!("the quarantine is lifted by {:?}, and {who:?} acts in incidents", requester.user);
-        (Place::field(name, "spec.lifecycle.state"), message, format!("let {who} lift it"))
+        let (what, fix) = match workload.state() {
+            LifecycleState::Active => ("the quarantine is lifted".to_owned(), format!("let {who} lift it")),
+            state => (format!("what is in quarantine is set to {state}"), format!("let {who} set it")),
+        };
+        let message = format!("{what} by {:?}, and {who:?} acts in incidents", requester.user);
+        (Place::field(name, "spec.lifecycle.state"), message, fix)
     } else if workload.spec.owners.incident.as_ref() != Some(incident) {
         let message = format!(
             "{:?} names another who acts in incidents, and {who:?} does while the quarantine lasts",

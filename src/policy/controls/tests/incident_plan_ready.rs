@@ -42,6 +42,12 @@ fn a_quarantine_is_lifted_by_those_who_act_in_incidents() {
             "AIWorkload chat-prod/chat spec.lifecycle.state: the quarantine is lifted by \"dev\", and \"responders\" acts in incidents"
         ]
     );
+    assert_eq!(
+        turned("Disposed", "dev", &["team"], &group),
+        [
+            "AIWorkload chat-prod/chat spec.lifecycle.state: what is in quarantine is set to Disposed by \"dev\", and \"responders\" acts in incidents"
+        ]
+    );
     assert!(lifted("k.lee", &[], &json!({"user": "k.lee", "contact": "tel:1"})).is_empty());
     assert!(lifted("dev", &[], &json!({"contact": "tel:1"})).is_empty(), "nobody is named");
 }
