@@ -4,6 +4,7 @@
 //! tell that a proof is of the own work, so no new pod comes in by it; pods that run are judged by what is known.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::About;
 use crate::api::AIEvidence;
@@ -22,9 +23,7 @@ pub(super) fn unsettled(facts: &Facts<'_>, about: &About<'_>, evidence: &AIEvide
         return None;
     }
     let fresh = |at: Timestamp| (-APART..TOLD).contains(&facts.now.duration_since(at));
-    let made = |metadata: &kube::core::ObjectMeta| {
-        metadata.creation_timestamp.as_ref().is_some_and(|time| fresh(time.0))
-    };
+    let made = |metadata: &ObjectMeta| metadata.creation_timestamp.as_ref().is_some_and(|time| fresh(time.0));
     let since = |at: &str| dates::from(at).is_some_and(fresh);
     if made(&evidence.metadata) {
         return Some("it was recorded a moment ago".to_owned());

@@ -419,9 +419,39 @@ fn a_program_from_an_object_of_the_cluster_is_named_and_one_of_the_image_is_not(
     let over = json!({"volumeMounts": [{"name": "s", "mountPath": "/app/serve.py", "subPath": "serve.py"}]});
     let what = format!("puts code from {map} into the image");
     assert_eq!(of(over), said("volumeMounts[0].mountPath", "/app/serve.py", &what));
+    // What lies in the image, what is only data, and what the pod itself writes and is read.
+    for command in [
+        &["sh", "/app/run.sh"][..],
+        &["/app/serve", "--config", "/scripts/settings.yaml"],
+        &["python3", "/app/serve.py", "--config=/scripts/settings.yaml", "/scripts/data.json"],
+        &["sh", "/scripts/../app/run.sh"],
+        &["sh", "-c", "cat > /scripts/tmp/x.sh <<'EOF'\nexec /app/serve\nEOF\nsh /scripts/tmp/x.sh"],
+        &["sh", "-c", "cd /app && ./run"],
+        &["sh", "run.sh"],
+    ] {
+        assert_eq!(words(command), [""; 0], "{command:?}");
+    }
+}
+
+#[test]
+fn what_takes_the_place_of_programs_of_the_image_is_named() {
+    let of = |volume: &Value, path: &str, file: Option<&str>| {
+        let mut volume = volume.clone();
+        volume["name"] = "v".into();
+        let container =
+            json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": path, "subPath": file}]});
+        lines(&bench().of_pod(&CONTROL, &json!({"containers": [container], "volumes": [volume]})))
+    };
+    let said = |path: &str, what: &str| {
+        vec![format!(
+            "spec.containers[0].volumeMounts[0].mountPath {path:?}: {what}, which is neither signed with the image nor read here \
+             [unknown]"
+        )]
+    };
+    let map = "ConfigMap \"scripts\"";
     let shown = |path: &str, file: bool| {
         let file = file.then_some("x");
-        of(json!({"volumeMounts": [{"name": "s", "mountPath": path, "subPath": file}]}))
+        of(&json!({"configMap": {"name": "scripts"}}), path, file)
     };
     for path in [
         "/usr/local/bin",
@@ -432,31 +462,18 @@ fn a_program_from_an_object_of_the_cluster_is_named_and_one_of_the_image_is_not(
         "/etc/ld.so.preload",
     ] {
         let what = format!("shows {map} where the image has its programs or libraries");
-        assert_eq!(shown(path, false), said("volumeMounts[0].mountPath", path, &what), "{path}");
+        assert_eq!(shown(path, false), said(path, &what), "{path}");
     }
     let preload = format!("shows {map} where the image has its programs or libraries");
-    assert_eq!(
-        shown("/etc/ld.so.conf", true),
-        said("volumeMounts[0].mountPath", "/etc/ld.so.conf", &preload)
-    );
-    let entry = said(
-        "volumeMounts[0].mountPath",
-        "/docker-entrypoint",
-        &format!("puts code from {map} into the image"),
-    );
+    assert_eq!(shown("/etc/ld.so.conf", true), said("/etc/ld.so.conf", &preload));
+    let entry = said("/docker-entrypoint", &format!("puts code from {map} into the image"));
     assert_eq!(shown("/docker-entrypoint", true), entry);
     for (path, file) in
         [("/etc/chat", false), ("/usr/share/nginx/html", false), ("/usr/lib/jvm/lib/security/cacerts", true)]
     {
         assert_eq!(shown(path, file), [""; 0], "{path}");
     }
-    let executable = |volume: Value| {
-        let mut volume = volume;
-        volume["name"] = "v".into();
-        let container =
-            json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/demo-app", "subPath": "app"}]});
-        lines(&bench().of_pod(&CONTROL, &json!({"containers": [container], "volumes": [volume]})))
-    };
+    let executable = |volume: Value| of(&volume, "/demo-app", Some("app"));
     let item = |mode: i32| json!([{"key": "app", "path": "app", "mode": mode}]);
     for (volume, object) in [
         (json!({"configMap": {"name": "evil", "defaultMode": 0o755}}), "ConfigMap \"evil\""),
@@ -473,19 +490,7 @@ fn a_program_from_an_object_of_the_cluster_is_named_and_one_of_the_image_is_not(
         (json!({"downwardAPI": {"defaultMode": 0o700}}), "the fields of the pod"),
     ] {
         let what = format!("shows files of {object} that may be run, by their mode");
-        assert_eq!(executable(volume), said("volumeMounts[0].mountPath", "/demo-app", &what), "{object}");
+        assert_eq!(executable(volume), said("/demo-app", &what), "{object}");
     }
     assert_eq!(executable(json!({"configMap": {"name": "evil", "defaultMode": 0o644}})), [""; 0]);
-    // What lies in the image, what is only data, and what the pod itself writes and is read.
-    for command in [
-        &["sh", "/app/run.sh"][..],
-        &["/app/serve", "--config", "/scripts/settings.yaml"],
-        &["python3", "/app/serve.py", "--config=/scripts/settings.yaml", "/scripts/data.json"],
-        &["sh", "/scripts/../app/run.sh"],
-        &["sh", "-c", "cat > /scripts/tmp/x.sh <<'EOF'\nexec /app/serve\nEOF\nsh /scripts/tmp/x.sh"],
-        &["sh", "-c", "cd /app && ./run"],
-        &["sh", "run.sh"],
-    ] {
-        assert_eq!(words(command), [""; 0], "{command:?}");
-    }
 }
