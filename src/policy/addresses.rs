@@ -1,5 +1,7 @@
 //! The hosts that a text would call: addresses in variables and arguments, without a pattern engine.
 
+mod bare;
+
 use super::containers::ContainerView;
 
 /// Schemes of addresses that open a connection to the host that they name.
@@ -62,7 +64,7 @@ pub struct Given<'a> {
     pub host: &'a str,
 }
 
-/// Every address in the variables and the command line of a container.
+/// Every address in the variables and the command line of a container, with a scheme or without.
 #[must_use]
 pub fn given<'a>(container: &ContainerView<'a>) -> Vec<Given<'a>> {
     let mut out = Vec::new();
@@ -72,17 +74,35 @@ pub fn given<'a>(container: &ContainerView<'a>) -> Vec<Given<'a>> {
         if variable.name.contains("ORIGIN") {
             continue;
         }
-        let at = |host| Given { field: format!("env[{index}].value"), text, host };
-        if text.contains("://") {
-            out.extend(hosts(text).map(at));
-        } else if variable.name.ends_with("_ENDPOINT") {
-            out.push(at(host(text)));
-        }
+        let hosts = hosts(text).chain(bare::hosts(&variable.name, text));
+        out.extend(hosts.map(|host| Given { field: format!("env[{index}].value"), text, host }));
     }
+    let mut before = "";
     for (field, words) in [("command", container.command), ("args", container.args)] {
         for (index, text) in words.iter().enumerate() {
-            out.extend(hosts(text).map(|host| Given { field: format!("{field}[{index}]"), text, host }));
+            let hosts = hosts(text).chain(of_words(text, &mut before));
+            out.extend(hosts.map(|host| Given { field: format!("{field}[{index}]"), text, host }));
         }
+    }
+    out
+}
+
+/// The hosts without a scheme in an element of a command line, which may be a script; `before` is the flag that its first word
+/// may belong to.
+fn of_words<'a>(text: &'a str, before: &mut &'a str) -> Vec<&'a str> {
+    let script = !text.starts_with('-') && text.contains(char::is_whitespace);
+    let apart = move |c: char| script && (c.is_whitespace() || "\"'".contains(c));
+    let mut out = Vec::new();
+    for word in text.split(apart).filter(|word| !word.is_empty()) {
+        let flag = word.starts_with('-');
+        let is_name = |name: &str| flag || name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let (name, value) = match word.split_once('=').filter(|(name, _)| is_name(name)) {
+            Some(parts) => parts,
+            None if flag => (word, ""),
+            None => (*before, word),
+        };
+        *before = if flag && value.is_empty() { word } else { "" };
+        out.extend(bare::hosts(name, value));
     }
     out
 }

@@ -44,6 +44,7 @@ fn check(facts: &Facts<'_>, report: &mut Report<'_>) {
         Subject::Pod(_) => {
             let Some((pod, workload)) = facts.ai_pod() else { return };
             calls(facts, pod, workload, report);
+            resolved(facts, pod, workload, report);
             for (name, policy) in facts.namespace.network_policies.iter().filter(|(_, p)| !p.generated) {
                 let selects =
                     policy.spec.pod_selector.as_ref().is_none_or(|s| selector::matches(s, pod.labels));
@@ -76,6 +77,19 @@ fn calls(facts: &Facts<'_>, pod: &PodFacts<'_>, workload: &api::AIWorkload, repo
         for given in addresses::given(container) {
             called(facts, pod, workload, &|| container.path(&given.field), given.host, report);
         }
+    }
+}
+
+/// Whoever answers for names, and the addresses that the pod takes for names without asking.
+fn resolved(facts: &Facts<'_>, pod: &PodFacts<'_>, workload: &api::AIWorkload, report: &mut Report<'_>) {
+    let servers = pod.spec.dns_config.iter().flat_map(|config| config.nameservers.iter().flatten());
+    for (index, address) in servers.enumerate() {
+        let path = || format!("spec.dnsConfig.nameservers[{index}]");
+        called(facts, pod, workload, &path, address, report);
+    }
+    for (index, alias) in pod.spec.host_aliases.iter().flatten().enumerate() {
+        let path = || format!("spec.hostAliases[{index}].ip");
+        called(facts, pod, workload, &path, &alias.ip, report);
     }
 }
 

@@ -41,6 +41,68 @@ fn an_address_is_declared_or_refused() {
     assert_eq!(declared.of_pod(&CONTROL, &env("OTEL_ENDPOINT", "collect.example.com:4317")).len(), 1);
 }
 
+fn args(words: &[&str]) -> Value {
+    json!({"containers": [{"name": "a", "args": words}]})
+}
+
+#[test]
+fn a_host_is_called_without_a_scheme_too() {
+    let declared = bench(
+        &json!({"externalApis": [{"name": "x", "host": "api.example.com", "cidrs": ["192.0.2.0/24"]}]}),
+    );
+    for words in [
+        &["--upstream=evil.example:8000"][..],
+        &["--upstream=evil.example"],
+        &["--upstream=203.0.113.5"],
+        &["--upstream", "203.0.113.5"],
+        &["--upstream=203.0.113.5:8000"],
+        &["--upstream=127.0.0.1:8000,203.0.113.5:8000"],
+        &["-c", "exec proxy --upstream evil.example"],
+        &["-c", "UPSTREAM_HOST=evil.example exec proxy"],
+    ] {
+        assert_eq!(declared.of_pod(&CONTROL, &args(words)).len(), 1, "{words:?}");
+    }
+    for words in [
+        &["--upstream=api.example.com:443"][..],
+        &["--upstream=192.0.2.7:8000", "--version", "1.2.3.4"],
+        &["--upstream=127.0.0.1:8000,10.1.2.3:80"],
+        &["--upstream=tickets.ops.svc:80"],
+        &["--host=203.0.113.5", "--host", "203.0.113.5", "--listen=0.0.0.0:80"],
+    ] {
+        assert_lines(&declared.of_pod(&CONTROL, &args(words)), &[]);
+    }
+    assert_lines(
+        &declared.of_pod(&CONTROL, &env("UPSTREAM_HOST", "203.0.113.5")),
+        &[
+            "spec.containers[0].env[0].value \"203.0.113.5\": is no host among spec.externalApis of AIWorkload chat-prod/chat \
+           [may arrive]",
+        ],
+    );
+    assert_eq!(declared.of_pod(&CONTROL, &env("UPSTREAM_HOST", "evil.example")).len(), 1);
+}
+
+#[test]
+fn names_are_resolved_inside_or_where_it_is_declared() {
+    let declared = bench(
+        &json!({"externalApis": [{"name": "x", "host": "api.example.com", "cidrs": ["192.0.2.0/24"]}]}),
+    );
+    let pod = |address: &str| {
+        json!({"dnsPolicy": "None", "dnsConfig": {"nameservers": ["10.96.0.10", address]}, "containers": [],
+               "hostAliases": [{"ip": address, "hostnames": ["api.example.com"]}]})
+    };
+    assert_lines(
+        &declared.of_pod(&CONTROL, &pod("203.0.113.9")),
+        &[
+            "spec.dnsConfig.nameservers[1] \"203.0.113.9\": is no host among spec.externalApis of AIWorkload chat-prod/chat \
+           [may arrive]",
+            "spec.hostAliases[0].ip \"203.0.113.9\": is no host among spec.externalApis of AIWorkload chat-prod/chat [may arrive]",
+        ],
+    );
+    for address in ["192.0.2.53", "10.0.0.53", "127.0.0.1", "fd00::53"] {
+        assert_lines(&declared.of_pod(&CONTROL, &pod(address)), &[]);
+    }
+}
+
 #[test]
 fn a_service_of_this_cluster_is_no_host_outside() {
     let mut cache = namespace("cache", "production", "internal");
