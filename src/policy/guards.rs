@@ -6,7 +6,8 @@ use super::containers::{ContainerView, Role};
 use super::control::Report;
 use super::facts::{Facts, Place, PodFacts, Service};
 use super::fix::Fix;
-use super::{selector, servers, skeleton};
+use super::servers::{self, Told};
+use super::{selector, skeleton};
 use crate::api;
 use crate::api::workload::Guardrail;
 
@@ -212,20 +213,27 @@ fn in_front(
     report: &mut Report<'_>,
 ) {
     let metrics = workload.spec.monitoring.as_ref().and_then(|monitoring| monitoring.metrics.as_ref());
+    let open = |container: &ContainerView<'_>, number: u16, of_metrics: bool| {
+        let named = |name: Option<&str>| metrics.is_some_and(|metrics| name == Some(metrics.port.as_str()));
+        container
+            .ports
+            .iter()
+            .any(|port| port.container_port == i32::from(number) && named(port.name.as_deref()) == of_metrics)
+    };
+    let told: Vec<_> = facts.loaded().map(|(c, l)| (c, l.serves, servers::told(c))).collect();
+    let others = || told.iter().filter(|(container, ..)| container.name != guard.name);
     for (index, exposure) in workload.spec.exposure.iter().enumerate() {
-        let serves = |container: &&ContainerView<'_>| {
-            listens(container) == Some(exposure.port.into())
-                || container.ports.iter().any(|port| {
-                    port.container_port == i32::from(exposure.port)
-                        && metrics.is_none_or(|metrics| port.name.as_deref() != Some(metrics.port.as_str()))
-                })
-        };
-        let mut others = pod.containers.iter().filter(|container| container.name != guard.name);
-        let Some(server) = others.find(serves) else { continue };
+        let port = exposure.port;
+        let mut servers = others().filter(|(container, serves, told)| {
+            let free = !serves && (is_guard(workload, container) || open(container, port, true));
+            let listens = told.iter().any(|told| told.port == port && (*serves || !told.near));
+            open(container, port, false) || (listens && !free && container.role != Role::Init)
+        });
+        let Some((server, ..)) = servers.next() else { continue };
         report
             .violated(
                 Place::field(Facts::name_of(workload), format!("spec.exposure[{index}].port"))
-                    .value(exposure.port.to_string()),
+                    .value(port.to_string()),
                 format!(
                     "is a port of container {:?}, so callers go past the {direction} guard {:?}",
                     server.name, guard.name
@@ -235,24 +243,40 @@ fn in_front(
             .fix(expose(workload, index, guard))
             .in_declaration(facts);
     }
+    let exposed = |told: &Told| workload.spec.exposure.iter().any(|exposure| exposure.port == told.port);
+    let mut of_guards = told.iter().filter(|(container, serves, _)| {
+        container.name == guard.name || (is_guard(workload, container) && !serves)
+    });
+    let own = told.iter().find(|(container, ..)| container.name == guard.name);
+    let Some(first) = own.and_then(|(_, _, told)| told.first()) else { return };
+    if workload.spec.exposure.is_empty() || of_guards.any(|(_, _, told)| told.iter().any(exposed)) {
+        return;
+    }
+    report
+        .violated(
+            pod.at(guard.path(&first.at.field())).value(&first.word),
+            format!(
+                "names no port among spec.exposure of {}, so callers go past the {direction} guard {:?}",
+                Facts::name_of(workload),
+                guard.name
+            ),
+        )
+        .under(under)
+        .fix(Fix::Text(format!("let container {:?} listen on the port that is exposed", guard.name)))
+        .may_arrive();
 }
 
-/// The port on which a model server is told to listen.
-fn listens(container: &ContainerView<'_>) -> Option<i32> {
-    let mut words = container.command.iter().chain(container.args);
-    let port = words.find_map(|word| match word.strip_prefix("--port")? {
-        "" => Some(None),
-        rest => rest.strip_prefix('=').map(Some),
-    })?;
-    let port = port.or_else(|| words.next().map(String::as_str))?;
-    let port = port.parse().ok()?;
-    servers::read(container).server.is_some().then_some(port)
+/// Whether a container is declared as a guard of some direction.
+fn is_guard(workload: &api::AIWorkload, container: &ContainerView<'_>) -> bool {
+    let guards = workload.spec.guardrails.iter().flat_map(|guards| [&guards.input, &guards.output]);
+    guards.flatten().any(|guard| guard.container.as_deref() == Some(container.name))
 }
 
-/// Exposes the first port of the guard, where it has one.
+/// Exposes the first port of the guard, where it has one that is not exposed already.
 fn expose(workload: &api::AIWorkload, index: usize, guard: &ContainerView<'_>) -> Fix {
     let words = format!("let container {:?} call the other, and expose its port", guard.name);
-    match guard.ports.first() {
+    let exposed = i32::from(workload.spec.exposure[index].port);
+    match guard.ports.first().filter(|port| port.container_port != exposed) {
         Some(port) => {
             let place = at(workload, format!("spec.exposure[{index}].port"));
             Fix::set_at(&place, "", port.container_port).after(words)

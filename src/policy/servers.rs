@@ -12,6 +12,7 @@ mod languages;
 mod mend;
 mod mounted;
 mod operand;
+mod ports;
 mod reader;
 mod runs;
 mod scripts;
@@ -28,6 +29,7 @@ use shell::Env;
 
 pub use faults::{Fault, Faults, Loaded, Wrong};
 pub use mend::Mend;
+pub use ports::{Told, told};
 pub use served::served;
 pub use table::{Ability, HUBS, Server, Switch, What, is_hub};
 

@@ -14,17 +14,11 @@ use crate::policy::fix::Fix;
 use crate::policy::image::ImageRef;
 use crate::policy::maps;
 
-/// Compares what `container` is told to load with what `workload` declares.
-pub(super) fn compare<'a>(
-    facts: &Facts<'_>,
-    pod: &PodFacts<'a>,
-    container: &ContainerView<'a>,
-    workload: &api::AIWorkload,
-    reading: &Reading<'a>,
-) -> Faults {
+/// Compares what a container is told to load with what its workload declares.
+pub(super) fn compare(facts: &Facts<'_>, world: &Declared<'_, '_, '_>, reading: &Reading<'_>) -> Faults {
     let mut out = Faults::default();
-    let world = Declared::of(facts, pod, container, workload);
-    world.mounts(facts, reading, pod.prefix, &mut out);
+    let (container, workload) = (world.container, world.workload);
+    world.mounts(facts, reading, world.pod.prefix, &mut out);
     world.scripts(reading, &mut out);
     if reading.loads.is_empty()
         && reading.switches.is_empty()
@@ -72,7 +66,7 @@ pub(super) struct Declared<'w, 'p, 'a> {
     pod: &'p PodFacts<'a>,
     pub(super) container: &'p ContainerView<'a>,
     pub(super) workload: &'w api::AIWorkload,
-    models: Vec<(&'w str, &'w ModelSource)>,
+    pub(super) models: Vec<(&'w str, &'w ModelSource)>,
     /// Volumes of images that hold datasets.
     data: Vec<&'p str>,
     /// Whether every model that the workload names is known; another control speaks of those that are not.
@@ -80,7 +74,7 @@ pub(super) struct Declared<'w, 'p, 'a> {
 }
 
 impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
-    fn of(
+    pub(super) fn of(
         facts: &Facts<'w>,
         pod: &'p PodFacts<'a>,
         container: &'p ContainerView<'a>,
@@ -111,7 +105,8 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
         self.pod
     }
 
-    fn mounts_a_model(&self) -> bool {
+    /// Whether the container mounts a volume that holds a declared model.
+    pub(super) fn mounts_a_model(&self) -> bool {
         self.container.mounts.iter().any(|mount| self.volume_holds_a_model(&mount.name))
     }
 
@@ -140,7 +135,7 @@ impl<'w, 'p, 'a> Declared<'w, 'p, 'a> {
         sources.filter(move |source| source.claim_name.as_deref() == Some(claim))
     }
 
-    fn load(&self, facts: &Facts<'_>, reading: &Reading<'_>, load: &Load<'_>, out: &mut Faults) {
+    pub(super) fn load(&self, facts: &Facts<'_>, reading: &Reading<'_>, load: &Load<'_>, out: &mut Faults) {
         let fault = match load.form {
             Form::Name => None,
             Form::Path if load.what == What::Part => None,

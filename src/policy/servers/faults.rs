@@ -1,8 +1,8 @@
 //! What a container is told to load and to be able to, and all that is wrong with it.
 
-use super::declared::compare;
+use super::declared::{Declared, compare};
 use super::mend::Mend;
-use super::{Ability, Seen, Switch, What, read};
+use super::{Ability, Form, Load, Seen, Switch, What, read};
 use crate::api;
 use crate::policy::containers::ContainerView;
 use crate::policy::facts::{Facts, PodFacts};
@@ -56,6 +56,8 @@ pub struct Loaded {
     pub abilities: Vec<(Ability, Seen<'static>)>,
     /// Whether it loads adapters.
     pub adapters: bool,
+    /// Whether it is a known server, or mounts or loads a model.
+    pub serves: bool,
 }
 
 impl Loaded {
@@ -67,10 +69,13 @@ impl Loaded {
         workload: &api::AIWorkload,
     ) -> Self {
         let reading = read(container);
-        let faults = compare(facts, pod, container, workload, &reading);
+        let world = Declared::of(facts, pod, container, workload);
+        let faults = compare(facts, &world, &reading);
+        let model = |load: &Load<'_>| load.what == What::Model && load.form != Form::Name && !load.download;
+        let serves = reading.server.is_some() || world.mounts_a_model() || reading.loads.iter().any(model);
         let adapters = reading.loads.iter().any(|load| load.what == What::Adapter);
         let abilities =
             reading.abilities.into_iter().map(|(ability, seen)| (ability, seen.into_owned())).collect();
-        Self { faults, abilities, adapters }
+        Self { faults, abilities, adapters, serves }
     }
 }

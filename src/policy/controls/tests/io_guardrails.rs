@@ -51,6 +51,61 @@ fn the_guard_is_in_the_pod_and_before_the_model() {
 }
 
 #[test]
+fn model_and_guard_do_not_change_places() {
+    let bench = bench(&json!({"guardrails": guarded(), "exposure": [{"name": "api", "port": 8080}]}));
+    let volumes = json!([{"name": "m", "image": {"reference": "registry.example/m"}}]);
+    let found = |model: Value, guard: &[&str]| {
+        let mut model = model;
+        model["name"] = "model".into();
+        model["volumeMounts"] = json!([{"name": "m", "mountPath": "/m"}]);
+        let guard = json!({"name": "guard", "args": guard, "ports": [{"containerPort": 8080}]});
+        bench.of_pod(&CONTROL, &json!({"containers": [model, guard], "volumes": volumes}))
+    };
+    let past = "AIWorkload chat-prod/chat spec.exposure[0].port \"8080\": is a port of container \"model\", so callers go past the \
+                output guard \"guard\" [may arrive]";
+    for model in [
+        json!({"args": ["serve", "/m", "--host=0.0.0.0", "--port=8080"]}),
+        json!({"args": ["--port", "8080"]}),
+        json!({"command": ["app", "-p", "8080"]}),
+        json!({"args": ["--bind=0.0.0.0:8080"]}),
+        json!({"env": [{"name": "PORT", "value": "8080"}]}),
+    ] {
+        assert_lines(&found(model, &[]), &[past]);
+    }
+    let behind = || json!({"args": ["serve", "/m", "--host=127.0.0.1", "--port=8000"]});
+    assert_lines(&found(behind(), &["--port=8080", "--metrics-port=9090"]), &[]);
+    assert_lines(
+        &found(behind(), &["serve", "--port=8000"]),
+        &[
+            "spec.containers[1].args[1] \"--port=8000\": names no port among spec.exposure of AIWorkload chat-prod/chat, so callers \
+           go past the output guard \"guard\" [may arrive]",
+        ],
+    );
+    let swapped = found(json!({"args": ["serve", "/m", "--host=0.0.0.0", "--port=8080"]}), &["--port=8000"]);
+    assert_eq!(swapped.len(), 2);
+    assert_eq!(
+        swapped[0].fix.as_ref().unwrap().to_string(),
+        "let container \"guard\" call the other, and expose its port"
+    );
+}
+
+#[test]
+fn beside_the_guard_others_are_free() {
+    let two = json!({"input": {"kind": "nonAI", "container": "first"}, "output": {"kind": "nonAI", "container": "guard"}});
+    let bench = bench(&json!({"guardrails": two, "monitoring": {"metrics": {"port": "metrics"}},
+        "exposure": [{"name": "api", "port": 8080}, {"name": "figures", "port": 9090}]}));
+    let found = |other: Value| {
+        let pod = json!({"containers": [{"name": "first", "args": ["--port=8080"]}, {"name": "guard", "args": ["--port=8081"]}, other]});
+        bench.of_pod(&CONTROL, &pod).len()
+    };
+    assert_eq!(found(json!({"name": "exporter", "args": ["--port=9091"]})), 0);
+    let metrics = json!([{"name": "metrics", "containerPort": 9090}]);
+    assert_eq!(found(json!({"name": "exporter", "args": ["--port=9090"], "ports": metrics})), 0);
+    assert_eq!(found(json!({"name": "probe", "args": ["--host=127.0.0.1", "--port=8080"]})), 0);
+    assert_eq!(found(json!({"name": "proxy", "args": ["--port=8080"]})), 2, "past each of both");
+}
+
+#[test]
 fn only_people_may_stand_in_for_the_guard_of_a_batch() {
     assert_eq!(bench(&json!({})).of_workload(&CONTROL).len(), 1);
     assert_eq!(bench(&json!({"type": "batch"})).of_workload(&CONTROL).len(), 1);
