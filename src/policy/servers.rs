@@ -16,6 +16,7 @@ mod ports;
 mod reader;
 mod runs;
 mod scripts;
+mod serve;
 mod served;
 mod shell;
 mod table;
@@ -46,6 +47,8 @@ pub struct Reading<'a> {
     pub abilities: Vec<(Ability, Seen<'a>)>,
     /// The files that it runs as programs, from the folder that its script went to.
     pub programs: Vec<(Cow<'a, str>, At)>,
+    /// The first word after the `serve` of a program that is not known.
+    pub served: Option<(Cow<'a, str>, At)>,
     /// What cannot be read and might say more.
     pub open: Vec<Open>,
     /// Whether the hub clients are told never to fetch.

@@ -20,6 +20,7 @@ pub(super) fn compare(facts: &Facts<'_>, world: &Declared<'_, '_, '_>, reading: 
     let (container, workload) = (world.container, world.workload);
     world.mounts(facts, reading, world.pod.prefix, &mut out);
     world.scripts(reading, &mut out);
+    world.serves(facts, reading, &mut out);
     if reading.loads.is_empty()
         && reading.switches.is_empty()
         && reading.open.is_empty()

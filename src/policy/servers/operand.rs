@@ -2,6 +2,7 @@
 
 use super::forms::name_of;
 use super::reader::Reader;
+use super::serve::Unknown;
 use super::shell::Word;
 use super::{Form, Load, Server, table};
 
@@ -14,6 +15,8 @@ pub(super) struct Operand<'a> {
     pub(super) fetches: bool,
     /// Whether the program copies files from addresses, and an operand was seen already.
     copies: Option<bool>,
+    /// What is known where no operand is awaited.
+    unknown: Unknown,
     /// An operand behind a flag, which may be the flag's value.
     maybe: Option<Load<'a>>,
 }
@@ -32,6 +35,13 @@ impl<'a> Operand<'a> {
     /// Whether the program copies from addresses.
     pub(super) fn copies(&self) -> bool {
         self.copies.is_some()
+    }
+
+    /// Whether `word` is the first one after the `serve` of a program that is not known; `of_flag` says that it may be the value
+    /// of a flag.
+    pub(super) fn served(&mut self, word: &Word<'a>, of_flag: bool) -> bool {
+        let known = self.after.is_some() || self.copies();
+        self.unknown.served(word, known, of_flag)
     }
 
     /// Whether `word` is the operand.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::forms::{form, is_file, name_of, remote_code, split_revision, tail};
 use super::languages::Language;
 use super::operand::{Operand, address_of_model};
+use super::serve::is_switch;
 use super::shell::{self, Env, OPEN, WORDS, Word, WordRole};
 use super::table::{self, Flag, Variable};
 use super::{Ability, At, ENV, Form, Load, Open, Reading, Seen, Server, Switch, What};
@@ -255,6 +256,10 @@ impl<'a> Reader<'a> {
             } else if word.text.starts_with('-') && word.text.len() > 1 {
                 skip = self.flag(words, index, at);
             } else {
+                let of_flag = bare_flag && !is_switch(&words[index - 1].text);
+                if operand.served(word, of_flag) && form(&word.text) != Form::Address {
+                    self.reading.served.get_or_insert_with(|| (word.text.clone(), at));
+                }
                 self.plain(word, at, &mut operand, bare_flag);
             }
         }

@@ -71,6 +71,59 @@ fn unpinned_sources_are_refused() {
 }
 
 #[test]
+fn what_an_unknown_program_serves_is_declared() {
+    let models = |spec: Value| {
+        let bench = Bench::new("production", "internal");
+        bench.workload(&json!({"models": [{"name": "m"}]})).model("m", &spec)
+    };
+    let source = json!({"source": {"kind": "oci", "reference": reference()}, "digest": DIGEST});
+    let volumes = json!([{"name": "model", "image": {"reference": reference()}}, {"name": "system", "configMap": {"name": "s"}},
+        {"name": "work", "emptyDir": {}}]);
+    let mounts = json!([{"name": "model", "mountPath": "/models/m", "readOnly": true}, {"name": "system", "mountPath": "/system"},
+        {"name": "work", "mountPath": "/work"}]);
+    let found = |bench: &Bench, container: &Value| {
+        let mut container = container.clone();
+        container["name"] = "c".into();
+        container["volumeMounts"] = mounts.clone();
+        let pod = json!({"containers": [container], "volumes": volumes});
+        let mut found = bench.of_pod(&CONTROL, &pod);
+        found.retain(|finding| finding.detail.contains("lies on"));
+        lines(&found)
+    };
+    let bench = models(source);
+    let line = |place: &str, path: &str| {
+        format!(
+            "spec.containers[0].{place} {path:?}: lies on volume \"system\", which holds no model that AIWorkload chat-prod/chat \
+             declares"
+        )
+    };
+    for (container, place, path) in [
+        (json!({"args": ["serve", "/system", "--port=1"]}), "args[1]", "/system"),
+        (json!({"args": ["serve", "--host=x", "/system"]}), "args[2]", "/system"),
+        (json!({"args": ["serve", "--enforce-eager", "/system"]}), "args[2]", "/system"),
+        (json!({"command": ["/demo-app"], "args": ["serve", "/models/../system/"]}), "args[1]", "/system"),
+        (json!({"command": ["python", "app.py"], "args": ["serve", "/system"]}), "args[1]", "/system"),
+        (json!({"command": ["sh", "-c", "exec /demo-app serve /system"]}), "command[2]", "/system"),
+        (json!({"args": ["serve", "text"], "workingDir": "/system"}), "args[1]", "/system/text"),
+    ] {
+        assert_eq!(found(&bench, &container), [line(place, path)], "{container}");
+    }
+    for container in [
+        json!({"args": ["serve", "/models/m"]}),
+        json!({"args": ["serve", "/models/m", "/system"]}),
+        json!({"args": ["serve", "--rules=/system/text"]}),
+        json!({"args": ["serve", "--rules", "/system/text"]}),
+        json!({"args": ["serve", "text"]}),
+        json!({"args": ["serve", "chat"], "workingDir": "/work"}),
+        json!({"args": ["check", "/system"]}),
+    ] {
+        assert_eq!(found(&bench, &container), [""; 0], "{container}");
+    }
+    let elsewhere = models(json!({"source": {"kind": "api"}}));
+    assert_eq!(found(&elsewhere, &json!({"args": ["serve", "/system"]})), [""; 0]);
+}
+
+#[test]
 fn own_models_are_signed_within_a_day() {
     let spec = |signed: &str| {
         json!({"source": {"kind": "oci", "reference": reference()}, "origin": "internal", "trainedAt": "2025-02-20T10:00:00Z",
