@@ -124,11 +124,13 @@ pub fn warning(finding: &Finding) -> String {
     line_of(finding, LONGEST_WARNING)
 }
 
-/// What a finding keeps of its sentence beside a whole fix, in bytes: of less, nobody can tell what is wrong.
+/// What a finding keeps of its sentence beside a whole fix, in bytes, and of what is wrong at its place: of less, nobody can tell
+/// what that is.
 const SENTENCE: usize = 80;
+const DETAIL: usize = 60;
 
-/// A finding and its fix in at most `bytes` bytes. Provisions go first and then the sentence is shortened, before anything goes
-/// from the fix, which stays whole or is left out: half an instruction misleads.
+/// A finding and its fix in at most `bytes` bytes. Provisions go first and then the end of the sentence, never of its place, before
+/// anything goes from the fix, which stays whole or is left out: half an instruction misleads.
 fn line_of(finding: &Finding, bytes: usize) -> String {
     let sentence = sentence(finding);
     let fix = finding.fix.as_ref().map_or_else(|| finding.control.remedy.to_owned(), Fix::brief);
@@ -138,11 +140,13 @@ fn line_of(finding: &Finding, bytes: usize) -> String {
     }
     let tag = format!("[{}] ", tag_of(finding, 1));
     let mut end = format!("; fix: {fix}");
-    if tag.len() + SENTENCE.min(sentence.len()) + end.len() > bytes {
+    let place = finding.place.to_string().len();
+    let least = SENTENCE.max(place + 2 + DETAIL).min(sentence.len());
+    if tag.len() + least + end.len() > bytes {
         end = format!("; more: kubectl portcullis explain {}", finding.control.id);
     }
     let room = bytes.saturating_sub(tag.len() + end.len());
-    format!("{tag}{}{end}", shorten(sentence, room))
+    format!("{tag}{}{end}", cut(sentence, room))
 }
 
 /// The distinct controls of some findings, in their order.
