@@ -69,7 +69,9 @@ impl Named {
 /// The hosts that `text` names without a scheme, as written there, in order; `name` is that of the flag or the variable whose
 /// value it is, and empty where it has none.
 pub(super) fn hosts<'t>(name: &str, text: &'t str) -> impl Iterator<Item = &'t str> {
-    let named = Named::of(name);
+    // Most values hold nothing of the kind.
+    let likely = text.bytes().any(|b| b == b'.' || b == b':');
+    let named = if likely { Named::of(name) } else { Named::Other };
     let apart = |c: char| c.is_whitespace() || ",;\"'`{}()<>|&".contains(c);
     let pieces = text.split(apart).filter(move |piece| named != Named::Other && !piece.contains("://"));
     pieces.filter_map(move |piece| host(piece.rsplit('=').next().unwrap_or(piece), named))

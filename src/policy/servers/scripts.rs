@@ -112,6 +112,14 @@ pub(super) fn is_code(name: &str) -> bool {
 /// What the fields of a pod are filled into a volume from.
 const OWN: &str = "the fields of the pod";
 
+/// Whether objects of the cluster, or the fields of the pod, may fill a volume.
+const fn is_filled(volume: &Volume) -> bool {
+    volume.config_map.is_some()
+        || volume.secret.is_some()
+        || volume.projected.is_some()
+        || volume.downward_api.is_some()
+}
+
 /// What a volume is filled from, where that is an object of the cluster.
 fn filled_from(volume: &Volume) -> Option<String> {
     if let Some(map) = &volume.config_map {
@@ -160,24 +168,31 @@ impl Declared<'_, '_, '_> {
 
     /// A mount that puts programs into the image, or may.
     fn covers(&self, index: usize, mount: &VolumeMount, out: &mut Faults) {
-        let path = walked(&mount.mount_path);
-        let Some((volume, object)) = self.volume_at(&path) else { return };
-        let is_file = mount.sub_path.is_some() || mount.sub_path_expr.is_some();
-        let is_data = is_file && is_data(&path) && !path.starts_with("/etc/ld.so");
-        let what = if is_file && (is_code(&path) || is_entry_point(&path)) {
-            format!("puts code from {object} into the image")
-        } else if is_executable(volume) {
-            format!("shows files of {object} that may be run, by their mode")
-        } else if holds_programs(&path) && !is_data {
-            format!("shows {object} where the image has its programs or libraries")
-        } else {
+        let mut volumes = self.pod().spec.volumes.iter().flatten();
+        let Some(volume) = volumes.find(|volume| volume.name == mount.name && is_filled(volume)) else {
             return;
+        };
+        let path = walked(&mount.mount_path);
+        let is_file = mount.sub_path.is_some() || mount.sub_path_expr.is_some();
+        let data = || is_file && is_data(&path) && !path.starts_with("/etc/ld.so");
+        let code = is_file && (is_code(&path) || is_entry_point(&path));
+        let runs = is_executable(volume);
+        if !code && !runs && (!holds_programs(&path) || data()) {
+            return;
+        }
+        let Some(object) = filled_from(volume) else { return };
+        let what = if code {
+            format!("puts code from {object} into the image")
+        } else if runs {
+            format!("shows files of {object} that may be run, by their mode")
+        } else {
+            format!("shows {object} where the image has its programs or libraries")
         };
         push(out, format!("volumeMounts[{index}].mountPath"), &mount.mount_path, &what);
         if let Some(fault) = out.all.last_mut().filter(|_| !is_code(&path)) {
             fault.fix = Some(Fix::Text(
-                "if it is no program, mount it at a path of its own, with mode 0644 (defaultMode and mode of the volume); else build \
-                 it into the image and sign that"
+                "if it is no program, mount it at a path of its own, with mode 0644 (defaultMode and mode of the volume); else \
+                 build it into the image and sign that"
                     .to_owned(),
             ));
         }
@@ -185,14 +200,9 @@ impl Declared<'_, '_, '_> {
 
     /// The object that the file at a path of the container comes from.
     fn object_at(&self, path: &str) -> Option<String> {
-        Some(self.volume_at(path)?.1)
-    }
-
-    /// The volume that the file at a path of the container comes from, where objects of the cluster fill it, and one of those.
-    fn volume_at(&self, path: &str) -> Option<(&Volume, String)> {
         let mount = mount_at(self.container.mounts, path)?;
-        let volume = self.pod().spec.volumes.iter().flatten().find(|volume| volume.name == mount.name)?;
-        Some((volume, filled_from(volume)?))
+        let mut volumes = self.pod().spec.volumes.iter().flatten();
+        filled_from(volumes.find(|volume| volume.name == mount.name)?)
     }
 }
 
