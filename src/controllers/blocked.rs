@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::{Timestamp, ToSpan};
 
-pub use self::edits::{Edited, Edits, Lost};
+pub use self::edits::{Edited, Edits, Lost, may_have_written};
 use self::waiting::Waiting;
 use super::trail::{NOTES, Noted, Source};
 use crate::api::compliance::Tombstone;

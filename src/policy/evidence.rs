@@ -339,7 +339,8 @@ fn weigh<'a>(
         return Answer::Failed(evidence, spec.result);
     }
     let independent = matches!(question.by, By::Another | By::NotTheAuthor);
-    match settled::unsettled(facts, &question.about, evidence).filter(|_| independent) {
+    let open = || settled::unsettled(facts, &question.about, evidence);
+    match independent.then(open).flatten() {
         Some(why) => Answer::Unsettled(evidence, why),
         None => Answer::Held(evidence),
     }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::core::ObjectMeta;
 
-use crate::controllers::blocked::{Edited, Edits};
+use crate::controllers::blocked::{Edited, Edits, may_have_written};
 use crate::policy::owners::{is_account, may_be};
 
 /// Names that a status keeps, as many as its schema lets in.
@@ -16,8 +16,6 @@ const BYTES: usize = 768;
 const GONE: usize = 64;
 /// Namespaces with such declarations.
 const NAMESPACES: usize = 256;
-/// How much later than the webhook's clock that of the API server may be.
-const APART: SignedDuration = SignedDuration::from_mins(1);
 
 /// The authors of declarations that are gone, by namespace, the last one at the end: whoever declares the same anew does not
 /// make it the own work of nobody else.
@@ -64,10 +62,8 @@ pub(super) fn kept(former: &[String], metadata: &ObjectMeta, edits: &Edits) -> V
     };
     let of_it = edits.of(namespace, &object).iter().filter(own);
     let of_it = of_it.filter_map(|edited| Some((edited.at, edited.edit.user.as_ref()?)));
-    // Who wrote something in the namespace that nobody knows may have written what was there.
     let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
-    let lost = edits.lost(namespace).into_iter().flatten().map(|(user, at)| (*at, user));
-    let lost = lost.filter(|(at, _)| created.is_none_or(|created| created.duration_since(*at) <= APART));
+    let lost = may_have_written(edits.lost(namespace), created).map(|(user, at)| (*at, user));
     let mut told: Vec<(Timestamp, &String)> =
         of_it.chain(lost).filter(|(_, user)| !is_account(user)).collect();
     told.sort_by_key(|(at, _)| *at);

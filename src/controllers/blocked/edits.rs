@@ -16,6 +16,8 @@ const ALL: usize = 8192;
 const WRITTEN: SignedDuration = SignedDuration::from_mins(10);
 /// Users of one namespace who are remembered where their edits found no room.
 const NAMES: usize = 8;
+/// How much later than the webhook's clock that of the API server may be.
+const APART: SignedDuration = SignedDuration::from_mins(1);
 
 /// Somebody wrote an asset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,15 @@ pub struct Edits(BTreeMap<String, Own>);
 
 /// Users who wrote assets of a namespace, with the last time, of whose edits nothing else is remembered.
 pub type Lost = BTreeMap<String, Timestamp>;
+
+/// Those of the `lost` who may have written an object that was `created` then: it was there when they wrote something.
+pub fn may_have_written(
+    lost: Option<&Lost>,
+    created: Option<Timestamp>,
+) -> impl Iterator<Item = (&String, &Timestamp)> {
+    let there = move |at: Timestamp| created.is_none_or(|created| created.duration_since(at) <= APART);
+    lost.into_iter().flatten().filter(move |(_, at)| there(**at))
+}
 
 /// The edits of one namespace.
 #[derive(Clone, Debug, Default)]

@@ -6,18 +6,16 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::core::ObjectMeta;
 use sha2::{Digest as _, Sha256};
 
 use crate::api::common::{AssetStatus, HistoryEntry};
-use crate::controllers::blocked::{Edited, Lost};
+use crate::controllers::blocked::{Edited, Lost, may_have_written};
 use crate::webhook::attempts::Edit;
 
 /// Entries that a status keeps, as many as its schema lets in.
 const KEPT: usize = 20;
-/// How much later than the webhook's clock that of the API server may be.
-const APART: SignedDuration = SignedDuration::from_mins(1);
 
 /// A version and a digest.
 type State<'a> = (Option<&'a str>, Option<&'a str>);
@@ -123,9 +121,8 @@ pub fn kept(
             all.push(entry);
         }
     }
-    for (user, at) in lost.into_iter().flatten() {
-        let existed = seen.created.is_none_or(|created| created.duration_since(*at) <= APART);
-        if existed && !all.iter().any(|entry| entry.user.as_ref() == Some(user)) {
+    for (user, at) in may_have_written(lost, seen.created) {
+        if !all.iter().any(|entry| entry.user.as_ref() == Some(user)) {
             all.push(seen.entry(at.to_string(), Some(user.clone())));
         }
     }

@@ -286,3 +286,7 @@ const fn otherwise(wrong: Wrong) -> &'static str {
 #[cfg(test)]
 #[path = "tests/safe_model_loading.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "tests/mounted_programs.rs"]
+mod mounted_programs;
